@@ -1,0 +1,52 @@
+# Each target does its own set-up: tools/setup.sh is quick once it has run.
+.PHONY: help setup demo test test-all lint format types imports docs docs-serve validate coverage clean
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+# Tests run on every core; `make test PYTEST="-k matmul -x"` adds options.
+PYTEST ?=
+
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
+
+setup:           ## virtual environment, dependencies, software Vulkan driver
+	@tools/setup.sh
+
+demo: setup      ## a 4096^3 matmul and a Llama-3-8B layer on two chips; figures in out/demo
+	$(BIN)/python examples/demo.py
+
+test: setup      ## the tests, without the slow ones
+	$(BIN)/python -m pytest -n auto -m "not slow" $(PYTEST)
+
+test-all: setup  ## all tests
+	$(BIN)/python -m pytest -n auto $(PYTEST)
+
+lint: setup types imports ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup    ## put the sources in the standard form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup
+	$(BIN)/mypy --strict memsim
+
+imports: setup
+	$(BIN)/lint-imports --no-cache
+
+docs: setup      ## the documentation in site/
+	$(BIN)/mkdocs build --strict --quiet
+
+docs-serve: setup ## the documentation at http://127.0.0.1:8000, rebuilt on each change
+	$(BIN)/mkdocs serve
+
+validate: setup  ## compare with measured data, where it is present
+	$(BIN)/python tools/validate.py
+
+coverage: setup  ## which lines the tests reach
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term $(PYTEST)
+
+clean:           ## everything that was built, except the virtual environment
+	rm -rf out site dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
