@@ -1,0 +1,139 @@
+"""Where the builder is: which group, queue and loops are open, and the statements recorded so far."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import operator
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+
+from memsim.errors import Location, ProgramError
+from memsim.isa.expr import Expr, ExprLike, as_expr, var
+from memsim.isa.lexical import check_expr, check_integer, check_name, nearest
+from memsim.isa.model import Loop, Statement
+
+_OWN_FILES = frozenset(
+    {contextlib.__file__, *(str(Path(__file__).with_name(f)) for f in ("builder.py", "handles.py", "recorder.py"))}
+)
+
+
+class Recorder:
+    """Collects the statements of the queue that is open, and checks the coordinates that they use."""
+
+    def __init__(self) -> None:
+        self.group: str | None = None
+        """Identity of the group whose queue is open, as ``kernel/group``."""
+        self._bodies: list[list[Statement]] = []
+        self._variables: list[str] = []
+
+    def emit(self, statement: Statement) -> None:
+        """Append ``statement`` to the innermost open loop or queue."""
+        if not self._bodies:
+            raise ProgramError(
+                "an instruction stands outside of every queue",
+                where=caller(),
+                mend='write it within `with k.queue("name"):`',
+            )
+        self._bodies[-1].append(statement)
+
+    @contextlib.contextmanager
+    def queue(self, group: str, coordinates: tuple[str, ...], body: list[Statement]) -> Iterator[None]:
+        """Record into ``body``, in which the block ``coordinates`` of ``group`` are known."""
+        if self._bodies:
+            raise ProgramError("a queue cannot be opened within a queue", where=caller(), mend="end the other first")
+        self.group, self._bodies, self._variables = group, [body], [*coordinates]
+        try:
+            yield
+        finally:
+            self.group, self._bodies, self._variables = None, [], []
+
+    @contextlib.contextmanager
+    def loop(self, name: str, count: ExprLike) -> Iterator[Expr]:
+        """Record the body of a loop; gives its counter."""
+        where = place()
+        check_name(name, "loop variable", caller())
+        if name in self._variables:
+            raise ProgramError(
+                f"loop variable `{name}` is taken by a loop or block coordinate around it",
+                where=caller(),
+                mend="choose another name",
+            )
+        times = self.expr(count)
+        body: list[Statement] = []
+        if self._bodies:
+            self._bodies.append(body)
+            self._variables.append(name)
+        try:
+            yield var(name)
+        finally:
+            if self._bodies:
+                self._bodies.pop()
+                self._variables.pop()
+        self.emit(Loop(name, times, tuple(body), place=where))
+
+    def expr(self, value: ExprLike) -> Expr:
+        """``value`` as an expression of the coordinates and loop counters that are known here."""
+        try:
+            expr = as_expr(value)
+        except TypeError as error:
+            raise ProgramError(str(error), where=caller(), mend="combine integers, coordinates and counters") from None
+        unknown = sorted(expr.variables() - {*self._variables})
+        if unknown:
+            raise ProgramError(
+                f"`{unknown[0]}` is not a loop counter or block coordinate here",
+                where=caller(),
+                mend=nearest(unknown[0], self._variables),
+            )
+        return check_expr(expr, caller())
+
+
+def caller() -> Location | str:
+    """The place in the user's own source that called the builder."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename in _OWN_FILES:
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    position = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
+    column = position[2] if position and position[2] is not None else 0
+    return Location(frame.f_lineno, column + 1, frame.f_code.co_filename)
+
+
+def place() -> Location | None:
+    """`caller`, for the ``place`` of a statement."""
+    found = caller()
+    return found if isinstance(found, Location) else None
+
+
+def whole(value: object, what: str, least: int = 1) -> int:
+    """``value`` as an int of at least ``least``; also takes numpy integers and constant expressions."""
+    if isinstance(value, Expr) and value.is_constant:
+        value = value.const
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ProgramError(f"{what} must be a whole number, found {value}", where=caller()) from None
+    if number < least:
+        raise ProgramError(f"{what} must be at least {least}, found {number}", where=caller())
+    return check_integer(number, caller())
+
+
+def real(value: object, what: str) -> float:
+    """``value`` as a finite float."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        raise ProgramError(f"{what} must be a number, found {value!r}", where=caller()) from None
+    if not math.isfinite(number):
+        raise ProgramError(
+            f"{what} must be finite, found {number}",
+            where=caller(),
+            mend="use the finite extreme of the type, `memsim.isa.DTYPES[dtype].lowest`",
+        )
+    return number
