@@ -40,7 +40,7 @@ Scalar: TypeAlias = float
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TensorHandle:
-    """A tensor of the program; ``A[y*128, k*64]`` or ``A[y*128 : 64, 0 : 128 : 2]`` (start : size : step) is a region."""
+    """A tensor of the program; ``A[y*128, k*64]`` or ``A[y*128:64, 0:128:2]`` (start:size:step) is a region."""
 
     tensor: Tensor
     recorder: Recorder
@@ -51,9 +51,9 @@ class TensorHandle:
         shape, name = self.tensor.shape, self.tensor.name
         if len(indices) != len(shape):
             raise ProgramError(
-                f"tensor {name} has {len(shape)} dimensions, found {len(indices)} indices",
+                f"tensor {name} has shape {list(shape)}, found {len(indices)} of {len(shape)} indices",
                 where=caller(),
-                mend=f"give one index a dimension of {list(shape)}",
+                mend="give one index for each dimension",
             )
         parts = [self._dimension(i, n) for i, n in zip(indices, shape, strict=True)]
         sized = any(size is not None for _, size, _ in parts)
@@ -121,14 +121,14 @@ class TileHandle:
     transposed: bool = False
 
     @property
-    def T(self) -> TileHandle:  # noqa: N802 (numpy's name)
+    def T(self) -> TileHandle:
         """The tile with its last two dimensions swapped, for `mma`, `copy` and `store`."""
         return replace(self, transposed=not self.transposed)
 
     @property
     def tile(self) -> Tile:
         """The operand as data."""
-        return Tile(self.ring.ring.name, self.ahead)
+        return Tile(self.ring.own_name(), self.ahead)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,13 +141,23 @@ class RingHandle:
     recorder: Recorder
 
     @property
-    def T(self) -> TileHandle:  # noqa: N802 (numpy's name)
+    def T(self) -> TileHandle:
         """The front (or open) tile with its last two dimensions swapped."""
         return TileHandle(self, transposed=True)
 
     def at(self, ahead: int) -> TileHandle:
         """The ``ahead``-th resident tile: ``a.at(1)`` is ``a@1``."""
         return TileHandle(self, whole(ahead, "a slot number", least=0))
+
+    def own_name(self) -> str:
+        """Name of the ring, which must belong to the group whose queue is open."""
+        if self.recorder.group not in (None, self.group):
+            raise ProgramError(
+                f"ring {self.ring.name} belongs to {self.group}, the open queue to {self.recorder.group}",
+                where=caller(),
+                mend="only a transfer with `to=` reaches a ring of another group",
+            )
+        return self.ring.name
 
     def load(
         self,
@@ -184,17 +194,17 @@ class RingHandle:
     def copy(self, src: Operand, *, transpose: bool = False) -> None:
         """Move a tile of another ring of this core here."""
         tile = as_operand(src)
-        self.recorder.emit(Copy(Target(self.ring.name), tile.tile, transpose != tile.transposed, place=place()))
+        self.recorder.emit(Copy(Target(self.own_name()), tile.tile, transpose != tile.transposed, place=place()))
 
     def send(self, src: Operand, *, to: Blocks, to_group: str | None = None) -> None:
-        """Move a tile over the network into this ring of the blocks ``to``, each a coordinate or (coordinate, count)."""
+        """Move a tile over the network into this ring of the blocks ``to``: coordinates or (coordinate, count)."""
         self.recorder.emit(Send(self._target(to, to_group), _plain(src), place=place()))
 
     def mma(self, a: Operand, b: Operand, *, accumulate: bool = True) -> None:
         """``self (+)= a @ b`` on the matrix unit; ``a.T`` or ``b.T`` is read transposed."""
         left, right = as_operand(a), as_operand(b)
         self.recorder.emit(
-            Mma(self.ring.name, left.tile, right.tile, accumulate, left.transposed, right.transposed, place=place())
+            Mma(self.own_name(), left.tile, right.tile, accumulate, left.transposed, right.transposed, place=place())
         )
 
     def set(self, op: str, *args: Operand | Scalar) -> None:
@@ -207,29 +217,29 @@ class RingHandle:
         operands = tuple(
             _plain(arg) if isinstance(arg, (RingHandle, TileHandle)) else real(arg, "a scalar") for arg in args
         )
-        self.recorder.emit(Vector(op, self.ring.name, operands, place=place()))
+        self.recorder.emit(Vector(op, self.own_name(), operands, place=place()))
 
     def reduce(self, op: str, src: Operand, *, axis: int) -> None:
         """``self = op of src along axis``; a negative axis counts from the last."""
         if op not in REDUCE_OPS:
             raise ProgramError(f"unknown reduction {op!r}", where=caller(), mend=nearest(str(op), REDUCE_OPS))
-        self.recorder.emit(Reduce(op, self.ring.name, _plain(src), self._axis(axis), place=place()))
+        self.recorder.emit(Reduce(op, self.own_name(), _plain(src), self._axis(axis), place=place()))
 
     def fill(self, value: Scalar) -> None:
         """Set every element to ``value``."""
-        self.recorder.emit(Fill(self.ring.name, real(value, "a fill value"), place=place()))
+        self.recorder.emit(Fill(self.own_name(), real(value, "a fill value"), place=place()))
 
     def iota(self, *, axis: int = 0, start: ExprLike = 0) -> None:
         """Element [i0, i1, ...] = ``start`` + i_axis."""
-        self.recorder.emit(Iota(self.ring.name, self._axis(axis), self.recorder.expr(start), place=place()))
+        self.recorder.emit(Iota(self.own_name(), self._axis(axis), self.recorder.expr(start), place=place()))
 
     def push(self) -> None:
         """Hand the open slot to the consumers."""
-        self.recorder.emit(Push(self.ring.name, place=place()))
+        self.recorder.emit(Push(self.own_name(), place=place()))
 
     def pop(self) -> None:
         """Give the front slot back."""
-        self.recorder.emit(Pop(self.ring.name, place=place()))
+        self.recorder.emit(Pop(self.own_name(), place=place()))
 
     def _axis(self, axis: int) -> int:
         rank = len(self.ring.shape)
@@ -242,7 +252,7 @@ class RingHandle:
                 raise ProgramError(
                     f"group {to_group!r} is named without blocks", where=caller(), mend="add `to=(coordinate, ...)`"
                 )
-            return Target(self.ring.name)
+            return Target(self.own_name())
         blocks = tuple(self._blocks(entry) for entry in to)
         foreign = self.recorder.group not in (None, self.group)
         return Target(self.ring.name, blocks, to_group or (self.group.rpartition("/")[2] if foreign else None))

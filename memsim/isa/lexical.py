@@ -1,4 +1,4 @@
-"""What a tile program may be written with: names, keywords, number ranges and nesting, in text, JSON and Python alike."""
+"""What a tile program may be written with: names, keywords, ranges and nesting, in text, JSON and Python alike."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from collections.abc import Iterable
 from memsim.errors import Location, ProgramError
 from memsim.isa.expr import Expr, FloorDiv, Max, Min, Mod
 
+# fmt: off
 KEYWORDS = frozenset(
-    "program cores flops tensor kernel occupancy cooperative blocks cluster group ring depth queue loop"
-    " load store gather copy send to by distribution clip pad transpose mma fill iota axis start push pop"
-    " min max ceildiv".split()
+    (
+        "program", "cores", "flops", "tensor", "kernel", "occupancy", "cooperative", "blocks", "cluster",
+        "group", "ring", "depth", "queue", "loop", "load", "store", "gather", "copy", "send", "to", "by",
+        "distribution", "clip", "pad", "transpose", "mma", "fill", "iota", "axis", "start", "push", "pop",
+        "min", "max", "ceildiv",
+    )
 )
+# fmt: on
 """Words of the text form, which cannot name a tensor, ring, coordinate or loop counter."""
 
 FREE_OF_KEYWORDS = frozenset({"program", "kernel", "group", "queue"})
@@ -28,8 +33,11 @@ MAX_NAME = 200
 MAX_INTEGER = 2**63 - 1
 """Largest integer, in magnitude: coordinates are computed in 64 bits."""
 
-MAX_NESTING = 64
+MAX_NESTING = 32
 """How deep loops, and parts of an expression, may stand within each other."""
+
+MAX_TERMS = 256
+"""Most terms in one sum."""
 
 DISTRIBUTIONS = ("uniform", "sequential")
 """How a gather's timing takes its rows to be spread."""
@@ -67,6 +75,8 @@ def check_expr(expr: Expr, where: Place = "") -> Expr:
     level = [expr]
     for _ in range(MAX_NESTING):
         for part in level:
+            if len(part.terms) > MAX_TERMS:
+                raise ProgramError(f"an expression has more than {MAX_TERMS} terms", where=where, mend="simplify it")
             for number in (part.const, *(factor for _, factor in part.terms)):
                 check_integer(number, where)
         level = [inner for part in level for inner in _inner_expressions(part, where)]
@@ -94,16 +104,26 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     if not names:
         return "none is defined here"
-    close = difflib.get_close_matches(name[:MAX_NAME], names, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean `{close[0]}`?"
     listed = ", ".join(f"`{n}`" for n in names[:20])
-    return f"known: {listed}{', ...' if len(names) > 20 else ''}"
+    return similar(name, names) or f"known: {listed}{', ...' if len(names) > 20 else ''}"
+
+
+def similar(name: str, known: Iterable[str]) -> str:
+    """A mend that names the most similar of ``known`` (two, where two are as similar); empty where none is."""
+    name = name[:MAX_NAME]
+    close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+    if len(close) == 2 and _similarity(name, close[0]) > _similarity(name, close[1]):
+        close.pop()
+    return f"did you mean {' or '.join(f'`{word}`' for word in sorted(close))}?" if close else ""
 
 
 def shorten(text: str, width: int = 40) -> str:
     """``text`` cut to ``width`` characters, for messages."""
     return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _similarity(name: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, name).ratio()
 
 
 def _inner_expressions(expr: Expr, where: Place) -> list[Expr]:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from types import FrameType
+from typing import SupportsFloat, SupportsIndex
 
 from memsim.errors import Location, ProgramError
 from memsim.isa.expr import Expr, ExprLike, as_expr, var
-from memsim.isa.lexical import check_expr, check_integer, check_name, nearest
+from memsim.isa.lexical import MAX_NESTING, check_expr, check_integer, check_name, nearest
 from memsim.isa.model import Loop, Statement
 
 _OWN_FILES = frozenset(
@@ -62,6 +63,8 @@ class Recorder:
                 where=caller(),
                 mend="choose another name",
             )
+        if len(self._bodies) > MAX_NESTING:
+            raise ProgramError(f"loops nest more than {MAX_NESTING} deep", where=caller(), mend="flatten them")
         times = self.expr(count)
         body: list[Statement] = []
         if self._bodies:
@@ -109,27 +112,26 @@ def place() -> Location | None:
     return found if isinstance(found, Location) else None
 
 
-def whole(value: object, what: str, least: int = 1) -> int:
+def whole(value: SupportsIndex | Expr, what: str, least: int = 1) -> int:
     """``value`` as an int of at least ``least``; also takes numpy integers and constant expressions."""
     if isinstance(value, Expr) and value.is_constant:
         value = value.const
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise ProgramError(f"{what} must be a whole number, found {value}", where=caller()) from None
+    if isinstance(value, (bool, Expr)) or not isinstance(value, SupportsIndex):
+        raise ProgramError(f"{what} must be a whole number, found {value}", where=caller())
+    number = operator.index(value)
     if number < least:
         raise ProgramError(f"{what} must be at least {least}, found {number}", where=caller())
     return check_integer(number, caller())
 
 
-def real(value: object, what: str) -> float:
+def real(value: SupportsFloat, what: str) -> float:
     """``value`` as a finite float."""
+    if not isinstance(value, SupportsFloat):
+        raise ProgramError(f"{what} must be a number, found {value!r}", where=caller())
     try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        raise ProgramError(f"{what} must be a number, found {value!r}", where=caller()) from None
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise ProgramError(
             f"{what} must be finite, found {number}",
