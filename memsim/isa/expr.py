@@ -140,7 +140,10 @@ class Expr:
         for atom, coefficient in self.terms:
             sign = "-" if coefficient < 0 else "+"
             factor = "" if abs(coefficient) == 1 else f"*{abs(coefficient)}"
-            parts += [sign, f"{_atom_text(atom)}{factor}"]
+            text = _atom_text(atom)
+            if sign == "-" and not parts and isinstance(atom, (FloorDiv, Mod)):
+                text = f"({text})"  # -y//2 would read as (-y)//2
+            parts += [sign, f"{text}{factor}"]
         if self.const or not parts:
             parts += ["-" if self.const < 0 else "+", str(abs(self.const))]
         head = parts[1] if parts[0] == "+" else f"-{parts[1]}"
