@@ -1,0 +1,281 @@
+"""A chip: its parts, its time, its places and its unit energies. Data only; every consumer reads it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from pydantic import Field, PlainValidator, model_validator
+
+from memsim.hierarchy import files
+from memsim.hierarchy.floorplan import Place, extent, mean_distance, site
+from memsim.hierarchy.network import build_graph, dimension_order, predecessors, shortest_route
+from memsim.hierarchy.part import Part
+from memsim.hierarchy.parts import NO_TIME, Cache, Core, Dram, Memory, Network, SharedMemory
+from memsim.hierarchy.problems import nearest, problem, shown
+from memsim.hierarchy.technology import Technology, read_technology, technologies
+from memsim.hierarchy.units import Duration, Hertz, Rate, Time, Watts
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+_MOST_TICKS_PER_SECOND = 10**15  # so that an hour is below 2^62 ticks
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > 100:
+        raise problem(f"{shown(value)} is not a name", 'write such as name = "mine"')
+    return value
+
+
+Name: TypeAlias = Annotated[str, PlainValidator(_name)]
+TechnologyOrName: TypeAlias = Annotated[str | Technology, PlainValidator(read_technology)]
+
+
+class Chip(Part):
+    """A chip, as `from_toml`, `preset` or Python describes it.
+
+    Parameters are parts or, in place of each, a table of its values; quantities may be text with a unit.
+    """
+
+    name: Name
+    description: str = ""
+    technology: TechnologyOrName = "n7"
+    """A name from `technologies`, or a table of unit energies."""
+    clock: Hertz
+    """Of the cores; "cycle" means its period everywhere."""
+    launch: Time = NO_TIME
+    """From the start of a kernel to the start of its work."""
+    block_start: Time = NO_TIME
+    """Before each block of a kernel."""
+    static_power_w: Watts = Field(default=0.0, alias="static_power")
+    """Power that is drawn whatever the chip does, with its DRAM."""
+    core: Core
+    cache: Cache | None = None
+    shared: SharedMemory | None = None
+    dram: Dram
+    network: Network
+    sources: dict[str, str] = {}
+    """Where each number is from, by its dotted key."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Chip:
+        if 1 / self.tick > _MOST_TICKS_PER_SECOND:
+            raise problem(
+                f"clocks of {self.clock} Hz and {self.dram.clock or self.clock} Hz have no common tick above 1 fs",
+                "use clocks with a common divisor, such as whole MHz",
+                key="clock",
+            )
+        self.__dict__["graph"] = self._build_graph()
+        return self
+
+    # Reading and writing -----------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Chip:
+        """Read a chip file."""
+        return files.read_file(cls, Path(path))
+
+    @classmethod
+    def from_text(cls, text: str, *, file: str = "") -> Chip:
+        """Read the text of a chip file; ``file`` is named in errors."""
+        return files.read_text(cls, text, file)
+
+    @classmethod
+    def preset(cls, name: str) -> Chip:
+        """A chip that comes with memsim, by its name in `presets`."""
+        return files.read_preset(cls, name)
+
+    @staticmethod
+    def presets() -> tuple[str, ...]:
+        """Names of the chips that come with memsim."""
+        return files.preset_names()
+
+    def to_toml(self) -> str:
+        """The chip as the text of a chip file; `from_text` gives an equal chip."""
+        return files.write(self)
+
+    def replace(self, changes: Mapping[str, object]) -> Chip:
+        """A chip with other values at dotted keys, such as ``{"core.sram.capacity": "512 KiB"}``."""
+        return files.replace(self, changes)
+
+    # Cores and memories ------------------------------------------------------------------------------------------
+
+    @property
+    def core_count(self) -> int:
+        """Number of cores."""
+        return self.core.count
+
+    def memory(self, role: str) -> Memory | Cache | SharedMemory | Dram:
+        """The memory with a role: ``reg`` or ``sram`` of each core, ``cache``, ``shared`` or ``dram`` of the chip."""
+        found = self._memories.get(role)
+        if found is None:
+            raise files.error(f"chip {self.name} has no memory {role!r}", mend=nearest(role, self._memories))
+        return found
+
+    def capacity_bytes(self, role: str) -> int | None:
+        """Bytes of the memory with a role (of one core, for a core's own); None where there is none."""
+        found = self._memories.get(role)
+        return found.capacity if found else None
+
+    @property
+    def _memories(self) -> dict[str, Memory | Cache | SharedMemory | Dram]:
+        every = {"reg": self.core.reg, "sram": self.core.sram, "cache": self.cache, "shared": self.shared}
+        return {role: memory for role, memory in {**every, "dram": self.dram}.items() if memory is not None}
+
+    # Time --------------------------------------------------------------------------------------------------------
+
+    @property
+    def clock_period(self) -> Fraction:
+        """Seconds of a cycle of the core clock."""
+        return 1 / self.clock
+
+    @cached_property
+    def tick(self) -> Fraction:
+        """Seconds of a tick: the greatest common divisor of all clock periods."""
+        tick = self.clock_period
+        if self.dram.clock:
+            other = 1 / self.dram.clock
+            a, b = tick.numerator * other.denominator, other.numerator * tick.denominator
+            tick = Fraction(math.gcd(a, b), tick.denominator * other.denominator)
+        return tick
+
+    def ticks_of(self, duration: Duration) -> int:
+        """Ticks of a duration, rounded up."""
+        seconds = duration.value * (self.clock_period if duration.unit == "cycle" else 1)
+        return math.ceil(seconds / self.tick)
+
+    def rate_per_tick(self, rate: Rate) -> Fraction:
+        """Bytes in a tick."""
+        return rate.value * self.tick / (self.clock_period if rate.per == "cycle" else 1)
+
+    # Places and network ------------------------------------------------------------------------------------------
+
+    def core_position(self, core: int) -> Place:
+        """Centre of a core, in mm."""
+        return site(core, self.core.grid, self.core.pitch, self.core.origin)
+
+    @property
+    def width_mm(self) -> float:
+        """Width of the box around all cores and ports."""
+        return self._extent[0]
+
+    @property
+    def height_mm(self) -> float:
+        """Height of the box around all cores and ports."""
+        return self._extent[1]
+
+    @cached_property
+    def _extent(self) -> Place:
+        core = self.core
+        corner = tuple(o + n * p for o, n, p in zip(core.origin, core.grid, core.pitch, strict=True))
+        ports = [place for part in (self.cache, self.shared, self.dram) if part for place in part.at]
+        return extent([(corner[0], corner[1]), *ports])
+
+    def port_positions(self, role: str) -> tuple[Place, ...]:
+        """Places of the ports of a chip-wide memory, in mm."""
+        memory = self.memory(role)
+        if isinstance(memory, Memory):
+            raise files.error(f"{role} belongs to each core and has no port of its own", mend="ask for core_position")
+        x = 0.0 if role == "dram" else self.width_mm / 2
+        return memory.at or ((x, self.height_mm / 2),)
+
+    def memory_nodes(self, role: str) -> tuple[str, ...]:
+        """Nodes of the network that answer for a chip-wide memory; a cache answers for the DRAM behind it."""
+        if role == "dram" and self.cache:
+            role = "cache"
+        return tuple(f"{role}{i}" for i in range(len(self.port_positions(role))))
+
+    @property
+    def backing_mm(self) -> float:
+        """Mean wire length between the ports of the cache and those of the DRAM, in mm; 0 without a cache."""
+        if not self.cache:
+            return 0.0
+        return mean_distance(self.port_positions("cache"), self.port_positions("dram"))
+
+    @cached_property
+    def graph(self) -> nx.DiGraph[str]:
+        """The network: nodes have ``pos`` (mm), edges ``bandwidth``, ``latency`` and ``mm``."""
+        return self._build_graph()
+
+    def _build_graph(self) -> nx.DiGraph[str]:
+        roles = [role for role in ("cache", "shared") if self.capacity_bytes(role)]
+        roles += [] if self.cache else ["dram"]
+        memories = {f"{role}{i}": place for role in roles for i, place in enumerate(self.port_positions(role))}
+        sites = [self.core_position(i) for i in range(self.core.sites)]
+        return build_graph(self.core, self.network, sites, memories, (self.width_mm / 2, self.height_mm / 2))
+
+    def route(self, source: str, target: str) -> tuple[str, ...]:
+        """The nodes from one to another, both included: always the same ones."""
+        for name in (source, target):
+            if name not in self.graph:
+                raise files.error(f"chip {self.name} has no network node {name!r}", mend=nearest(name, self.graph))
+        if source == target:
+            return (source,)
+        if self.network.topology in ("mesh", "torus") and self.network.routing == "dimension_order":
+            return self._grid_route(source, target)
+        if source not in self._trees:
+            self._trees[source] = predecessors(self.graph, source)
+        return shortest_route(self._trees[source], target)
+
+    @cached_property
+    def _trees(self) -> dict[str, dict[str, str]]:
+        return {}
+
+    def _grid_route(self, source: str, target: str) -> tuple[str, ...]:
+        start, end = (self._router_of(name) for name in (source, target))
+        wrap = self.network.topology == "torus"
+        path = [f"r{i}" for i in dimension_order(start, end, self.core.grid, wrap=wrap)]
+        return (*([source] if source != path[0] else []), *path, *([target] if target != path[-1] else []))
+
+    def _router_of(self, node: str) -> int:
+        name = node if node.startswith("r") else next(n for n in self.graph.successors(node) if n.startswith("r"))
+        return int(name[1:])
+
+    # Energy ------------------------------------------------------------------------------------------------------
+
+    @property
+    def unit_energies(self) -> Technology:
+        """The technology itself, where the chip may only name it."""
+        return technologies()[self.technology] if isinstance(self.technology, str) else self.technology
+
+    def read_energy(self, role: str) -> float:
+        """PJ for each bit read from a memory."""
+        given = self.memory(role).read_energy
+        return self._access_energy(role) if given is None else given
+
+    def write_energy(self, role: str) -> float:
+        """PJ for each bit written to a memory."""
+        given = self.memory(role).write_energy
+        return self._access_energy(role) if given is None else given
+
+    def _access_energy(self, role: str) -> float:
+        technology, memory = self.unit_energies, self.memory(role)
+        match memory:
+            case Dram():
+                return technology.dram_energy.get(memory.kind, 0.0)
+            case Cache():
+                return technology.sram_pj_per_bit(memory.capacity // memory.slices)
+            case SharedMemory():
+                return technology.sram_pj_per_bit(memory.capacity // memory.banks)
+        return technology.reg_energy if role == "reg" else technology.sram_pj_per_bit(memory.capacity)
+
+    @property
+    def wire_energy_pj_per_bit_mm(self) -> float:
+        """PJ to move a bit by a millimetre."""
+        given = self.network.wire_energy
+        return self.unit_energies.wire_energy if given is None else given
+
+    def mac_energy(self, dtype: str) -> float:
+        """PJ of a multiply-accumulate with this operand type."""
+        given: dict[str, Any] = (self.core.matrix.energy if self.core.matrix else None) or {}
+        return float({**self.unit_energies.mac_energy, **given}.get(dtype, 0.0))
+
+    def vector_energy(self, op_class: str) -> float:
+        """PJ per element of an operation class: simple, special or reduce."""
+        given = self.core.vector.energy or {}
+        return float({**self.unit_energies.vector_energy, **given}.get(op_class, 0.0))

@@ -1,0 +1,179 @@
+"""Chip files: TOML in and out, presets, changes by dotted key. Reading one runs no code."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import ValidationError
+
+from memsim.errors import ChipError
+from memsim.hierarchy.part import Part, keys_of, values_of
+from memsim.hierarchy.problems import chip_error, nearest
+from memsim.hierarchy.units import Quantity, text_of
+
+if TYPE_CHECKING:
+    from memsim.hierarchy.chip import Chip
+
+_LARGEST_FILE = 1 << 20
+
+
+def error(cause: str, *, where: str = "", mend: str = "") -> ChipError:
+    """A `ChipError`; here so that the model of a chip need not know the class of its errors."""
+    return ChipError(cause, where=where, mend=mend)
+
+
+def read_file(kind: type[Chip], path: Path) -> Chip:
+    """Read a chip from a file."""
+    mend = "give the path of a chip file, or the name of a preset: " + ", ".join(preset_names())
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ChipError(f"the file is larger than {_LARGEST_FILE} bytes", where=str(path), mend=mend)
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ChipError("there is no such file", where=str(path), mend=mend) from None
+    except UnicodeDecodeError:
+        raise ChipError("the file is not UTF-8 text", where=str(path), mend=mend) from None
+    except OSError as e:
+        raise ChipError(f"the file cannot be read: {e.strerror or e}", where=str(path), mend=mend) from None
+    return read_text(kind, text, str(path))
+
+
+def read_text(kind: type[Chip], text: str, file: str) -> Chip:
+    """Read a chip from the text of a file."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise ChipError(
+            f"not TOML: {e}", where=file, mend='write key = "value" lines under [table] headings (https://toml.io)'
+        ) from None
+    except RecursionError:
+        raise ChipError("not TOML: nested too deeply", where=file, mend="use [table] headings") from None
+    lines = dict(_key_lines(text))
+    try:
+        return kind.model_validate(data, context={"file": file or "text"})
+    except ValidationError as e:
+        failed = chip_error(e, lambda path: _place(path, file, lines))
+    raise failed
+
+
+def _place(path: str, file: str, lines: Mapping[str, int]) -> str:
+    known = path
+    while known and known not in lines:
+        known = known.rpartition(".")[0]
+    line = f"line {lines[known]}" if known else ""
+    return ": ".join(part for part in (file, line, path) if part)
+
+
+def _key_lines(text: str) -> Iterator[tuple[str, int]]:
+    """(dotted key, line number) of the tables and keys of a TOML text, as far as a line tells."""
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip()
+        if bare.startswith("["):
+            table = bare.strip("[]").replace('"', "").strip()
+            yield table, number
+        elif "=" in bare and not bare.startswith("#"):
+            key = bare.partition("=")[0].strip().replace('"', "").replace(" ", "")
+            yield (f"{table}.{key}" if table else key), number
+
+
+# Presets ---------------------------------------------------------------------------------------------------------
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the packaged chip files."""
+    folder = resources.files("memsim.hierarchy") / "chips"
+    return tuple(sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")))
+
+
+def read_preset(kind: type[Chip], name: str) -> Chip:
+    """Read a packaged chip file."""
+    if name not in preset_names():
+        raise ChipError(f"unknown preset {name!r}", mend=nearest(str(name), preset_names()))
+    path = resources.files("memsim.hierarchy") / "chips" / f"{name}.toml"
+    return read_text(kind, path.read_text(encoding="utf-8"), f"{name}.toml")
+
+
+# Writing and changing --------------------------------------------------------------------------------------------
+
+
+def write(chip: Chip) -> str:
+    """The text of a chip file."""
+    import tomlkit
+
+    return tomlkit.dumps(_table(chip))
+
+
+def _table(part: Part) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for key, name in keys_of(type(part)).items():
+        value = getattr(part, name)
+        if value is None or name not in part.model_fields_set:
+            continue
+        quantity = quantity_of(type(part), name)
+        if isinstance(value, Part):
+            table[key] = _table(value)
+        elif isinstance(value, dict):
+            table[key] = {k: text_of(v, quantity) for k, v in value.items()}
+        else:
+            table[key] = text_of(value, quantity)
+    return table
+
+
+def quantity_of(part: type[Part], name: str) -> Quantity | None:
+    """The kind of quantity that a field holds, if any."""
+    field = part.model_fields[name]
+    return next(iter(_quantities([*field.metadata, field.annotation])), None)
+
+
+def _quantities(items: list[Any]) -> Iterator[Quantity]:
+    for item in items:
+        if isinstance(item, Quantity):
+            yield item
+        yield from _quantities([*getattr(item, "__metadata__", ()), *get_args(item)])
+
+
+def replace(chip: Chip, changes: Mapping[str, object]) -> Chip:
+    """An equal chip but for the values at some dotted keys."""
+    values = values_of(chip)
+    for path, value in changes.items():
+        *tables, key = path.split(".")
+        place: Any = values
+        for table in tables:
+            place = place.setdefault(table, {}) if isinstance(place, dict) else None
+        _check_path(chip, path)
+        place[key] = value
+        if path in values.get("sources", {}):
+            values["sources"][path] = "changed by the user"
+    try:
+        return type(chip).model_validate(values)
+    except ValidationError as e:
+        failed = chip_error(e, lambda path: f"{chip.name}: {path}" if path else chip.name)
+    raise failed
+
+
+def _check_path(chip: Chip, path: str) -> None:
+    known = set(_paths(chip))
+    if path not in known and path.rpartition(".")[0] not in _dictionaries(chip):
+        raise ChipError(f"chip {chip.name} has no key {path!r}", where=path, mend=nearest(path, known))
+
+
+def _paths(part: Part, prefix: str = "") -> Iterator[str]:
+    for key, name in keys_of(type(part)).items():
+        yield prefix + key
+        value = getattr(part, name)
+        if isinstance(value, Part):
+            yield from _paths(value, f"{prefix}{key}.")
+
+
+def _dictionaries(part: Part, prefix: str = "") -> Iterator[str]:
+    for key, name in keys_of(type(part)).items():
+        value = getattr(part, name)
+        if isinstance(value, Part):
+            yield from _dictionaries(value, f"{prefix}{key}.")
+        elif "dict" in str(type(part).model_fields[name].annotation):
+            yield prefix + key

@@ -1,0 +1,369 @@
+"""Quantities as text with a unit: sizes, rates, durations, frequencies, lengths, powers and energies.
+
+Numbers are read exactly (`fractions.Fraction`). Python code may also pass plain numbers, in the unit that each type
+names; a chip file may not, because a number without a unit is a mistake waiting to happen.
+Units are decimal with SI prefixes (``kB`` is 1000 bytes) and binary with IEC ones (``KiB`` is 1024 bytes).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from pydantic import PlainValidator, ValidationInfo
+
+from memsim.hierarchy.problems import nearest, problem, shown
+
+if TYPE_CHECKING:
+    import pint
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A bandwidth: ``value`` bytes per second or per cycle of the core clock."""
+
+    value: Fraction
+    per: Literal["s", "cycle"]
+
+    def __str__(self) -> str:
+        return f"{decimal(self.value)} B/cycle" if self.per == "cycle" else f"{scaled(self.value)}B/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A time: ``value`` seconds, or cycles of the core clock."""
+
+    value: Fraction
+    unit: Literal["s", "cycle"]
+
+    def __str__(self) -> str:
+        return f"{decimal(self.value)} cycles" if self.unit == "cycle" else f"{scaled(self.value)}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A kind of number in a chip description: what it is, its units (the first is the base) and an example."""
+
+    noun: str
+    units: tuple[str, ...]
+    example: str
+
+
+SIZE = Quantity("a size in bytes", ("B",), "256 KiB")
+BANDWIDTH = Quantity("a bandwidth", ("B/s", "B/cycle"), "64 B/cycle")
+TIME = Quantity("a duration", ("s", "cycle"), "30 cycles")
+FREQUENCY = Quantity("a frequency", ("Hz",), "1.5 GHz")
+LENGTH = Quantity("a length", ("mm",), "2 mm")
+POWER = Quantity("a power", ("W",), "70 W")
+ACCESS_ENERGY = Quantity("an energy per bit", ("pJ/bit",), "15 fJ/bit")
+WIRE_ENERGY = Quantity("an energy per bit and millimetre", ("pJ/bit/mm",), "60 fJ/bit/mm")
+MAC_ENERGY = Quantity("an energy per multiply-accumulate", ("pJ/MAC",), "0.6 pJ/MAC")
+OP_ENERGY = Quantity("an energy per element operation", ("pJ/op",), "0.3 pJ/op")
+EVENT_ENERGY = Quantity("an energy", ("pJ",), "20 pJ")
+
+_DEFINITIONS = """
+femto- = 1e-15 = f-
+pico- = 1e-12 = p-
+nano- = 1e-9 = n-
+micro- = 1e-6 = u- = µ- = μ-
+milli- = 1e-3 = m-
+kilo- = 1e3 = k-
+mega- = 1e6 = M-
+giga- = 1e9 = G-
+tera- = 1e12 = T-
+peta- = 1e15 = P-
+kibi- = 1024 = Ki-
+mebi- = 1048576 = Mi-
+gibi- = 1073741824 = Gi-
+tebi- = 1099511627776 = Ti-
+second = [time] = s
+meter = [length] = m
+gram = [mass] = g
+volt = [voltage] = V
+kelvin = [temperature] = K
+bit = [information]
+byte = 8 * bit = B
+joule = [energy] = J
+watt = joule / second = W
+hertz = 1 / second = Hz
+cycle = [cycle] = cycle = clk
+flop = [operation] = flop = op
+mac = 2 * flop = MAC
+"""
+_COMMON_UNITS = (
+    "B KiB MiB GiB TiB kB MB GB TB B/s MB/s GB/s TB/s B/cycle B/clk cycles ns us ms s Hz MHz GHz mm um W mW "
+    "pJ/bit fJ/bit pJ/bit/mm fJ/bit/mm pJ/MAC fJ/MAC pJ/flop pJ/op fJ/op pJ nJ"
+).split()
+_LONGEST = 80
+_TEXT = re.compile(r"\s*([+-]?\d+(?:\.\d*)?(?:/\d+)?(?:[eE][+-]?\d{1,9})?|[+-]?nan|[+-]?inf)\s*(.*?)\s*", re.IGNORECASE)
+_UNIT = re.compile(r"[A-Za-zµμ]+([*/][A-Za-zµμ]+){0,3}")
+_LARGEST, _SMALLEST = Fraction(10) ** 30, Fraction(1, 10**30)
+
+
+@cache
+def _registry() -> pint.UnitRegistry[Any]:
+    import pint  # 0.3 s, and only chips need it
+
+    registry: pint.UnitRegistry[Any] = pint.UnitRegistry(None, non_int_type=Fraction)
+    for line in _DEFINITIONS.strip().splitlines():
+        registry.define(line)
+    return registry
+
+
+@cache
+def _factor(unit: str, target: str) -> Fraction | str:
+    """How many ``target`` a ``unit`` is; where it is none, the dimension that the unit has instead ("" if unknown)."""
+    import pint
+
+    registry = _registry()
+    try:
+        return Fraction(registry.convert(Fraction(1), registry.parse_units(unit), registry.parse_units(target)))
+    except pint.DimensionalityError as e:
+        return str(e.dim1).replace("[", "").replace("]", "") or "a plain number"
+    except (pint.UndefinedUnitError, pint.DefinitionSyntaxError):
+        return ""
+
+
+def parse(value: object, quantity: Quantity, *, units_needed: bool = False) -> tuple[Fraction, str]:
+    """Read a quantity as (exact number, unit), where the unit is one of ``quantity.units``.
+
+    ``units_needed`` refuses numbers without a unit, zero excepted.
+    """
+    mend = f'write {quantity.noun}, such as "{quantity.example}"'
+    if isinstance(value, bool) or not isinstance(value, (int, float, Fraction, str)):
+        raise problem(f"{shown(value)} is not {quantity.noun}", mend)
+    if isinstance(value, str):
+        return _parse_text(value, quantity, mend)
+    number = exact(value, mend)
+    if units_needed and number:
+        raise problem(f"{shown(value)} has no unit", mend)
+    return number, quantity.units[-1] if units_needed else quantity.units[0]
+
+
+def _parse_text(text: str, quantity: Quantity, mend: str) -> tuple[Fraction, str]:
+    match = _TEXT.fullmatch(text) if len(text) <= _LONGEST else None
+    if not match:
+        raise problem(f"{shown(text)} is not {quantity.noun}", mend)
+    number, unit = exact(match[1], mend), match[2].replace(" ", "")
+    if not unit:
+        raise problem(f"{shown(text)} has no unit", mend)
+    found = [_factor(unit, target) for target in quantity.units] if _UNIT.fullmatch(unit) else [""]
+    for factor, target in zip(found, quantity.units, strict=False):
+        if isinstance(factor, Fraction):
+            return number * factor, target
+    if found[0]:
+        raise problem(f"{shown(text)} is not {quantity.noun}: its unit is {found[0]}", mend)
+    raise problem(f"unknown unit {shown(unit)} in {shown(text)}", f"{nearest(unit, _COMMON_UNITS)}; {mend}")
+
+
+def exact(value: object, mend: str = "") -> Fraction:
+    """A number or its decimal text as an exact fraction; refuses what is not finite, or absurdly large or small."""
+    text = repr(value) if isinstance(value, float) else str(value)
+    if any(word in text.lower() for word in ("nan", "inf")):
+        raise problem(f"{text} is not a finite number", mend)
+    exponent = text.lower().partition("e")[2]
+    if len(text) > _LONGEST or (exponent and abs(int(exponent)) > 40):
+        raise problem(f"{shown(text)} is out of all proportion", mend)
+    number = _fraction(text, mend)
+    if number and not _SMALLEST < abs(number) < _LARGEST:
+        raise problem(f"{shown(text)} is out of all proportion", mend)
+    return number
+
+
+def _fraction(text: str, mend: str) -> Fraction:
+    mantissa, _, exponent = text.lower().partition("e")
+    top, _, bottom = mantissa.partition("/")
+    try:
+        return Fraction(top) / Fraction(bottom or 1) * Fraction(10) ** int(exponent or 0)
+    except (ValueError, ZeroDivisionError):
+        raise problem(f"{shown(text)} is not a number", mend) from None
+
+
+# The types of fields ---------------------------------------------------------------------------------------------
+
+
+def _from_file(info: ValidationInfo) -> bool:
+    return bool(info.context and info.context.get("file"))
+
+
+def _signed(value: object, quantity: Quantity, info: ValidationInfo, *, zero: bool) -> tuple[Fraction, str]:
+    number, unit = parse(value, quantity, units_needed=_from_file(info))
+    if number < 0 or (number == 0 and not zero):
+        least = "at least 0" if zero else "more than 0"
+        raise problem(f"{shown(value)} must be {least}", f'write {quantity.noun}, such as "{quantity.example}"')
+    return number, unit
+
+
+def _size(value: object, info: ValidationInfo) -> int:
+    number, _ = _signed(value, SIZE, info, zero=False)
+    if number.denominator != 1 or number > 1 << 60:
+        raise problem(f"{shown(value)} is not a whole number of bytes below 2^60", 'write such as "256 KiB"')
+    return int(number)
+
+
+def _rate(value: object, info: ValidationInfo) -> Rate:
+    if isinstance(value, Rate):
+        value = str(value)
+    number, unit = _signed(value, BANDWIDTH, info, zero=False)
+    return Rate(number, "cycle" if unit == "B/cycle" else "s")
+
+
+def _duration(value: object, info: ValidationInfo) -> Duration:
+    if isinstance(value, Duration):
+        value = str(value)
+    number, unit = _signed(value, TIME, info, zero=True)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        unit = "cycle"
+    return Duration(number, "cycle" if unit == "cycle" else "s")
+
+
+def _frequency(value: object, info: ValidationInfo) -> Fraction:
+    return _signed(value, FREQUENCY, info, zero=False)[0]
+
+
+def _real(quantity: Quantity) -> PlainValidator:
+    def read(value: object, info: ValidationInfo) -> float:
+        return float(_signed(value, quantity, info, zero=True)[0])
+
+    return PlainValidator(read)
+
+
+def _share(value: object) -> Fraction:
+    mend = 'write a number above 0 and up to 1, such as 0.9 or "9/10"'
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Fraction)):
+        raise problem(f"{shown(value)} is not a number", mend)
+    number = exact(value, mend)
+    if not 0 < number <= 1:
+        raise problem(f"{shown(value)} is not between 0 and 1", mend)
+    return number
+
+
+def _factor_above_zero(value: object) -> Fraction:
+    mend = 'write a number above 0, such as 2 or "1/2"'
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Fraction)):
+        raise problem(f"{shown(value)} is not a number", mend)
+    number = exact(value, mend)
+    if number <= 0:
+        raise problem(f"{shown(value)} must be more than 0", mend)
+    return number
+
+
+def whole(value: object, *, most: int = 1 << 20) -> int:
+    """A count of things, from 1 to ``most``."""
+    mend = f"write a whole number from 1 to {most}"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise problem(f"{shown(value)} is not a whole number", mend)
+    if not 1 <= value <= most:
+        raise problem(f"{shown(value)} is not from 1 to {most}", mend)
+    return value
+
+
+def _point(value: object, info: ValidationInfo) -> tuple[float, float]:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise problem(f"{shown(value)} is not a pair of lengths", 'write such as ["2 mm", "1.5 mm"]')
+    x, y = (float(_signed(v, LENGTH, info, zero=True)[0]) for v in value)
+    return x, y
+
+
+def _pitch(value: object, info: ValidationInfo) -> tuple[float, float]:
+    pair = value if isinstance(value, (list, tuple)) else (value, value)
+    x, y = _point(pair, info)
+    if not (x and y):
+        raise problem(f"{shown(value)} must be more than 0", 'write such as "2 mm" or ["2 mm", "1.5 mm"]')
+    return x, y
+
+
+def _points(value: object, info: ValidationInfo) -> tuple[tuple[float, float], ...]:
+    if not isinstance(value, (list, tuple)):
+        raise problem(f"{shown(value)} is not a list of places", 'write such as [["0 mm", "4 mm"]]')
+    return tuple(_point(v, info) for v in value)
+
+
+def _grid(value: object) -> tuple[int, int]:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise problem(f"{shown(value)} is not [columns, rows]", "write such as [4, 4]")
+    columns, rows = (whole(v) for v in value)
+    if columns * rows > MOST_CORES:
+        raise problem(f"{columns} x {rows} cores are more than {MOST_CORES}", "model a part of the chip")
+    return columns, rows
+
+
+MOST_CORES = 1 << 16
+"""Largest number of cores of a chip: each has its own state in the engines."""
+
+Bytes: TypeAlias = Annotated[int, PlainValidator(_size), SIZE]
+Bandwidth: TypeAlias = Annotated[Rate, PlainValidator(_rate), BANDWIDTH]
+Time: TypeAlias = Annotated[Duration, PlainValidator(_duration), TIME]
+Hertz: TypeAlias = Annotated[Fraction, PlainValidator(_frequency), FREQUENCY]
+Watts: TypeAlias = Annotated[float, _real(POWER), POWER]
+BitEnergy: TypeAlias = Annotated[float, _real(ACCESS_ENERGY), ACCESS_ENERGY]
+WireEnergy: TypeAlias = Annotated[float, _real(WIRE_ENERGY), WIRE_ENERGY]
+MacEnergy: TypeAlias = Annotated[float, _real(MAC_ENERGY), MAC_ENERGY]
+OpEnergy: TypeAlias = Annotated[float, _real(OP_ENERGY), OP_ENERGY]
+EventEnergy: TypeAlias = Annotated[float, _real(EVENT_ENERGY), EVENT_ENERGY]
+Count: TypeAlias = Annotated[int, PlainValidator(whole)]
+Share: TypeAlias = Annotated[Fraction, PlainValidator(_share)]
+Factor: TypeAlias = Annotated[Fraction, PlainValidator(_factor_above_zero)]
+Pitch: TypeAlias = Annotated[tuple[float, float], PlainValidator(_pitch), LENGTH]
+Point: TypeAlias = Annotated[tuple[float, float], PlainValidator(_point), LENGTH]
+Points: TypeAlias = Annotated[tuple[tuple[float, float], ...], PlainValidator(_points), LENGTH]
+Grid: TypeAlias = Annotated[tuple[int, int], PlainValidator(_grid)]
+
+
+# Writing ---------------------------------------------------------------------------------------------------------
+
+_PREFIXES = ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("u", -6), ("n", -9), ("p", -12), ("f", -15)
+
+
+def decimal(number: Fraction) -> str:
+    """The number as decimal text if it has one, else as ``numerator/denominator``; `exact` reads it back."""
+    rest = number.denominator
+    digits = 0
+    for prime in (2, 5):
+        power = 0
+        while rest % prime == 0:
+            rest, power = rest // prime, power + 1
+        digits = max(digits, power)
+    if rest != 1 or digits > 20:
+        return f"{number.numerator}/{number.denominator}"
+    whole_part, fraction = divmod(abs(number.numerator) * 10**digits // number.denominator, 10**digits)
+    sign = "-" if number < 0 else ""
+    return f"{sign}{whole_part}.{fraction:0{digits}d}" if digits else f"{sign}{whole_part}"
+
+
+def scaled(number: Fraction) -> str:
+    """The number with the SI prefix that keeps it at 1 or more, as ``"1.3 u"``; the unit's symbol follows."""
+    for prefix, power in _PREFIXES:
+        value = number / Fraction(10) ** power
+        if abs(value) >= 1:
+            return f"{decimal(value)} {prefix}"
+    return f"{decimal(number)} "
+
+
+def size_text(size: int) -> str:
+    """Bytes with the largest binary (else decimal) prefix that leaves a whole number."""
+    for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("GB", 10**9), ("KiB", 2**10)):
+        if size % factor == 0:
+            return f"{size // factor} {unit}"
+    return f"{size} B"
+
+
+def text_of(value: object, quantity: Quantity | None) -> Any:
+    """A field's value as a chip file writes it."""
+    match value:
+        case Rate() | Duration():
+            return str(value)
+        case tuple():
+            return [text_of(v, quantity) for v in value]
+    if quantity is None:
+        return decimal(value) if isinstance(value, Fraction) else value
+    if quantity is SIZE and isinstance(value, int):
+        return size_text(value)
+    if quantity is FREQUENCY and isinstance(value, Fraction):
+        return f"{scaled(value)}Hz"
+    assert isinstance(value, (int, float)) and math.isfinite(value)
+    return f"{value!r} {quantity.units[0]}"
