@@ -1,0 +1,47 @@
+"""Prove that a program keeps every rule of the ISA, or say where it does not, why, and what would mend it.
+
+The checks run in the order in which they rely on each other, and the first error ends them:
+
+1. names and sizes (`_verify_names`), 2. types and shapes (`_verify_types`), 3. trip counts, regions and targets
+(`_verify_regions`), 4. which queue produces and consumes each ring (`_verify_roles`), 5. tokens: rates and deadlock
+(`tokens`), 6. races between tensor accesses (`_verify_races`), 7. capacity of the chip's memories
+(`_verify_capacity`).
+
+None runs the program: trip counts may be as large as 2^62.
+"""
+
+from __future__ import annotations
+
+from memsim.isa._verify_capacity import check_capacity
+from memsim.isa._verify_names import check_names
+from memsim.isa._verify_regions import check_regions
+from memsim.isa._verify_types import check_types
+from memsim.isa.machine import Machine
+from memsim.isa.model import Program
+from memsim.isa.sites import sites_of
+
+__all__ = ["Machine", "verify"]
+
+
+def verify(program: Program, chip: Machine | None = None) -> None:
+    """Return if ``program`` keeps every rule, and fits ``chip`` where one is given; raise for the first that it breaks.
+
+    Parameters
+    ----------
+    program
+        The program to check.
+    chip
+        Checks the capacity of its memories and the number of its cores too.
+
+    Raises
+    ------
+    ProgramError
+        The program is wrong in itself.
+    ChipError
+        The program does not fit the chip.
+    """
+    check_names(program)
+    sites = list(sites_of(program))
+    check_types(sites)
+    check_regions(program, sites)
+    check_capacity(program, chip)
