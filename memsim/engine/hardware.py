@@ -1,0 +1,325 @@
+"""The chip as state: every shared resource of a `Chip` as arrays, with routes and memory accesses over them.
+
+Both engines use one `Hardware`. A *server* is a unit, a port or one direction of a link; banks (DRAM channels, cache
+slices, scratchpad banks) are served chunk by chunk. All functions take the tick at which a request's head arrives
+and return ticks; they must be called in the order of arrival, ties in the order of the request keys.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from memsim.engine.layout import Pieces, segment_count
+from memsim.engine.plan import Plan
+from memsim.engine.servers import READY, Array, cache_state, cache_touch, scatter, serve, serve_banks
+from memsim.hierarchy import Chip
+
+
+FINAL_WRITE_BACK = "final_write_back"
+"""Operation under which dirty bytes left in a cache at the end are charged; they take no time."""
+
+
+class Key(NamedTuple):
+    """What a ledger row is about. ``mm`` is the wire length of a move; ``core`` is -1 for the chip as a whole."""
+
+    part: str
+    tensor: str
+    operation: str
+    level: str
+    core: int
+    access: str
+    mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One direction of a link: its server, its rate (bytes a tick as num / den), its latency and length."""
+
+    server: int
+    num: int
+    den: int
+    latency: int
+
+    def service(self, size: int) -> int:
+        """Ticks that ``size`` bytes occupy the link."""
+        return -(-size * self.den // self.num)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path, or for a multicast a tree: hops in order, then forks; ``leaf`` is the node where a path ends."""
+
+    hops: tuple[Hop, ...]
+    forks: tuple[Route, ...]
+    leaf: str
+    mm: float
+    """Wire length of the whole tree."""
+    servers: tuple[int, ...]
+    """Servers of all links in the whole tree."""
+
+    @property
+    def latency(self) -> int:
+        """Sum of the hops' latencies up to the first fork."""
+        return sum(h.latency for h in self.hops)
+
+
+@dataclass(slots=True)
+class Banks:
+    """Banks of one memory, split evenly over its network ports."""
+
+    free_at: Array
+    busy: Array
+    ports: int
+    chunk: int
+    rate: Fraction
+    """Bytes a tick of one bank."""
+    latency: int
+
+    @property
+    def per_port(self) -> int:
+        """Banks behind one port."""
+        return len(self.free_at) // self.ports
+
+    def serve(self, port: int, segment: int, size: int, head: int) -> tuple[int, int]:
+        """Move ``size`` bytes of a segment: (start, finish) without the latency."""
+        per_port = self.per_port
+        return serve_banks(
+            self.free_at, self.busy, port * per_port, per_port, segment, size, self.chunk,
+            self.rate.numerator, self.rate.denominator, head,
+        )  # fmt: skip
+
+
+class Hardware:
+    """Mutable state of every resource, for one simulation."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.chip = plan, plan.chip
+        self.names: list[tuple[str, str]] = []
+        """(part, kind) of each server."""
+        chip, core = plan.chip, plan.chip.core
+        self.units = {
+            unit: [self._server(f"core{i}.{unit}", unit) for i in range(chip.core_count)]
+            for unit in ("dma", "matrix", "vector", "sram", "reg")
+        }
+        self.ports = {"sram": core.sram.bandwidth, "reg": core.reg.bandwidth}
+        self.port_latency = {"sram": chip.ticks_of(core.sram.latency), "reg": chip.ticks_of(core.reg.latency)}
+        self.hops: dict[tuple[str, str], Hop] = {}
+        self.length: dict[tuple[str, str], float] = {}
+        for source, target, link in sorted(chip.graph.edges(data=True), key=lambda e: (e[0], e[1])):
+            rate = chip.rate_per_tick(link["bandwidth"])
+            server = self._server(f"{source}->{target}", "link")
+            latency = chip.ticks_of(link["latency"])
+            self.hops[source, target] = Hop(server, rate.numerator, rate.denominator, latency)
+            self.length[source, target] = link["mm"]
+        self.free_at = np.zeros(len(self.names), dtype=np.int64)
+        self.busy = np.zeros(len(self.names), dtype=np.int64)
+        self.bytes = [0] * len(self.names)
+        """Bytes that passed each link."""
+        self.ledger: dict[Key, int] = defaultdict(int)
+        self._routes: dict[tuple[str, tuple[str, ...]], Route] = {}
+        self._memories()
+
+    def _server(self, name: str, kind: str) -> int:
+        self.names.append((name, kind))
+        return len(self.names) - 1
+
+    def _memories(self) -> None:
+        chip = self.chip
+        dram, cache, shared = chip.dram, chip.cache, chip.shared
+        dram_ports = 1 if cache else len(chip.memory_nodes("dram"))
+        total = chip.rate_per_tick(dram.bandwidth) * dram.efficiency
+        self.banks = {"dram": _banks(dram.channels, dram_ports, dram.interleave, total, chip.ticks_of(dram.latency))}
+        if cache:
+            total = chip.rate_per_tick(cache.bandwidth)
+            latency = chip.ticks_of(cache.latency)
+            self.banks["cache"] = _banks(cache.slices, len(chip.memory_nodes("dram")), cache.interleave, total, latency)
+            segments = segment_count(self.plan.layouts)
+            self.lru, self.lines, self.used = cache_state(segments)
+            self.evicted = np.zeros(2 * segments + 3, dtype=np.int64)
+            self._owner = sorted((x.base, name) for name, x in self.plan.layouts.items())
+            self._owner_bases = np.array([base for base, _ in self._owner], dtype=np.int64)
+        if shared:
+            total = chip.rate_per_tick(shared.bandwidth)
+            latency = chip.ticks_of(shared.latency)
+            self.banks["shared"] = _banks(shared.banks, len(chip.memory_nodes("shared")), shared.interleave, total, latency)
+
+    # Servers -------------------------------------------------------------------------------------------------
+
+    def serve(self, server: int, head: int, service: int) -> int:
+        """Serve a request at a unit, port or link; returns the tick at which it starts."""
+        return int(serve(self.free_at, self.busy, server, head, service))
+
+    def port_ticks(self, memory: str, size: int) -> int:
+        """Ticks of a core memory's port for ``size`` bytes; 0 where the port is never a bottleneck."""
+        rate = self.ports[memory]
+        if rate is None or size == 0:
+            return 0
+        per_tick = self.chip.rate_per_tick(rate)
+        return -(-size * per_tick.denominator // per_tick.numerator)
+
+    # Routes --------------------------------------------------------------------------------------------------
+
+    def route(self, source: str, targets: tuple[str, ...]) -> Route:
+        """The path from a node to one node, or the tree to several, as the chip routes them."""
+        found = self._routes.get((source, targets))
+        if found is None:
+            children: dict[str, list[str]] = {}
+            reached = {source}
+            for target in targets:
+                path = self.chip.route(source, target)
+                for a, b in zip(path, path[1:], strict=False):
+                    if b not in reached:
+                        reached.add(b)
+                        children.setdefault(a, []).append(b)
+            found = self._routes[source, targets] = self._tree(source, children)
+        return found
+
+    def _tree(self, node: str, children: dict[str, list[str]]) -> Route:
+        hops: list[Hop] = []
+        servers: list[int] = []
+        mm = 0.0
+        while len(children.get(node, [])) == 1:
+            following = children[node][0]
+            hops.append(self.hops[node, following])
+            servers.append(hops[-1].server)
+            mm += self.length[node, following]
+            node = following
+        forks = []
+        for following in children.get(node, []):
+            branch = self._tree(following, children)
+            hop = self.hops[node, following]
+            forks.append(Route((hop, *branch.hops), branch.forks, branch.leaf, 0.0, ()))
+            servers += [hop.server, *branch.servers]
+            mm += self.length[node, following] + branch.mm
+        return Route(tuple(hops), tuple(forks), "" if forks else node, mm, tuple(servers))
+
+    # Memories ------------------------------------------------------------------------------------------------
+
+    def port_of(self, role: str, segment: int) -> int:
+        """Network port of the memory behind which a segment lies."""
+        return int(scatter(segment, self.banks["cache" if role == "dram" and self.chip.cache else role].ports))
+
+    def read(self, role: str, port: int, pieces: Pieces, tick: int, who: tuple[str, str, int]) -> tuple[int, int]:
+        """Read pieces of segments: (tick at which the first byte leaves the memory, tick of the last)."""
+        tensor, operation, core = who
+        total = sum(size for _, size in pieces)
+        if role == "dram" and self.chip.cache:
+            self._post("cache", tensor, operation, core, "read", total)
+            head, tail = 1 << 62, tick
+            for segment, size in pieces:
+                first, last = self._read_cached(port, segment, size, tick, who)
+                head, tail = min(head, first), max(tail, last)
+            return head, tail
+        banks = self.banks[role]
+        self._post(role, tensor, operation, core, "read", total)
+        spans = [banks.serve(port, segment, size, tick) for segment, size in pieces]
+        return min(s for s, _ in spans) + banks.latency, max(f for _, f in spans) + banks.latency
+
+    def write(self, role: str, port: int, pieces: Pieces, tick: int, who: tuple[str, str, int]) -> int:
+        """Write pieces of segments: the tick at which the memory has taken the last byte."""
+        tensor, operation, core = who
+        total = sum(size for _, size in pieces)
+        if role == "dram" and self.chip.cache:
+            cache = self.banks["cache"]
+            self._post("cache", tensor, operation, core, "write", total)
+            tail = tick
+            for segment, size in pieces:
+                _, finish = cache.serve(port, segment, size, tick)
+                cache_touch(
+                    self.lru, self.lines, self.used, self.chip.cache.capacity, segment, size,
+                    self.chip.cache.write_back, self.evicted,
+                )  # fmt: skip
+                self._write_back(tick)
+                if not self.chip.cache.write_back:
+                    self._to_dram(segment, size, tick)
+                tail = max(tail, finish)
+            return tail
+        self._post(role, tensor, operation, core, "write", total)
+        banks = self.banks[role]
+        return max(banks.serve(port, segment, size, tick)[1] for segment, size in pieces)
+
+    def _read_cached(self, port: int, segment: int, size: int, tick: int, who: tuple[str, str, int]) -> tuple[int, int]:
+        tensor, operation, core = who
+        cache, dram = self.banks["cache"], self.banks["dram"]
+        begin, finish = cache.serve(port, segment, size, tick)
+        first, last = begin + cache.latency, finish + cache.latency
+        _, miss = cache_touch(
+            self.lru, self.lines, self.used, self.chip.cache.capacity, segment, size, False, self.evicted
+        )
+        self._write_back(tick)
+        if miss:
+            start, end = dram.serve(0, segment, miss, begin)
+            self._post("dram", tensor, operation, core, "read", miss)
+            self._post("cache", tensor, "fill", core, "write", miss)
+            self._wire(tensor, "fill", core, miss, self.chip.backing_mm)
+            filled = end + dram.latency
+            if size <= self.chip.cache.capacity:
+                self.lines[READY, segment] = max(int(self.lines[READY, segment]), filled)
+            if miss == size:
+                first = max(first, start + dram.latency + cache.latency)
+            return first, max(last, filled + cache.latency)
+        filled = int(self.lines[READY, segment])  # a miss of this segment may still be on its way: wait for it
+        if filled > tick:
+            first, last = max(first, filled + cache.latency), max(last, filled + cache.latency)
+        return first, last
+
+    def _write_back(self, tick: int) -> None:
+        for i in range(int(self.evicted[0])):
+            self._to_dram(int(self.evicted[2 * i + 1]), int(self.evicted[2 * i + 2]), tick)
+        self.evicted[0] = 0
+
+    def _to_dram(self, segment: int, size: int, tick: int) -> None:
+        self.banks["dram"].serve(0, segment, size, tick)
+        self._post_write_back(segment, size, "write_back")
+
+    def _post_write_back(self, segment: int, size: int, operation: str) -> None:
+        tensor = self._owner[int(np.searchsorted(self._owner_bases, segment, side="right")) - 1][1]
+        self._post("cache", tensor, operation, -1, "read", size)
+        self._post("dram", tensor, operation, -1, "write", size)
+        self._wire(tensor, operation, -1, size, self.chip.backing_mm)
+
+    def flush(self) -> None:
+        """Charge the energy of writing back what is dirty at the end; nobody waits for it."""
+        if not self.chip.cache:
+            return
+        dirty = self.lines[1]
+        for segment in np.nonzero(dirty)[0]:
+            self._post_write_back(int(segment), int(dirty[segment]), FINAL_WRITE_BACK)
+            dirty[segment] = 0
+
+    # Ledger --------------------------------------------------------------------------------------------------
+
+    def _post(self, part: str, tensor: str, operation: str, core: int, access: str, size: int) -> None:
+        self.ledger[Key(part, tensor, operation, part, core, access, 0.0)] += size * 8
+
+    def _wire(self, tensor: str, operation: str, core: int, size: int, mm: float) -> None:
+        self.ledger[Key("wires", tensor, operation, "network", core, "move", mm)] += size * 8
+
+    def post_route(self, route: Route, tensor: str, operation: str, core: int, size: int) -> None:
+        """Charge the wires and routers that ``size`` bytes pass on a route."""
+        for server in route.servers:
+            self.bytes[server] += size
+        self._wire(tensor, operation, core, size, route.mm)
+        self.ledger[Key("routers", tensor, operation, "network", core, "move", 0.0)] += size * 8 * len(route.servers)
+
+
+def _banks(count: int, ports: int, chunk: int, total: Fraction, latency: int) -> Banks:
+    count = max(ports, count // ports * ports)
+    zeros = np.zeros(count, dtype=np.int64)
+    return Banks(zeros, zeros.copy(), ports, chunk, total / count, latency)
+
+
+def node_of(core: int) -> str:
+    """Network node of a core."""
+    return f"core{core}"
+
+
+def memory_node(chip: Chip, role: str, port: int) -> str:
+    """Network node of a memory's port."""
+    nodes = chip.memory_nodes(role)
+    return nodes[port % len(nodes)]

@@ -1,0 +1,123 @@
+"""Where tensors lie: each is cut into a grid of *segments*, the grain at which memories and caches work.
+
+The grid is the coarsest one that every transfer of the program is aligned to (a greatest common divisor of sizes
+and coordinate coefficients), so an aligned tile is a whole number of segments and hit bytes are exact. Where a
+program is not aligned to anything useful, segments are made larger, and a segment that is partly present counts
+as present up to the bytes that were fetched of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from memsim.isa.expr import Expr
+from memsim.isa.model import PER_CORE_ROLES, Gather, Load, Program, Region, Store, Tensor, walk
+
+MIN_SEGMENT_BYTES = 512
+MAX_SEGMENTS = 1 << 22
+
+Pieces = list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorLayout:
+    """The segment grid of one tensor: segments are numbered from ``base``, row-major."""
+
+    tensor: Tensor
+    base: int
+    segment_shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    """Segment numbers between neighbours in each dimension."""
+
+    def pieces(self, starts: Iterable[int], sizes: Iterable[int], steps: Iterable[int]) -> Pieces:
+        """(segment, bytes) for a strided box, cut at the tensor's edge; empty where nothing is left."""
+        pieces: Pieces = [(self.base, self.tensor.type.bytes)]
+        axes = zip(starts, sizes, steps, self.segment_shape, self.strides, self.tensor.shape, strict=True)
+        for start, size, step, segment, stride, extent in axes:
+            count = min(size, max(0, -((start - extent) // step)))
+            if count == 0:
+                return []
+            if step == 1 and start // segment == (start + count - 1) // segment:
+                offset = start // segment * stride
+                pieces = [(number + offset, amount * count) for number, amount in pieces]
+            else:
+                counts = _split(start, count, step, segment)
+                pieces = [(number + i * stride, amount * c) for number, amount in pieces for i, c in counts]
+        return pieces
+
+
+def _split(start: int, count: int, step: int, segment: int) -> list[tuple[int, int]]:
+    """How many of the points start, start + step, … fall into each segment."""
+    found: list[tuple[int, int]] = []
+    done = 0
+    while done < count:
+        index = (start + done * step) // segment
+        fit = min(count - done, -(-((index + 1) * segment - start - done * step) // step))
+        found.append((index, fit))
+        done += fit
+    return found
+
+
+def lay_out(program: Program) -> dict[str, TensorLayout]:
+    """Segment grids of all tensors in chip-wide roles, numbered one after another."""
+    layouts: dict[str, TensorLayout] = {}
+    base = 0
+    accesses = _accesses(program)
+    for tensor in program.tensors:
+        if tensor.role in PER_CORE_ROLES:
+            continue
+        shape = _segment_shape(tensor, accesses.get(tensor.name, []))
+        grid = [-(-n // s) for n, s in zip(tensor.shape, shape, strict=True)]
+        strides = tuple(math.prod(grid[d + 1 :]) for d in range(len(grid)))
+        layouts[tensor.name] = TensorLayout(tensor, base, shape, strides)
+        base += math.prod(grid)
+    return layouts
+
+
+def segment_count(layouts: dict[str, TensorLayout]) -> int:
+    """Segments in all layouts together."""
+    return sum(
+        math.prod(-(-n // s) for n, s in zip(x.tensor.shape, x.segment_shape, strict=True)) for x in layouts.values()
+    )
+
+
+def _accesses(program: Program) -> dict[str, list[Region]]:
+    found: dict[str, list[Region]] = {}
+    for region in _regions(program):
+        found.setdefault(region.tensor, []).append(region)
+    return found
+
+
+def _regions(program: Program) -> Iterator[Region]:
+    for kernel in program.kernels:
+        for group in kernel.groups:
+            for queue in group.queues:
+                for instruction, _ in walk(queue.body):
+                    match instruction:
+                        case Load(src=region) | Store(dst=region):
+                            yield region
+                        case Gather(src=Region(tensor, starts, sizes, steps)):
+                            yield Region(tensor, starts, (1, *sizes[1:]), steps)
+
+
+def _segment_shape(tensor: Tensor, regions: list[Region]) -> tuple[int, ...]:
+    shape = []
+    for d, extent in enumerate(tensor.shape):
+        grain = 0
+        for region in regions:
+            grain = math.gcd(grain, region.sizes[d] if region.steps[d] == 1 else 0, *_coefficients(region.starts[d]))
+        shape.append(min(grain or extent, extent))
+    for d in reversed(range(len(shape))):  # widen rows first: neighbours in memory
+        largest = max((r.sizes[d] * r.steps[d] for r in regions), default=tensor.shape[d])
+        while math.prod(shape) * tensor.type.bytes < MIN_SEGMENT_BYTES and shape[d] < min(largest, tensor.shape[d]):
+            shape[d] *= 2
+    while math.prod(-(-n // s) for n, s in zip(tensor.shape, shape, strict=True)) > MAX_SEGMENTS:
+        widest = max(range(len(shape)), key=lambda d: tensor.shape[d] // shape[d])
+        shape[widest] *= 2
+    return tuple(min(s, n) for s, n in zip(shape, tensor.shape, strict=True))
+
+
+def _coefficients(start: Expr) -> list[int]:
+    return [start.const, *(c for _, c in start.terms)]

@@ -1,0 +1,249 @@
+"""What a simulation answers: time, joules, what bounds it, and where both went, as tidy tables."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from memsim.engine.bounds import time_bounds
+from memsim.engine.hardware import FINAL_WRITE_BACK, Hardware
+from memsim.engine.ledger import Ledger
+from memsim.engine.plan import Plan
+from memsim.hierarchy import Chip
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABELS = {
+    "matrix": "matrix units",
+    "vector": "vector units",
+    "dma": "dma engines",
+    "sram": "sram ports",
+    "reg": "register ports",
+    "link": "network links",
+    "cache": "cache slices",
+    "dram": "dram channels",
+    "shared": "shared memory banks",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Raw outcome of an engine: integer ticks and counts."""
+
+    ticks: int
+    hardware: Hardware
+    executions: dict[tuple[int, int], int]
+    moved: dict[int, int]
+    stalls: dict[tuple[str, str], int]
+    kernel_spans: list[tuple[str, int, int]]
+    trace: list[Any] | None
+
+
+class Result:
+    """The answer of `simulate`. Times are in seconds, energies in joules, sizes in bytes, unless a name says otherwise."""
+
+    def __init__(self, plan: Plan, run: Run, counts: dict[Any, int], *, workload: str, engine: str) -> None:
+        self.plan, self.run = plan, run
+        self.chip: Chip = plan.chip
+        self.workload, self.engine = workload, engine
+        self.ticks = run.ticks
+        self.tick_s: Fraction = plan.chip.tick
+        self.energy = Ledger(counts, plan.chip, float(run.ticks * plan.chip.tick))
+
+    # Headline numbers ----------------------------------------------------------------------------------------
+
+    @property
+    def time_s(self) -> float:
+        """Simulated time in seconds."""
+        return float(self.ticks * self.tick_s)
+
+    @property
+    def cycles(self) -> float:
+        """Simulated time in core clock cycles."""
+        return float(self.ticks * self.tick_s / self.chip.clock_period)
+
+    @property
+    def energy_j(self) -> float:
+        """Total energy in joules, static energy included."""
+        return self.energy.total_j
+
+    @property
+    def power_w(self) -> float:
+        """Mean power in watts."""
+        return self.energy_j / self.time_s if self.ticks else 0.0
+
+    @cached_property
+    def macs(self) -> dict[str, int]:
+        """Multiply-adds that the matrix units executed, by operand type (padding of edge tiles included)."""
+        totals: dict[str, int] = defaultdict(int)
+        for key, amount in self.energy.counts.items():
+            if key.part == "matrix":
+                totals[key.access] += amount
+        return dict(totals)
+
+    @property
+    def executed_flops(self) -> int:
+        """Operations executed: 2 a multiply-add, 1 an elementwise or reduction step."""
+        vector = sum(n for key, n in self.energy.counts.items() if key.part == "vector")
+        return 2 * sum(self.macs.values()) + vector
+
+    @property
+    def flops(self) -> int:
+        """Operations that the algorithm needs, as its program states them; else those executed."""
+        stated = self.plan.program.useful_flops
+        return self.executed_flops if stated is None else stated
+
+    @property
+    def peak_flops_per_s(self) -> float:
+        """Peak rate that MFU is taken against: the matrix units' for the commonest type, else the vector units'."""
+        core, clock = self.chip.core, float(1 / self.chip.clock_period)
+        if self.macs and core.matrix is not None:
+            dtype = max(self.macs, key=lambda d: self.macs[d])
+            return 2.0 * float(core.matrix.peak_macs_per_cycle(dtype)) * clock * self.chip.core_count
+        return float(core.vector.lanes) * clock * self.chip.core_count
+
+    @property
+    def mfu(self) -> float:
+        """Model FLOPs utilisation: useful operations over what the peak rate could do in this time."""
+        return self.flops / (self.peak_flops_per_s * self.time_s) if self.ticks else 0.0
+
+    @property
+    def dram_bytes(self) -> int:
+        """Bytes that passed the DRAM's pins during the run (not the final write-back)."""
+        return self._memory_bytes("dram")
+
+    def _memory_bytes(self, part: str) -> int:
+        counts = self.energy.counts.items()
+        return sum(n for k, n in counts if k.part == part and k.operation != FINAL_WRITE_BACK) // 8
+
+    @property
+    def mbu(self) -> float:
+        """Memory bandwidth utilisation: DRAM bytes over what its peak bandwidth could move in this time."""
+        peak = float(self.chip.rate_per_tick(self.chip.dram.bandwidth))
+        return self.dram_bytes / (peak * self.ticks) if self.ticks else 0.0
+
+    @cached_property
+    def bytes_by_level(self) -> dict[str, int]:
+        """Bytes read and written at each level (``network``: bytes sent over it, however far)."""
+        totals: dict[str, int] = defaultdict(int)
+        for key, amount in self.energy.counts.items():
+            if key.level not in ("compute", "dma") and key.part != "routers":
+                totals[key.level] += amount
+        return {level: bits // 8 for level, bits in sorted(totals.items())}
+
+    @cached_property
+    def bottleneck(self) -> str:
+        """The kind of part whose busiest member is busy longest; said to be latency where none is busy half the time."""
+        busiest = self.parts.groupby("kind")["utilisation"].max()
+        if busiest.empty or not self.ticks:
+            return "nothing to do"
+        kind, share = str(busiest.idxmax()), float(busiest.max())
+        if share < 0.5:
+            return f"latency (the busiest, {LABELS.get(kind, kind)}, only {share:.0%} of the time)"
+        return f"{LABELS.get(kind, kind)}, busy {share:.0%} of the time"
+
+    # Tables --------------------------------------------------------------------------------------------------
+
+    def _frame(self, rows: list[Any], columns: list[str]) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.DataFrame(rows, columns=columns)
+
+    @cached_property
+    def parts(self) -> pd.DataFrame:
+        """Each unit, port, link and memory bank: part, kind, busy_s, utilisation (0 to 1)."""
+        hardware, tick = self.run.hardware, float(self.tick_s)
+        rows = [
+            (name, kind, busy * tick, busy / max(1, self.ticks))
+            for (name, kind), busy in zip(hardware.names, hardware.busy.tolist(), strict=True)
+        ]
+        for kind, banks in hardware.banks.items():
+            rows += [
+                (f"{kind}{i}", kind, busy * tick, busy / max(1, self.ticks))
+                for i, busy in enumerate(banks.busy.tolist())
+            ]
+        return self._frame(rows, ["part", "kind", "busy_s", "utilisation"])
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """Each direction of each link: src, dst, mm, bytes, busy_s, utilisation."""
+        hardware, tick = self.run.hardware, float(self.tick_s)
+        rows = []
+        for (src, dst), hop in hardware.hops.items():
+            busy = int(hardware.busy[hop.server])
+            size = hardware.bytes[hop.server]
+            rows.append((src, dst, hardware.length[src, dst], size, busy * tick, busy / max(1, self.ticks)))
+        return self._frame(rows, ["src", "dst", "mm", "bytes", "busy_s", "utilisation"])
+
+    @cached_property
+    def bounds(self) -> pd.DataFrame:
+        """Analytic lower bounds: bound, time_s, of_time (share of the simulated time); the tightest first."""
+        found = time_bounds(self.plan, self.run.hardware, self.run.executions)
+        ordered = sorted(found.items(), key=lambda item: -item[1])
+        rows = [(name, float(t * self.tick_s), float(t / max(1, self.ticks))) for name, t in ordered]
+        return self._frame(rows, ["bound", "time_s", "of_time"])
+
+    @cached_property
+    def stalls(self) -> pd.DataFrame:
+        """Where queues spent their time: queue, reason, time_s (summed over blocks), share of the queue's time."""
+        totals: dict[str, int] = defaultdict(int)
+        for (queue, _), ticks in self.run.stalls.items():
+            totals[queue] += ticks
+        rows = [
+            (queue, reason, float(ticks * self.tick_s), ticks / totals[queue])
+            for (queue, reason), ticks in sorted(self.run.stalls.items(), key=lambda item: (item[0][0], -item[1]))
+            if ticks
+        ]
+        return self._frame(rows, ["queue", "reason", "time_s", "share"])
+
+    @cached_property
+    def kernels(self) -> pd.DataFrame:
+        """Each kernel: kernel, start_s, end_s (from its launch to the end of its last transfer)."""
+        tick = float(self.tick_s)
+        return self._frame(
+            [(k, a * tick, b * tick) for k, a, b in self.run.kernel_spans], ["kernel", "start_s", "end_s"]
+        )
+
+    @cached_property
+    def trace(self) -> pd.DataFrame | None:
+        """Each executed instruction in order of its end, if the run was traced; else None."""
+        if self.run.trace is None:
+            return None
+        tick, names = float(self.tick_s), [k.kernel.name for k in self.plan.kernels]
+        rows = [
+            (names[kernel], block, core, queue, step.operation, step.tensor, a * tick, b * tick, a, b, size, step.unit)
+            for kernel, block, core, queue, step, a, b, size in self.run.trace
+        ]
+        columns = "kernel block core queue op detail start_s end_s start_tick end_tick bytes lane".split()
+        return self._frame(rows, columns)
+
+    @cached_property
+    def executions(self) -> pd.DataFrame:
+        """Counted executions of each instruction: kernel, group, queue, path, op, count, bytes (of transfers)."""
+        counts: dict[int, int] = defaultdict(int)
+        for (number, _), times in self.run.executions.items():
+            counts[number] += times
+        rows = [
+            (k.kernel.name, g.group.name, g.queues[s.path[0]].name, s.path, s.operation, counts[s.number],
+             self.run.moved.get(s.number, 0))
+            for k in self.plan.kernels for g in k.groups for s in g.steps
+        ]  # fmt: skip
+        return self._frame(rows, ["kernel", "group", "queue", "path", "op", "count", "bytes"])
+
+    # Showing -------------------------------------------------------------------------------------------------
+
+    @property
+    def plot(self) -> Any:
+        """Figures: ``energy``, ``roofline``, ``timeline``, ``floorplan``, each taking the path of a file to write."""
+        return import_module("memsim.report").ResultPlots(self)
+
+    def __str__(self) -> str:
+        return str(import_module("memsim.report").render(self))
+
+    def __repr__(self) -> str:
+        return f"<Result {self.workload} on {self.chip.name}: {self.time_s:.4g} s, {self.energy_j:.4g} J>"

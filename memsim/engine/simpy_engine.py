@@ -1,0 +1,398 @@
+"""The discrete-event model in SimPy: the readable specification of time.
+
+Each queue of each resident block is a process, and so is each transfer in flight. Hardware is asked for through the
+`Arbiter`, which serves all requests of a tick together, after every completion of that tick, oldest key first: so no
+result depends on the order in which processes happen to be resumed. See ``docs/engine.md`` for the rules.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import simpy
+
+from memsim.engine.arbiter import Arbiter
+from memsim.engine.hardware import Hardware
+from memsim.engine.layout import Pieces
+from memsim.engine.plan import GroupPlan, KernelPlan, LoopNode, Node, Plan, Step
+from memsim.engine.rings import RingState, Wait
+from memsim.engine.transfers import Flight, Process, TransferModel
+from memsim.isa.model import Mma
+
+TraceRow: TypeAlias = tuple[int, int, int, str, Step, int, int, int]
+"""(kernel, block, core, queue, step, first tick, last tick, bytes)."""
+
+
+@dataclass(slots=True)
+class Block:
+    """A resident block: its core, counters' first values, ring instances and unfinished work."""
+
+    number: int
+    core: int
+    plan: GroupPlan
+    coordinates: list[int]
+    rings: list[RingState]
+    unfinished: int = 0
+    """Queues that still run and transfers still in flight."""
+
+
+@dataclass(slots=True)
+class QueueState:
+    """One queue of one block: its place in the order of requests and its transfers in flight."""
+
+    block: Block
+    number: int
+    name: str
+    sequence: int = 0
+    transfers: int = 0
+    bytes: int = 0
+    freed: simpy.Event | None = None
+    """Fires when a transfer of this queue has ended, if the queue waits for that."""
+
+
+class SimpyEngine:
+    """Runs one `Plan`; afterwards the public attributes hold what happened."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        trace: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+        env: simpy.Environment | None = None,
+    ) -> None:
+        self.plan, self.chip = plan, plan.chip
+        self.hardware = Hardware(plan)
+        self.env = env or simpy.Environment()
+        self.arbiter = Arbiter(self.env)
+        self.transfers = TransferModel(self.env, self.arbiter, self.hardware)
+        self.executions: dict[tuple[int, int], int] = defaultdict(int)
+        """Executions of each (step, core)."""
+        self.moved: dict[int, int] = defaultdict(int)
+        """Bytes moved by each transfer step."""
+        self.stalls: dict[tuple[str, str], int] = defaultdict(int)
+        self.trace: list[TraceRow] | None = [] if trace else None
+        self.kernel_spans: list[tuple[str, int, int]] = []
+        self.progress = progress
+        self._blocks: dict[int, Block] = {}
+        self._kernel = 0
+        self._limits = (self.chip.core.dma.max_transfers, self.chip.core.dma.max_bytes)
+
+    def run(self) -> int:
+        """Run every kernel; returns the tick at which the last one has ended."""
+        main = self.env.process(self._kernels())
+        self.env.run(until=main)
+        self.hardware.flush()
+        return int(self.env.now)
+
+    # Kernels and blocks --------------------------------------------------------------------------------------
+
+    def _kernels(self) -> Process:
+        launch = self.chip.ticks_of(self.chip.launch)
+        for number, kernel in enumerate(self.plan.kernels):
+            begun = int(self.env.now)
+            self._kernel = number
+            yield self.env.timeout(launch)
+            yield from self._run_kernel(kernel)
+            self.kernel_spans.append((kernel.kernel.name, begun, int(self.env.now)))
+
+    def _run_kernel(self, plan: KernelPlan) -> Process:
+        clusters = _clusters(plan)
+        total = sum(len(c) for c in clusters)
+        room = dict.fromkeys(range(plan.cores), plan.kernel.occupancy)
+        waiting: dict[int, deque[int]] = {core: deque() for core in room}
+        for number, cluster in enumerate(clusters):
+            for block in cluster:
+                waiting[block % plan.cores].append(number)
+        done = 0
+        finished: deque[Block] = deque()
+        ended = [self.env.event()]
+
+        def launch(cores: Iterator[int] | list[int]) -> None:
+            for core in cores:
+                while waiting[core]:
+                    cluster = clusters[waiting[core][0]]
+                    needs = [b % plan.cores for b in cluster]
+                    first = all(waiting[c][0] == waiting[core][0] for c in needs)
+                    if not first or any(room[c] < needs.count(c) for c in needs):
+                        break
+                    for c in needs:
+                        waiting[c].popleft()
+                        room[c] -= 1
+                    self._start(plan, cluster, finished, ended)
+
+        launch(list(room))
+        while done < total:
+            yield ended[0]
+            ended[0] = self.env.event()
+            cores = []
+            while finished:
+                block = finished.popleft()
+                del self._blocks[block.number]
+                room[block.core] += 1
+                cores.append(block.core)
+                done += 1
+            if self.progress:
+                self.progress(done, total)
+            launch(sorted(cores))
+
+    def _start(self, plan: KernelPlan, cluster: list[int], finished: deque[Block], ended: list[simpy.Event]) -> None:
+        def block_done(block: Block) -> None:
+            finished.append(block)
+            if not ended[0].triggered:
+                ended[0].succeed()
+
+        blocks = []
+        for number in cluster:
+            group = next(g for g in reversed(plan.groups) if g.first_block <= number)
+            coordinates = list(group.group.coordinates(number - group.first_block).values())
+            owners = zip(group.group.rings, group.writers, group.consumers, strict=True)
+            rings = [RingState(ring, writer, consumers, self.env) for ring, writer, consumers in owners]
+            block = Block(number, number % plan.cores, group, coordinates, rings, len(group.queues))
+            self._blocks[number] = block
+            blocks.append(block)
+        for block in blocks:
+            if not block.plan.queues:
+                block_done(block)
+            for i, queue in enumerate(block.plan.queues):
+                self.env.process(self._queue(QueueState(block, i, queue.name), queue.body, block_done))
+
+    # Queues --------------------------------------------------------------------------------------------------
+
+    def _queue(self, queue: QueueState, body: tuple[Node, ...], done: Callable[[Block], None]) -> Process:
+        start = self.chip.ticks_of(self.chip.block_start)
+        if start:
+            yield self.env.timeout(start)
+        block = queue.block
+        counters = block.coordinates + [0] * (block.plan.counters - len(block.coordinates))
+        release = lambda: self._finish_work(block, done)  # noqa: E731
+        for step in _walk(body, counters):
+            queue.sequence += 1
+            self.executions[step.number, block.core] += 1
+            if step.unit == "dma":
+                yield from self._issue_transfer(queue, step, counters, release)
+            elif step.unit:
+                yield from self._issue_compute(queue, step)
+            elif step.operation == "push":
+                block.rings[step.ring].push()
+            else:
+                ring = block.rings[step.ring]
+                while (wait := ring.wait_to_pop(queue.number)) is not None:
+                    yield from self._wait(queue, step, wait)
+                ring.pop(queue.number)
+        release()
+
+    def _finish_work(self, block: Block, done: Callable[[Block], None]) -> None:
+        block.unfinished -= 1
+        if not block.unfinished:
+            done(block)
+
+    def _wait(self, queue: QueueState, step: Step, wait: Wait) -> Process:
+        reason, ring, tick = wait
+        begun = int(self.env.now)
+        if tick >= 0:
+            yield self.env.timeout(tick - begun)
+        elif ring is not None:
+            yield ring.changed()
+        else:
+            queue.freed = self.env.event()
+            yield queue.freed
+        self.stalls[queue.name, reason] += int(self.env.now) - begun
+
+    def _key(self, queue: QueueState) -> tuple[int, ...]:
+        return (self._kernel, queue.block.number, queue.number, queue.sequence)
+
+    # Compute -------------------------------------------------------------------------------------------------
+
+    def _issue_compute(self, queue: QueueState, step: Step) -> Process:
+        block, now = queue.block, self.env
+        while (wait := self._blocked_compute(queue, step)) is not None:
+            yield from self._wait(queue, step, wait)
+        target = block.rings[step.writes]
+        slot = target.open or target.open_back()
+        asked = int(now.now)
+        hardware, core = self.hardware, block.core
+        unit = hardware.units[step.unit][core]
+
+        def use_unit(tick: int) -> tuple[int, int]:
+            start = hardware.serve(unit, tick, step.interval)
+            return (start if step.port_ticks else start + step.interval), start
+
+        begun = yield self.arbiter.request(self._key(queue), use_unit)
+        if step.port_ticks:
+            port = hardware.units["sram"][core]
+
+            def use_port(tick: int) -> tuple[int, None]:
+                end = hardware.serve(port, tick, step.port_ticks) + step.port_ticks
+                return max(end, tick + step.interval), None
+
+            yield self.arbiter.request(self._key(queue), use_port)
+        ended = int(now.now)
+        slot.ready_at = max(slot.ready_at, ended + step.latency)
+        slot.by_mma = isinstance(step.instruction, Mma)
+        self.stalls[queue.name, f"waiting for the {step.unit} unit"] += begun - asked
+        self.stalls[queue.name, "working"] += step.interval
+        if ended - begun > step.interval:
+            self.stalls[queue.name, "waiting for the sram port"] += ended - begun - step.interval
+        if self.trace is not None:
+            self.trace.append((self._kernel, block.number, core, queue.name, step, begun, ended, 0))
+
+    def _blocked_compute(self, queue: QueueState, step: Step) -> Wait | None:
+        rings, now = queue.block.rings, int(self.env.now)
+        for ring, ahead in step.reads:
+            wait = rings[ring].wait_to_read(queue.number, ahead, now)
+            if wait is not None:
+                return wait
+        return rings[step.writes].wait_to_write(now, step.accumulates)
+
+    # Transfers -----------------------------------------------------------------------------------------------
+
+    def _issue_transfer(
+        self, queue: QueueState, step: Step, counters: list[int], release: Callable[[], None]
+    ) -> Process:
+        block = queue.block
+        targets = self._targets(block, step, counters)
+        pieces, size = self._extent(queue, step, counters)
+        while (wait := self._blocked_transfer(queue, step, targets, size)) is not None:
+            yield from self._wait(queue, step, wait)
+        flight = self._take_slots(queue, step, targets, size, release)
+        dma = self.hardware.units["dma"][block.core]
+        asked = int(self.env.now)
+
+        def use_dma(tick: int) -> tuple[int, int]:
+            start = self.hardware.serve(dma, tick, step.interval)
+            return start + step.interval, start
+
+        begun = yield self.arbiter.request(flight.key, use_dma)
+        self.stalls[queue.name, "waiting for the dma engine"] += begun - asked
+        self.stalls[queue.name, "working"] += step.interval
+        if self.trace is not None:
+            flight.done = self._traced(queue, step, begun, size, flight.done)
+        self.transfers.start(flight, pieces, begun)
+
+    def _take_slots(
+        self, queue: QueueState, step: Step, targets: list[Block], size: int, release: Callable[[], None]
+    ) -> Flight:
+        block = queue.block
+
+        def done() -> None:
+            queue.transfers -= 1
+            queue.bytes -= size
+            if queue.freed is not None and not queue.freed.triggered:
+                queue.freed.succeed()
+            release()
+
+        flight = Flight(step, self._key(queue), block.core, size, done)
+        if step.reads:
+            number, ahead = step.reads[0]
+            ring = block.rings[number]
+            slot = ring.slot(queue.number, ahead)
+            slot.reading += 1
+            flight.source = ring, slot
+        for owner in targets:
+            ring = owner.rings[step.target.ring]  # type: ignore[union-attr]
+            slot = ring.open_back()
+            ring.push()
+            slot.arriving += 1
+            flight.targets.setdefault(owner.core, []).append((ring, slot))
+        queue.transfers += 1
+        queue.bytes += size
+        block.unfinished += 1
+        self.moved[step.number] += size
+        return flight
+
+    def _traced(
+        self, queue: QueueState, step: Step, begun: int, size: int, done: Callable[[], None]
+    ) -> Callable[[], None]:
+        def record() -> None:
+            assert self.trace is not None
+            span = (begun, int(self.env.now), size)
+            self.trace.append((self._kernel, queue.block.number, queue.block.core, queue.name, step, *span))
+            done()
+
+        return record
+
+    def _blocked_transfer(self, queue: QueueState, step: Step, targets: list[Block], size: int) -> Wait | None:
+        now = int(self.env.now)
+        for ring, ahead in step.reads:
+            wait = queue.block.rings[ring].wait_to_read(queue.number, ahead, now)
+            if wait is not None:
+                return wait
+        for owner in targets:
+            wait = owner.rings[step.target.ring].wait_to_open()  # type: ignore[union-attr]
+            if wait is not None:
+                return wait
+        most, most_bytes = self._limits
+        if queue.transfers >= most or (queue.transfers and queue.bytes + size > most_bytes):
+            return "waiting for a transfer to end (limit in flight)", None, -1
+        return None
+
+    def _targets(self, block: Block, step: Step, counters: list[int]) -> list[Block]:
+        target = step.target
+        if target is None:
+            return []
+        if target.blocks is None:
+            return [block]
+        group = next(g for g in self.plan.kernels[self._kernel].groups if g.group.name == target.group)
+        corners: list[tuple[int, ...]] = [()]
+        for start, count in target.blocks:
+            first = start(counters)
+            corners = [(*c, first + i) for c in corners for i in range(count)]
+        return [self._blocks[group.first_block + group.group.block_index(c)] for c in corners]
+
+    def _extent(self, queue: QueueState, step: Step, counters: list[int]) -> tuple[Pieces, int]:
+        """The segments that a transfer touches (none for one inside a core) and its bytes."""
+        access = step.access
+        if access is None:
+            return [], step.tile_bytes
+        starts = [f(counters) for f in access.starts]
+        if access.rows is not None:
+            return _gathered(step, starts, queue.sequence)
+        if access.layout is None:
+            size = access.element_bytes
+            for start, n, step_, extent in zip(starts, access.sizes, access.steps, access.extents, strict=True):
+                size *= min(n, max(0, -((start - extent) // step_)))
+            return [], size
+        pieces = access.layout.pieces(starts, access.sizes, access.steps)
+        return pieces, sum(size for _, size in pieces)
+
+
+def _walk(body: tuple[Node, ...], counters: list[int]) -> Iterator[Step]:
+    for node in body:
+        if isinstance(node, LoopNode):
+            for value in range(node.count(counters)):
+                counters[node.variable] = value
+                yield from _walk(node.body, counters)
+        else:
+            yield node
+
+
+def _clusters(plan: KernelPlan) -> list[list[int]]:
+    if plan.kernel.cooperative:
+        return [list(range(plan.kernel.block_count))]
+    clusters = []
+    for group in plan.groups:
+        size = group.group.cluster_size
+        for first in range(0, group.group.block_count, size):
+            clusters.append([group.first_block + first + i for i in range(size)])
+    return clusters
+
+
+def _gathered(step: Step, starts: list[int], sequence: int) -> tuple[Pieces, int]:
+    """Segments of the rows of a gather: spread evenly (uniform) or adjacent; a new phase for each execution."""
+    access = step.access
+    assert access is not None and access.rows is not None and access.layout is not None
+    count, distribution = access.rows
+    rows = access.sizes[0]
+    total: dict[int, int] = {}
+    for i in range(count):
+        if distribution == "sequential":
+            row = (sequence * count + i) % rows
+        else:
+            row = (i * rows // count + sequence * 2654435761) % rows
+        for segment, size in access.layout.pieces((starts[0] + row, starts[1]), (1, access.sizes[1]), (1, 1)):
+            total[segment] = total.get(segment, 0) + size
+    return sorted(total.items()), sum(total.values())

@@ -1,0 +1,67 @@
+"""`simulate`: verify a program against a chip, run it, and wrap what happened into a `Result`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from memsim.engine.ledger import add_postings
+from memsim.engine.plan import make_plan
+from memsim.engine.result import Result, Run
+from memsim.engine.simpy_engine import SimpyEngine
+from memsim.errors import MemsimError
+from memsim.hierarchy import Chip
+from memsim.isa import verify
+from memsim.isa.model import Program
+
+ENGINES = ("simpy",)
+
+
+def simulate(
+    program: Program,
+    chip: Chip,
+    *,
+    engine: str = "simpy",
+    trace: bool = False,
+    workload: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Run ``program`` on ``chip``: time, energy, utilisation of every part.
+
+    Parameters
+    ----------
+    program
+        A tile program; it is verified against the chip first.
+    chip
+        The chip.
+    engine
+        ``"simpy"``, the discrete-event specification.
+    trace
+        Record every instruction's start and end (`Result.trace`).
+    workload
+        Name shown in reports; the program's own if not given.
+    progress
+        Called with (blocks done, blocks in all) of the running kernel.
+
+    Raises
+    ------
+    ProgramError, ChipError
+        If the program breaks a rule, or the chip cannot hold it.
+    """
+    if engine not in ENGINES:
+        raise MemsimError(f"no engine {engine!r}", where="simulate", mend=f"choose one of {', '.join(ENGINES)}")
+    verify(program, chip)
+    plan = make_plan(program, chip)
+    model = SimpyEngine(plan, trace=trace, progress=progress)
+    ticks = model.run()
+    counts = dict(model.hardware.ledger)
+    add_postings(counts, (s for k in plan.kernels for g in k.groups for s in g.steps), model.executions)
+    run = Run(
+        ticks,
+        model.hardware,
+        dict(model.executions),
+        dict(model.moved),
+        dict(model.stalls),
+        model.kernel_spans,
+        model.trace,
+    )
+    return Result(plan, run, counts, workload=workload or program.name, engine=engine)

@@ -1,0 +1,221 @@
+"""Transfers on their way: SimPy processes that lead a tile through memories, links and ports, cut through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import simpy
+
+from memsim.engine.arbiter import Alarm, Arbiter, RequestKey, Serve
+from memsim.engine.hardware import Hardware, Key, Route, memory_node, node_of
+from memsim.engine.layout import Pieces
+from memsim.engine.plan import Step
+from memsim.engine.rings import RingState, Slot
+from memsim.isa.model import Gather, Load
+
+Process: TypeAlias = Generator[simpy.Event, Any, None]
+TailProcess: TypeAlias = Generator[simpy.Event, Any, int]
+
+
+@dataclass(slots=True)
+class Flight:
+    """One transfer: what it does, from which core, and the slots that it reads and fills."""
+
+    step: Step
+    key: RequestKey
+    core: int
+    size: int
+    done: Callable[[], None]
+    """Called when the last byte has arrived everywhere."""
+    source: tuple[RingState, Slot] | None = None
+    targets: dict[int, list[tuple[RingState, Slot]]] = field(default_factory=dict)
+    """Slots to fill, by the core that owns them."""
+    leaving: int = 0
+    """Parts whose last byte has yet to leave the core, where no port of the source memory has seen it off before."""
+
+
+class TransferModel:
+    """Starts the processes of transfers; ``tail`` is always the tick at which the last byte is where the head is now."""
+
+    def __init__(self, env: simpy.Environment, arbiter: Arbiter, hardware: Hardware) -> None:
+        self.env, self.arbiter, self.hardware, self.chip = env, arbiter, hardware, hardware.chip
+
+    def start(self, flight: Flight, pieces: Pieces, begun: int) -> None:
+        """Let a transfer go that the DMA engine has issued from tick ``begun``."""
+        self.env.process(self._transfer(flight, pieces, begun))
+
+    def _transfer(self, flight: Flight, pieces: Pieces, begun: int) -> Process:
+        step = flight.step
+        yield from self._until(begun + max(step.interval, step.latency))
+        if flight.size and isinstance(step.instruction, (Load, Gather)) and pieces:
+            yield from self._load(flight, pieces)
+        elif flight.size and pieces:
+            yield from self._store(flight, pieces)
+        elif flight.size:
+            yield from self._on_chip(flight)
+        for slots in flight.targets.values():
+            for ring, slot in slots:
+                slot.arriving -= 1
+                slot.ready_at = max(slot.ready_at, int(self.env.now))
+                ring.announce()
+        self._release_source(flight)
+        flight.done()
+
+    # Between a core and a chip-wide memory ---------------------------------------------------------------------
+
+    def _load(self, flight: Flight, pieces: Pieces) -> Process:
+        nodes = tuple(node_of(core) for core in sorted(flight.targets))
+        parts = [
+            self.env.process(self._load_part(flight, port, group, nodes))
+            for port, group in _by_port(self.hardware, flight.step.source_role, pieces)
+        ]
+        yield from parts
+
+    def _load_part(self, flight: Flight, port: int, pieces: Pieces, nodes: tuple[str, ...]) -> Process:
+        hardware, step, role = self.hardware, flight.step, flight.step.source_role
+        source = memory_node(self.chip, role, port)
+        request = hardware.route(node_of(flight.core), (source,)).latency  # the request is small: it takes latency only
+        yield from self._until(int(self.env.now) + request)
+        who = (step.tensor, step.operation, flight.core)
+
+        def access(tick: int) -> tuple[int, int]:
+            return hardware.read(role, port, pieces, tick, who)
+
+        key, size = (*flight.key, port), _size(pieces)
+        tail = yield self.arbiter.request(key, access)
+        yield from self._deliver(flight, hardware.route(source, nodes), size, tail, key)
+
+    def _store(self, flight: Flight, pieces: Pieces) -> Process:
+        groups = _by_port(self.hardware, flight.step.target_role, pieces)
+        flight.leaving = len(groups)
+        tail = yield from self._leave(flight)
+        parts = [self.env.process(self._store_part(flight, port, group, tail)) for port, group in groups]
+        yield from parts
+
+    def _store_part(self, flight: Flight, port: int, pieces: Pieces, tail: int) -> Process:
+        hardware, step, role = self.hardware, flight.step, flight.step.target_role
+        route = hardware.route(node_of(flight.core), (memory_node(self.chip, role, port),))
+        key, size = (*flight.key, port), _size(pieces)
+        tail = yield from self._pass_hops(flight, route, size, tail, key)
+        who = (step.tensor, step.operation, flight.core)
+
+        def access(tick: int) -> tuple[int, None]:
+            return max(hardware.write(role, port, pieces, tick, who), tail), None
+
+        yield self.arbiter.request(key, access)
+        hardware.post_route(route, step.tensor, step.operation, flight.core, size)
+
+    # Between cores, and inside one -----------------------------------------------------------------------------
+
+    def _on_chip(self, flight: Flight) -> Process:
+        """Copy, send, and loads and stores of a core's own memory."""
+        flight.leaving = 1
+        tail = yield from self._leave(flight)
+        parts = []
+        others = tuple(node_of(core) for core in sorted(flight.targets) if core != flight.core)
+        if others:
+            route = self.hardware.route(node_of(flight.core), others)
+            parts.append(self.env.process(self._deliver(flight, route, flight.size, tail, (*flight.key, 0))))
+        if flight.step.target is None or flight.core in flight.targets:
+            copies = len(flight.targets.get(flight.core, [None]))
+            parts.append(
+                self.env.process(self._enter(flight, flight.core, copies, flight.size, tail, (*flight.key, 1)))
+            )
+        yield from parts
+
+    # Steps of the way --------------------------------------------------------------------------------------------
+
+    def _leave(self, flight: Flight) -> TailProcess:
+        """Read the source tile out of its memory; its slot is given back when the last byte has passed the port.
+
+        Without a port that takes time, that is when the last byte has passed the first link.
+        """
+        memory, size = flight.step.source_role, flight.size
+        self._post(flight.step, memory, flight.core, "read", size)
+        tail = yield from self._through_port(memory, flight.core, size, int(self.env.now), flight.key)
+        if self.hardware.port_ticks(memory, size):
+            Alarm(self.env, tail - int(self.env.now), lambda: self._release_source(flight))
+        return tail
+
+    def _left(self, flight: Flight) -> None:
+        flight.leaving -= 1
+        if not flight.leaving:
+            self._release_source(flight)
+
+    def _deliver(self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey) -> Process:
+        """Send bytes over a route or tree, and into the memories of the cores at its leaves."""
+        self.hardware.post_route(route, flight.step.tensor, flight.step.operation, flight.core, size)
+        yield from self._fan_out(flight, route, size, tail, key)
+
+    def _fan_out(self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey) -> Process:
+        tail = yield from self._pass_hops(flight, route, size, tail, key)
+        branches = [
+            self.env.process(self._fan_out(flight, fork, size, tail, (*key, i))) for i, fork in enumerate(route.forks)
+        ]
+        yield from branches
+        if not branches:
+            core = int(route.leaf.removeprefix("core"))
+            yield from self._enter(flight, core, len(flight.targets[core]), size, tail, key)
+
+    def _enter(self, flight: Flight, core: int, copies: int, size: int, tail: int, key: RequestKey) -> Process:
+        """Write bytes into the target memory of a core, once for each block there that gets them."""
+        memory = flight.step.target_role
+        self._post(flight.step, memory, core, "write", size * copies)
+        for _ in range(copies):
+            tail = yield from self._through_port(memory, core, size, tail, key)
+        yield from self._until(tail)
+
+    def _through_port(self, memory: str, core: int, size: int, tail: int, key: RequestKey) -> TailProcess:
+        service, latency = self.hardware.port_ticks(memory, size), self.hardware.port_latency[memory]
+        if not service:
+            yield from self._until(int(self.env.now) + latency)
+            return tail + latency
+        server = self.hardware.units[memory][core]
+        tail = yield self.arbiter.request(key, self._pass(server, service, latency, tail))
+        return tail
+
+    def _pass_hops(self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey) -> TailProcess:
+        for i, hop in enumerate(route.hops):
+            tail = yield self.arbiter.request(key, self._pass(hop.server, hop.service(size), hop.latency, tail))
+            if i == 0 and flight.source is not None:
+                gone = tail - hop.latency - int(self.env.now)
+                Alarm(self.env, max(0, gone), lambda: self._left(flight))
+        return tail
+
+    def _pass(self, server: int, service: int, latency: int, tail: int) -> Serve:
+        """Pass a server: the head goes on a latency after service starts, the tail not before it has come and been served."""
+
+        def serve(tick: int) -> tuple[int, int]:
+            start = self.hardware.serve(server, tick, service)
+            return start + latency, max(start + service, tail) + latency
+
+        return serve
+
+    def _until(self, tick: int) -> Process:
+        if tick > self.env.now:
+            yield self.env.timeout(tick - int(self.env.now))
+
+    def _release_source(self, flight: Flight) -> None:
+        if flight.source is not None:
+            ring, slot = flight.source
+            flight.source = None
+            slot.reading -= 1
+            ring.release()
+
+    def _post(self, step: Step, memory: str, core: int, access: str, size: int) -> None:
+        self.hardware.ledger[Key(memory, step.tensor, step.operation, memory, core, access, 0.0)] += size * 8
+
+
+def _size(pieces: Pieces) -> int:
+    return sum(size for _, size in pieces)
+
+
+def _by_port(hardware: Hardware, role: str, pieces: Pieces) -> list[tuple[int, Pieces]]:
+    if len(pieces) == 1:
+        return [(hardware.port_of(role, pieces[0][0]), pieces)]
+    groups: dict[int, Pieces] = {}
+    for piece in pieces:
+        groups.setdefault(hardware.port_of(role, piece[0]), []).append(piece)
+    return sorted(groups.items())
