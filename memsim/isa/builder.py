@@ -72,7 +72,7 @@ class ProgramBuilder:
         occupancy: int = 1,
         cooperative: bool = False,
     ) -> KernelBuilder:
-        """Add a kernel: with ``grid`` of one group of its own name, without it of those that `KernelBuilder.group` adds."""
+        """Add a kernel: with ``grid`` it has one group of its own name, without it those of `KernelBuilder.group`."""
         _check_new(name, "kernel", self._kernels)
         kernel = KernelBuilder(name, whole(occupancy, "occupancy"), cooperative, self._recorder)
         if grid is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from memsim.errors import Location, ProgramError
 from memsim.isa._text_program import program
 from memsim.isa._text_source import Source, excerpt
 from memsim.isa._text_syntax import unexpected_character, unexpected_token
+from memsim.isa.jsonform import from_json
 from memsim.isa.lexical import KEYWORDS, MAX_NAME, MAX_NESTING, shorten
 from memsim.isa.model import Program
 
@@ -62,14 +64,30 @@ def parse(text: str | bytes, file: str | None = None) -> Program:
 
 
 def parse_file(path: str | Path) -> Program:
-    """Read a program from the file ``path``: text in UTF-8."""
+    """Read a program from the file ``path``: the text form in UTF-8, or the JSON form if its name ends in ``.json``."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ProgramError(
             f"cannot read the file: {error.strerror}", where=str(path), mend="check the path of the program"
         ) from None
+    if Path(path).suffix == ".json":
+        return _parse_json(_decode(data, str(path)), str(path))
     return parse(data, str(path))
+
+
+def _parse_json(text: str, file: str) -> Program:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = Location(error.lineno, error.colno, file)
+        raise Source(text, file).error_at(place, 1, f"this is not JSON: {error.msg}") from None
+    except (RecursionError, ValueError):
+        raise ProgramError("the JSON nests too deep or has a number of too many digits", where=file) from None
+    try:
+        return from_json(document)
+    except ProgramError as error:
+        raise ProgramError(error.cause, where=f"{file}: {error.where}", mend=error.mend) from None
 
 
 def _decode(data: bytes, file: str | None) -> str:
