@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from memsim import engine, hierarchy, isa, lowering, report, workloads
     from memsim.checking import Check, check
-    from memsim.engine import Comparison, Result, compare, simulate
+    from memsim.engine import Result, simulate
     from memsim.errors import ChipError, MemsimError, ProgramError, WorkloadError
     from memsim.hierarchy import Chip
     from memsim.isa import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         verify,
     )
     from memsim.lowering import compile
+    from memsim.report import Comparison, compare
     from memsim.workloads import random_inputs, reference, tensor
 
 __all__ = [
@@ -61,11 +62,12 @@ __all__ = [
 
 _HOMES = {
     "checking": ["Check", "check"],
-    "engine": ["Comparison", "Result", "compare", "simulate"],
+    "engine": ["Result", "simulate"],
     "errors": ["ChipError", "MemsimError", "ProgramError", "WorkloadError"],
     "hierarchy": ["Chip"],
     "isa": ["Program", "ProgramBuilder", "analyze", "from_json", "interpret", "parse", "to_json", "verify"],
     "lowering": ["compile"],
+    "report": ["Comparison", "compare"],
     "workloads": ["random_inputs", "reference", "tensor"],
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}

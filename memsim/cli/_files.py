@@ -1,0 +1,74 @@
+"""Files that a command reads or writes: each problem is told before any work is done."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memsim.errors import MemsimError
+
+if TYPE_CHECKING:
+    from memsim.hierarchy import Chip
+    from memsim.isa import Program
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, or an error that says why it cannot be had."""
+    if path.is_dir():
+        raise MemsimError("is a folder, not a file", where=str(path), mend="name a file in it")
+    if not path.exists():
+        raise MemsimError("no such file", where=str(path), mend=_similar_files(path))
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise MemsimError(
+            f"is not a text file: byte {error.start} is not UTF-8", where=str(path), mend="save it as UTF-8 text"
+        ) from error
+
+
+def check_writable(path: Path | None) -> None:
+    """Refuse a file that could not be written later; ``None`` is no file."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise MemsimError("cannot write: it is a folder", where=str(path), mend="name a file in it")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise MemsimError(f"cannot write: there is no folder {folder}", where=str(path), mend="create the folder first")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise MemsimError("cannot write: permission denied", where=str(path), mend="name a file that you may write")
+
+
+def write_json(value: dict[str, Any], path: Path) -> None:
+    """Write ``value`` as indented JSON, refusing NaN and infinity, which are not JSON."""
+    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_program(path: Path) -> Program:
+    """Parse a tile program; syntax errors name the file, line and column."""
+    from memsim.isa import parse
+
+    return parse(read_text(path), file=str(path))
+
+
+def read_chip(name: str) -> Chip:
+    """A chip from the name of a preset or from a TOML file."""
+    from memsim.hierarchy import Chip
+
+    path = Path(name)
+    if path.suffix == ".toml" or path.is_file() or os.sep in name:
+        read_text(path)
+        return Chip.from_toml(path)
+    return Chip.preset(name)
+
+
+def _similar_files(path: Path) -> str:
+    import difflib
+
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    names = [p.name for p in path.parent.iterdir()]
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.parent / near[0]}?" if near else "check the name"
