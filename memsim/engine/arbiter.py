@@ -35,7 +35,7 @@ class _Granted(simpy.Event):
 
 
 class Arbiter:
-    """Collects the requests of a tick and serves them, after everything else of that tick, in the order of their keys."""
+    """Collects the requests of a tick and serves them, after all else of that tick, in the order of their keys."""
 
     def __init__(self, env: simpy.Environment) -> None:
         self.env = env

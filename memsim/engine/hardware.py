@@ -10,18 +10,23 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from memsim.engine.cache import SegmentCache
 from memsim.engine.layout import Pieces, segment_count
 from memsim.engine.plan import Plan
-from memsim.engine.servers import READY, Array, cache_state, cache_touch, scatter, serve, serve_banks
+from memsim.engine.servers import Array, scatter, serve, serve_banks
 from memsim.hierarchy import Chip
-
 
 FINAL_WRITE_BACK = "final_write_back"
 """Operation under which dirty bytes left in a cache at the end are charged; they take no time."""
+
+
+Who: TypeAlias = tuple[str, str, int]
+"""(tensor, operation, core) that a memory access is posted to."""
 
 
 class Key(NamedTuple):
@@ -106,7 +111,10 @@ class Hardware:
             unit: [self._server(f"core{i}.{unit}", unit) for i in range(chip.core_count)]
             for unit in ("dma", "matrix", "vector", "sram", "reg")
         }
-        self.ports = {"sram": core.sram.bandwidth, "reg": core.reg.bandwidth}
+        self.ports = {
+            name: chip.rate_per_tick(memory.bandwidth).as_integer_ratio() if memory.bandwidth else None
+            for name, memory in (("sram", core.sram), ("reg", core.reg))
+        }
         self.port_latency = {"sram": chip.ticks_of(core.sram.latency), "reg": chip.ticks_of(core.reg.latency)}
         self.hops: dict[tuple[str, str], Hop] = {}
         self.length: dict[tuple[str, str], float] = {}
@@ -130,6 +138,7 @@ class Hardware:
 
     def _memories(self) -> None:
         chip = self.chip
+        self.cache: SegmentCache | None = None
         dram, cache, shared = chip.dram, chip.cache, chip.shared
         dram_ports = 1 if cache else len(chip.memory_nodes("dram"))
         total = chip.rate_per_tick(dram.bandwidth) * dram.efficiency
@@ -138,15 +147,15 @@ class Hardware:
             total = chip.rate_per_tick(cache.bandwidth)
             latency = chip.ticks_of(cache.latency)
             self.banks["cache"] = _banks(cache.slices, len(chip.memory_nodes("dram")), cache.interleave, total, latency)
-            segments = segment_count(self.plan.layouts)
-            self.lru, self.lines, self.used = cache_state(segments)
-            self.evicted = np.zeros(2 * segments + 3, dtype=np.int64)
+            self.cache = SegmentCache(segment_count(self.plan.layouts), cache.capacity, cache.write_back)
             self._owner = sorted((x.base, name) for name, x in self.plan.layouts.items())
             self._owner_bases = np.array([base for base, _ in self._owner], dtype=np.int64)
         if shared:
             total = chip.rate_per_tick(shared.bandwidth)
             latency = chip.ticks_of(shared.latency)
-            self.banks["shared"] = _banks(shared.banks, len(chip.memory_nodes("shared")), shared.interleave, total, latency)
+            self.banks["shared"] = _banks(
+                shared.banks, len(chip.memory_nodes("shared")), shared.interleave, total, latency
+            )
 
     # Servers -------------------------------------------------------------------------------------------------
 
@@ -157,10 +166,7 @@ class Hardware:
     def port_ticks(self, memory: str, size: int) -> int:
         """Ticks of a core memory's port for ``size`` bytes; 0 where the port is never a bottleneck."""
         rate = self.ports[memory]
-        if rate is None or size == 0:
-            return 0
-        per_tick = self.chip.rate_per_tick(rate)
-        return -(-size * per_tick.denominator // per_tick.numerator)
+        return 0 if rate is None else -(-size * rate[1] // rate[0])
 
     # Routes --------------------------------------------------------------------------------------------------
 
@@ -172,7 +178,7 @@ class Hardware:
             reached = {source}
             for target in targets:
                 path = self.chip.route(source, target)
-                for a, b in zip(path, path[1:], strict=False):
+                for a, b in pairwise(path):
                     if b not in reached:
                         reached.add(b)
                         children.setdefault(a, []).append(b)
@@ -204,74 +210,56 @@ class Hardware:
         """Network port of the memory behind which a segment lies."""
         return int(scatter(segment, self.banks["cache" if role == "dram" and self.chip.cache else role].ports))
 
-    def read(self, role: str, port: int, pieces: Pieces, tick: int, who: tuple[str, str, int]) -> tuple[int, int]:
+    def read(self, role: str, port: int, pieces: Pieces, tick: int, who: Who) -> tuple[int, int]:
         """Read pieces of segments: (tick at which the first byte leaves the memory, tick of the last)."""
-        tensor, operation, core = who
-        total = sum(size for _, size in pieces)
-        if role == "dram" and self.chip.cache:
-            self._post("cache", tensor, operation, core, "read", total)
-            head, tail = 1 << 62, tick
-            for segment, size in pieces:
-                first, last = self._read_cached(port, segment, size, tick, who)
-                head, tail = min(head, first), max(tail, last)
-            return head, tail
+        if role == "dram" and self.cache is not None:
+            self._post("cache", *who, "read", _total(pieces))
+            cache = self.cache
+            spans = [self._read_cached(cache, port, segment, size, tick, who) for segment, size in pieces]
+            return min(first for first, _ in spans), max(last for _, last in spans)
+        self._post(role, *who, "read", _total(pieces))
         banks = self.banks[role]
-        self._post(role, tensor, operation, core, "read", total)
         spans = [banks.serve(port, segment, size, tick) for segment, size in pieces]
-        return min(s for s, _ in spans) + banks.latency, max(f for _, f in spans) + banks.latency
+        return min(start for start, _ in spans) + banks.latency, max(end for _, end in spans) + banks.latency
 
-    def write(self, role: str, port: int, pieces: Pieces, tick: int, who: tuple[str, str, int]) -> int:
+    def write(self, role: str, port: int, pieces: Pieces, tick: int, who: Who) -> int:
         """Write pieces of segments: the tick at which the memory has taken the last byte."""
-        tensor, operation, core = who
-        total = sum(size for _, size in pieces)
-        if role == "dram" and self.chip.cache:
-            cache = self.banks["cache"]
-            self._post("cache", tensor, operation, core, "write", total)
-            tail = tick
+        cache = self.cache if role == "dram" else None
+        level = role if cache is None else "cache"
+        self._post(level, *who, "write", _total(pieces))
+        ends = [self.banks[level].serve(port, segment, size, tick)[1] for segment, size in pieces]
+        if cache is not None:
             for segment, size in pieces:
-                _, finish = cache.serve(port, segment, size, tick)
-                cache_touch(
-                    self.lru, self.lines, self.used, self.chip.cache.capacity, segment, size,
-                    self.chip.cache.write_back, self.evicted,
-                )  # fmt: skip
-                self._write_back(tick)
-                if not self.chip.cache.write_back:
+                self._write_back(cache.touch(segment, size, True)[1], tick)
+                if not cache.write_back:
                     self._to_dram(segment, size, tick)
-                tail = max(tail, finish)
-            return tail
-        self._post(role, tensor, operation, core, "write", total)
-        banks = self.banks[role]
-        return max(banks.serve(port, segment, size, tick)[1] for segment, size in pieces)
+        return max(ends)
 
-    def _read_cached(self, port: int, segment: int, size: int, tick: int, who: tuple[str, str, int]) -> tuple[int, int]:
-        tensor, operation, core = who
-        cache, dram = self.banks["cache"], self.banks["dram"]
-        begin, finish = cache.serve(port, segment, size, tick)
-        first, last = begin + cache.latency, finish + cache.latency
-        _, miss = cache_touch(
-            self.lru, self.lines, self.used, self.chip.cache.capacity, segment, size, False, self.evicted
-        )
-        self._write_back(tick)
+    def _read_cached(
+        self, cache: SegmentCache, port: int, segment: int, size: int, tick: int, who: Who
+    ) -> tuple[int, int]:
+        slices, dram = self.banks["cache"], self.banks["dram"]
+        begin, finish = slices.serve(port, segment, size, tick)
+        first, last = begin, finish
+        miss, leaving = cache.touch(segment, size, False)
+        self._write_back(leaving, tick)
+        filled = cache.fill_ends(segment)  # an earlier miss of this segment may still be on its way: wait for it
         if miss:
             start, end = dram.serve(0, segment, miss, begin)
-            self._post("dram", tensor, operation, core, "read", miss)
+            first = start + dram.latency if miss == size else first
+            filled = max(filled, end + dram.latency)
+            cache.note_fill(segment, size, filled)
+            self._post("dram", *who, "read", miss)
+            tensor, _, core = who
             self._post("cache", tensor, "fill", core, "write", miss)
             self._wire(tensor, "fill", core, miss, self.chip.backing_mm)
-            filled = end + dram.latency
-            if size <= self.chip.cache.capacity:
-                self.lines[READY, segment] = max(int(self.lines[READY, segment]), filled)
-            if miss == size:
-                first = max(first, start + dram.latency + cache.latency)
-            return first, max(last, filled + cache.latency)
-        filled = int(self.lines[READY, segment])  # a miss of this segment may still be on its way: wait for it
-        if filled > tick:
-            first, last = max(first, filled + cache.latency), max(last, filled + cache.latency)
-        return first, last
+        elif filled > tick:
+            first = max(first, filled)
+        return first + slices.latency, max(last, filled) + slices.latency
 
-    def _write_back(self, tick: int) -> None:
-        for i in range(int(self.evicted[0])):
-            self._to_dram(int(self.evicted[2 * i + 1]), int(self.evicted[2 * i + 2]), tick)
-        self.evicted[0] = 0
+    def _write_back(self, leaving: Pieces, tick: int) -> None:
+        for segment, size in leaving:
+            self._to_dram(segment, size, tick)
 
     def _to_dram(self, segment: int, size: int, tick: int) -> None:
         self.banks["dram"].serve(0, segment, size, tick)
@@ -285,12 +273,9 @@ class Hardware:
 
     def flush(self) -> None:
         """Charge the energy of writing back what is dirty at the end; nobody waits for it."""
-        if not self.chip.cache:
-            return
-        dirty = self.lines[1]
-        for segment in np.nonzero(dirty)[0]:
-            self._post_write_back(int(segment), int(dirty[segment]), FINAL_WRITE_BACK)
-            dirty[segment] = 0
+        if self.cache is not None:
+            for segment, size in self.cache.take_dirty():
+                self._post_write_back(segment, size, FINAL_WRITE_BACK)
 
     # Ledger --------------------------------------------------------------------------------------------------
 
@@ -312,6 +297,10 @@ def _banks(count: int, ports: int, chunk: int, total: Fraction, latency: int) ->
     count = max(ports, count // ports * ports)
     zeros = np.zeros(count, dtype=np.int64)
     return Banks(zeros, zeros.copy(), ports, chunk, total / count, latency)
+
+
+def _total(pieces: Pieces) -> int:
+    return sum(size for _, size in pieces)
 
 
 def node_of(core: int) -> str:

@@ -45,7 +45,7 @@ class Run:
 
 
 class Result:
-    """The answer of `simulate`. Times are in seconds, energies in joules, sizes in bytes, unless a name says otherwise."""
+    """The answer of `simulate`: seconds, joules and bytes, unless a name says otherwise."""
 
     def __init__(self, plan: Plan, run: Run, counts: dict[Any, int], *, workload: str, engine: str) -> None:
         self.plan, self.run = plan, run
@@ -138,7 +138,7 @@ class Result:
 
     @cached_property
     def bottleneck(self) -> str:
-        """The kind of part whose busiest member is busy longest; said to be latency where none is busy half the time."""
+        """The kind of part whose busiest member is busy longest; latency, where none is busy half the time."""
         busiest = self.parts.groupby("kind")["utilisation"].max()
         if busiest.empty or not self.ticks:
             return "nothing to do"
@@ -219,7 +219,20 @@ class Result:
             (names[kernel], block, core, queue, step.operation, step.tensor, a * tick, b * tick, a, b, size, step.unit)
             for kernel, block, core, queue, step, a, b, size in self.run.trace
         ]
-        columns = "kernel block core queue op detail start_s end_s start_tick end_tick bytes lane".split()
+        columns = [
+            "kernel",
+            "block",
+            "core",
+            "queue",
+            "op",
+            "detail",
+            "start_s",
+            "end_s",
+            "start_tick",
+            "end_tick",
+            "bytes",
+            "lane",
+        ]
         return self._frame(rows, columns)
 
     @cached_property

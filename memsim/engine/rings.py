@@ -30,7 +30,7 @@ class Slot:
 
 
 class RingState:
-    """One block's instance of a ring; ``writer`` is the queue whose compute instructions write it (-1: transfers do)."""
+    """One block's ring; ``writer`` is the queue whose compute instructions write it (-1: transfers do)."""
 
     def __init__(self, ring: Ring, writer: int, consumers: tuple[int, ...], env: simpy.Environment) -> None:
         self.ring, self.writer, self.env = ring, writer, env

@@ -17,22 +17,22 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth's multiplicative hash (TAOCP 3, 6.4)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def serve(free_at: Array, busy: Array, server: int, head: int, service: int) -> int:
     """Serve a request whose head arrives at tick ``head``; return the tick at which service starts."""
     start = max(head, free_at[server])
     free_at[server] = start + service
     busy[server] += service
-    return start
+    return int(start)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def scatter(segment: int, ways: int) -> int:
     """Spread segment numbers evenly over ``ways`` ports, slices or channels (multiplicative hash)."""
     return int(((np.uint64(segment + 1) * HASH) >> np.uint64(33)) % np.uint64(ways))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def serve_banks(
     free_at: Array,
     busy: Array,
@@ -80,14 +80,14 @@ def cache_state(segments: int) -> tuple[Array, Array, Array]:
     return lru, np.zeros((3, segments + 1), dtype=np.int64), np.zeros(1, dtype=np.int64)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _unlink(lru: Array, segment: int) -> None:
     before, after = lru[PREVIOUS, segment], lru[NEXT, segment]
     lru[NEXT, before] = after
     lru[PREVIOUS, after] = before
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def cache_touch(
     lru: Array, lines: Array, used: Array, capacity: int, segment: int, size: int, write: bool, evicted: Array
 ) -> tuple[int, int]:

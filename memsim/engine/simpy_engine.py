@@ -18,6 +18,7 @@ from memsim.engine.arbiter import Arbiter
 from memsim.engine.hardware import Hardware
 from memsim.engine.layout import Pieces
 from memsim.engine.plan import GroupPlan, KernelPlan, LoopNode, Node, Plan, Step
+from memsim.engine.residency import Residency
 from memsim.engine.rings import RingState, Wait
 from memsim.engine.transfers import Flight, Process, TransferModel
 from memsim.isa.model import Mma
@@ -36,7 +37,7 @@ class Block:
     coordinates: list[int]
     rings: list[RingState]
     unfinished: int = 0
-    """Queues that still run and transfers still in flight."""
+    """Queues that still run, transfers still in flight, and one until the block has been started."""
 
 
 @dataclass(slots=True)
@@ -78,6 +79,8 @@ class SimpyEngine:
         self.kernel_spans: list[tuple[str, int, int]] = []
         self.progress = progress
         self._blocks: dict[int, Block] = {}
+        self._ended: deque[Block] = deque()
+        self._one_ended = self.env.event()
         self._kernel = 0
         self._limits = (self.chip.core.dma.max_transfers, self.chip.core.dma.max_bytes)
 
@@ -100,80 +103,62 @@ class SimpyEngine:
             self.kernel_spans.append((kernel.kernel.name, begun, int(self.env.now)))
 
     def _run_kernel(self, plan: KernelPlan) -> Process:
-        clusters = _clusters(plan)
-        total = sum(len(c) for c in clusters)
-        room = dict.fromkeys(range(plan.cores), plan.kernel.occupancy)
-        waiting: dict[int, deque[int]] = {core: deque() for core in room}
-        for number, cluster in enumerate(clusters):
-            for block in cluster:
-                waiting[block % plan.cores].append(number)
+        residency = Residency(plan)
+        total = plan.kernel.block_count
         done = 0
-        finished: deque[Block] = deque()
-        ended = [self.env.event()]
-
-        def launch(cores: Iterator[int] | list[int]) -> None:
-            for core in cores:
-                while waiting[core]:
-                    cluster = clusters[waiting[core][0]]
-                    needs = [b % plan.cores for b in cluster]
-                    first = all(waiting[c][0] == waiting[core][0] for c in needs)
-                    if not first or any(room[c] < needs.count(c) for c in needs):
-                        break
-                    for c in needs:
-                        waiting[c].popleft()
-                        room[c] -= 1
-                    self._start(plan, cluster, finished, ended)
-
-        launch(list(room))
+        starting = residency.enter(range(plan.cores))
         while done < total:
-            yield ended[0]
-            ended[0] = self.env.event()
+            self._one_ended = self.env.event()
+            for cluster in starting:
+                self._start(residency, cluster)
+            if not self._ended:
+                yield self._one_ended
             cores = []
-            while finished:
-                block = finished.popleft()
+            while self._ended:
+                block = self._ended.popleft()
                 del self._blocks[block.number]
-                room[block.core] += 1
+                residency.leave(block.number)
                 cores.append(block.core)
                 done += 1
             if self.progress:
                 self.progress(done, total)
-            launch(sorted(cores))
+            starting = residency.enter(sorted(cores))
 
-    def _start(self, plan: KernelPlan, cluster: list[int], finished: deque[Block], ended: list[simpy.Event]) -> None:
-        def block_done(block: Block) -> None:
-            finished.append(block)
-            if not ended[0].triggered:
-                ended[0].succeed()
-
+    def _start(self, residency: Residency, cluster: list[int]) -> None:
         blocks = []
         for number in cluster:
-            group = next(g for g in reversed(plan.groups) if g.first_block <= number)
-            coordinates = list(group.group.coordinates(number - group.first_block).values())
-            owners = zip(group.group.rings, group.writers, group.consumers, strict=True)
+            plan = residency.group_of(number)
+            owners = zip(plan.group.rings, plan.writers, plan.consumers, strict=True)
             rings = [RingState(ring, writer, consumers, self.env) for ring, writer, consumers in owners]
-            block = Block(number, number % plan.cores, group, coordinates, rings, len(group.queues))
+            coordinates = list(plan.group.coordinates(number - plan.first_block).values())
+            block = Block(number, residency.core_of(number), plan, coordinates, rings, len(plan.queues) + 1)
             self._blocks[number] = block
             blocks.append(block)
         for block in blocks:
-            if not block.plan.queues:
-                block_done(block)
             for i, queue in enumerate(block.plan.queues):
-                self.env.process(self._queue(QueueState(block, i, queue.name), queue.body, block_done))
+                self.env.process(self._queue(QueueState(block, i, queue.name), queue.body))
+            self._finish_work(block)
+
+    def _finish_work(self, block: Block) -> None:
+        block.unfinished -= 1
+        if not block.unfinished:
+            self._ended.append(block)
+            if not self._one_ended.triggered:
+                self._one_ended.succeed()
 
     # Queues --------------------------------------------------------------------------------------------------
 
-    def _queue(self, queue: QueueState, body: tuple[Node, ...], done: Callable[[Block], None]) -> Process:
+    def _queue(self, queue: QueueState, body: tuple[Node, ...]) -> Process:
         start = self.chip.ticks_of(self.chip.block_start)
         if start:
             yield self.env.timeout(start)
         block = queue.block
         counters = block.coordinates + [0] * (block.plan.counters - len(block.coordinates))
-        release = lambda: self._finish_work(block, done)  # noqa: E731
         for step in _walk(body, counters):
             queue.sequence += 1
             self.executions[step.number, block.core] += 1
             if step.unit == "dma":
-                yield from self._issue_transfer(queue, step, counters, release)
+                yield from self._issue_transfer(queue, step, counters)
             elif step.unit:
                 yield from self._issue_compute(queue, step)
             elif step.operation == "push":
@@ -183,12 +168,7 @@ class SimpyEngine:
                 while (wait := ring.wait_to_pop(queue.number)) is not None:
                     yield from self._wait(queue, step, wait)
                 ring.pop(queue.number)
-        release()
-
-    def _finish_work(self, block: Block, done: Callable[[Block], None]) -> None:
-        block.unfinished -= 1
-        if not block.unfinished:
-            done(block)
+        self._finish_work(block)
 
     def _wait(self, queue: QueueState, step: Step, wait: Wait) -> Process:
         reason, ring, tick = wait
@@ -250,15 +230,13 @@ class SimpyEngine:
 
     # Transfers -----------------------------------------------------------------------------------------------
 
-    def _issue_transfer(
-        self, queue: QueueState, step: Step, counters: list[int], release: Callable[[], None]
-    ) -> Process:
+    def _issue_transfer(self, queue: QueueState, step: Step, counters: list[int]) -> Process:
         block = queue.block
         targets = self._targets(block, step, counters)
         pieces, size = self._extent(queue, step, counters)
         while (wait := self._blocked_transfer(queue, step, targets, size)) is not None:
             yield from self._wait(queue, step, wait)
-        flight = self._take_slots(queue, step, targets, size, release)
+        flight = self._take_slots(queue, step, targets, size)
         dma = self.hardware.units["dma"][block.core]
         asked = int(self.env.now)
 
@@ -273,9 +251,7 @@ class SimpyEngine:
             flight.done = self._traced(queue, step, begun, size, flight.done)
         self.transfers.start(flight, pieces, begun)
 
-    def _take_slots(
-        self, queue: QueueState, step: Step, targets: list[Block], size: int, release: Callable[[], None]
-    ) -> Flight:
+    def _take_slots(self, queue: QueueState, step: Step, targets: list[Block], size: int) -> Flight:
         block = queue.block
 
         def done() -> None:
@@ -283,7 +259,7 @@ class SimpyEngine:
             queue.bytes -= size
             if queue.freed is not None and not queue.freed.triggered:
                 queue.freed.succeed()
-            release()
+            self._finish_work(block)
 
         flight = Flight(step, self._key(queue), block.core, size, done)
         if step.reads:
@@ -368,17 +344,6 @@ def _walk(body: tuple[Node, ...], counters: list[int]) -> Iterator[Step]:
                 yield from _walk(node.body, counters)
         else:
             yield node
-
-
-def _clusters(plan: KernelPlan) -> list[list[int]]:
-    if plan.kernel.cooperative:
-        return [list(range(plan.kernel.block_count))]
-    clusters = []
-    for group in plan.groups:
-        size = group.group.cluster_size
-        for first in range(0, group.group.block_count, size):
-            clusters.append([group.first_block + first + i for i in range(size)])
-    return clusters
 
 
 def _gathered(step: Step, starts: list[int], sequence: int) -> tuple[Pieces, int]:

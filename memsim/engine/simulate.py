@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from memsim.engine.compile_plan import make_plan
 from memsim.engine.ledger import add_postings
-from memsim.engine.plan import make_plan
 from memsim.engine.result import Result, Run
 from memsim.engine.simpy_engine import SimpyEngine
 from memsim.errors import MemsimError

@@ -37,7 +37,7 @@ class Flight:
 
 
 class TransferModel:
-    """Starts the processes of transfers; ``tail`` is always the tick at which the last byte is where the head is now."""
+    """Starts the processes of transfers; ``tail``: the tick at which the last byte is where the head is now."""
 
     def __init__(self, env: simpy.Environment, arbiter: Arbiter, hardware: Hardware) -> None:
         self.env, self.arbiter, self.hardware, self.chip = env, arbiter, hardware, hardware.chip
@@ -67,11 +67,8 @@ class TransferModel:
 
     def _load(self, flight: Flight, pieces: Pieces) -> Process:
         nodes = tuple(node_of(core) for core in sorted(flight.targets))
-        parts = [
-            self.env.process(self._load_part(flight, port, group, nodes))
-            for port, group in _by_port(self.hardware, flight.step.source_role, pieces)
-        ]
-        yield from parts
+        groups = _by_port(self.hardware, flight.step.source_role, pieces)
+        yield from self._together([self._load_part(flight, port, group, nodes) for port, group in groups])
 
     def _load_part(self, flight: Flight, port: int, pieces: Pieces, nodes: tuple[str, ...]) -> Process:
         hardware, step, role = self.hardware, flight.step, flight.step.source_role
@@ -91,8 +88,7 @@ class TransferModel:
         groups = _by_port(self.hardware, flight.step.target_role, pieces)
         flight.leaving = len(groups)
         tail = yield from self._leave(flight)
-        parts = [self.env.process(self._store_part(flight, port, group, tail)) for port, group in groups]
-        yield from parts
+        yield from self._together([self._store_part(flight, port, group, tail) for port, group in groups])
 
     def _store_part(self, flight: Flight, port: int, pieces: Pieces, tail: int) -> Process:
         hardware, step, role = self.hardware, flight.step, flight.step.target_role
@@ -113,17 +109,15 @@ class TransferModel:
         """Copy, send, and loads and stores of a core's own memory."""
         flight.leaving = 1
         tail = yield from self._leave(flight)
-        parts = []
+        parts: list[Process] = []
         others = tuple(node_of(core) for core in sorted(flight.targets) if core != flight.core)
         if others:
             route = self.hardware.route(node_of(flight.core), others)
-            parts.append(self.env.process(self._deliver(flight, route, flight.size, tail, (*flight.key, 0))))
+            parts.append(self._deliver(flight, route, flight.size, tail, (*flight.key, 0)))
         if flight.step.target is None or flight.core in flight.targets:
             copies = len(flight.targets.get(flight.core, [None]))
-            parts.append(
-                self.env.process(self._enter(flight, flight.core, copies, flight.size, tail, (*flight.key, 1)))
-            )
-        yield from parts
+            parts.append(self._enter(flight, flight.core, copies, flight.size, tail, (*flight.key, 1)))
+        yield from self._together(parts)
 
     # Steps of the way --------------------------------------------------------------------------------------------
 
@@ -151,11 +145,10 @@ class TransferModel:
 
     def _fan_out(self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey) -> Process:
         tail = yield from self._pass_hops(flight, route, size, tail, key)
-        branches = [
-            self.env.process(self._fan_out(flight, fork, size, tail, (*key, i))) for i, fork in enumerate(route.forks)
-        ]
-        yield from branches
-        if not branches:
+        if route.forks:
+            forks = enumerate(route.forks)
+            yield from self._together([self._fan_out(flight, fork, size, tail, (*key, i)) for i, fork in forks])
+        else:
             core = int(route.leaf.removeprefix("core"))
             yield from self._enter(flight, core, len(flight.targets[core]), size, tail, key)
 
@@ -185,13 +178,20 @@ class TransferModel:
         return tail
 
     def _pass(self, server: int, service: int, latency: int, tail: int) -> Serve:
-        """Pass a server: the head goes on a latency after service starts, the tail not before it has come and been served."""
+        """Pass a server: the head goes on a latency after service starts, the tail once it has come and been served."""
 
         def serve(tick: int) -> tuple[int, int]:
             start = self.hardware.serve(server, tick, service)
             return start + latency, max(start + service, tail) + latency
 
         return serve
+
+    def _together(self, parts: list[Process]) -> Process:
+        """Run parts of a transfer side by side, to the end of the last."""
+        if len(parts) == 1:
+            yield from parts[0]
+        else:
+            yield from [self.env.process(part) for part in parts]
 
     def _until(self, tick: int) -> Process:
         if tick > self.env.now:

@@ -1,0 +1,368 @@
+"""Compiling a program against a chip: from instructions to `Step` records with all their static costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from memsim.engine.layout import lay_out
+from memsim.engine.plan import (
+    Access,
+    Evaluate,
+    GroupPlan,
+    KernelPlan,
+    LoopNode,
+    Node,
+    Plan,
+    Posting,
+    QueuePlan,
+    Step,
+    TargetPlan,
+)
+from memsim.errors import ChipError
+from memsim.hierarchy import Chip
+from memsim.hierarchy.units import Rate
+from memsim.isa.expr import Atom, Expr, FloorDiv, Min, Mod, Var
+from memsim.isa.model import (
+    PER_CORE_ROLES,
+    Copy,
+    Gather,
+    Group,
+    Instruction,
+    Kernel,
+    Load,
+    Loop,
+    Mma,
+    Pop,
+    Program,
+    Push,
+    Reduce,
+    Region,
+    Ring,
+    Send,
+    Statement,
+    Store,
+    Target,
+    Tile,
+    Vector,
+    ring_written,
+    tiles_read,
+    transfer_target,
+    walk,
+)
+from memsim.isa.ops import VECTOR_OPS
+
+
+def make_plan(program: Program, chip: Chip) -> Plan:
+    """Compile every instruction of ``program`` against ``chip``."""
+    plan = Plan(program, chip, layouts=lay_out(program))
+    number = 0
+    kernels = []
+    for kernel in program.kernels:
+        groups, first = [], 0
+        for group in kernel.groups:
+            compiled = _GroupCompiler(plan, kernel, group, first, number).compile()
+            number += len(compiled.steps)
+            first += group.block_count
+            groups.append(compiled)
+        kernels.append(KernelPlan(kernel, tuple(groups), usable_cores(program, kernel, chip.core_count)))
+    plan.kernels = tuple(kernels)
+    return plan
+
+
+def usable_cores(program: Program, kernel: Kernel, chip_cores: int) -> int:
+    """Cores that a kernel's blocks are dealt to: a multiple of its clusters' sizes, unless it is cooperative."""
+    cores = min(program.cores or chip_cores, chip_cores)
+    if kernel.cooperative:
+        return cores
+    size = math.lcm(*(g.cluster_size for g in kernel.groups))
+    if size > cores:
+        raise ChipError(
+            f"clusters of {size} blocks need {size} cores, and there are {cores}",
+            where=f"kernel {kernel.name}",
+            mend="make the cluster smaller or the chip larger",
+        )
+    return cores // size * size
+
+
+def compile_expr(e: Expr, index: Mapping[str, int]) -> Evaluate:
+    """A function of the list of counters that gives the expression's value."""
+    const = e.const
+    if not e.terms:
+        return lambda counters: const
+    if len(e.terms) == 1 and isinstance(e.terms[0][0], Var):
+        i, c = index[e.terms[0][0].name], e.terms[0][1]
+        return lambda counters: const + c * counters[i]
+    parts = [(_compile_atom(atom, index), c) for atom, c in e.terms]
+    return lambda counters: const + sum(c * f(counters) for f, c in parts)
+
+
+def _compile_atom(atom: Atom, index: Mapping[str, int]) -> Evaluate:
+    match atom:
+        case Var(name):
+            i = index[name]
+            return lambda counters: counters[i]
+        case FloorDiv(of, by):
+            f = compile_expr(of, index)
+            return lambda counters: f(counters) // by
+        case Mod(of, by):
+            f = compile_expr(of, index)
+            return lambda counters: f(counters) % by
+    left, right = compile_expr(atom.left, index), compile_expr(atom.right, index)
+    if isinstance(atom, Min):
+        return lambda counters: min(left(counters), right(counters))
+    return lambda counters: max(left(counters), right(counters))
+
+
+class _GroupCompiler:
+    """Compiles the queues of one group; numbers its rings, counters and steps."""
+
+    def __init__(self, plan: Plan, kernel: Kernel, group: Group, first_block: int, first_number: int) -> None:
+        self.plan, self.chip, self.kernel, self.group = plan, plan.chip, kernel, group
+        self.first_block, self.first_number = first_block, first_number
+        self.rings = {ring.name: i for i, ring in enumerate(group.rings)}
+        self.counters = {name: i for i, (name, _) in enumerate(group.grid)}
+        self.steps: list[Step] = []
+        self.labels = ring_labels(group)
+
+    def compile(self) -> GroupPlan:
+        queues = tuple(
+            QueuePlan(q.name, self._body(q.body, (i,), dict(self.counters))) for i, q in enumerate(self.group.queues)
+        )
+        consumers: list[list[int]] = [[] for _ in self.group.rings]
+        writers = [-1] * len(self.group.rings)
+        for i, queue in enumerate(self.group.queues):
+            for name in {s.ring for s, _ in walk(queue.body) if isinstance(s, Pop)}:
+                consumers[self.rings[name]].append(i)
+            for instruction, _ in walk(queue.body):
+                if (written := ring_written(instruction)) is not None:
+                    writers[self.rings[written]] = i
+        deepest = max((len(loops) for q in self.group.queues for _, loops in walk(q.body)), default=0)
+        return GroupPlan(
+            self.group,
+            self.first_block,
+            len(self.counters) + deepest,
+            queues,
+            tuple(tuple(c) for c in consumers),
+            tuple(writers),
+            tuple(self.steps),
+        )
+
+    def _body(self, body: tuple[Statement, ...], path: tuple[int, ...], index: dict[str, int]) -> tuple[Node, ...]:
+        nodes: list[Node] = []
+        for i, statement in enumerate(body):
+            if isinstance(statement, Loop):
+                inner = {**index, statement.var: len(index)}
+                count = compile_expr(statement.count, index)
+                nodes.append(LoopNode(len(index), count, self._body(statement.body, (*path, i), inner)))
+            else:
+                step = self._step(statement, (*path, i), index)
+                self.steps.append(step)
+                nodes.append(step)
+        return tuple(nodes)
+
+    def _step(self, instruction: Instruction, path: tuple[int, ...], index: dict[str, int]) -> Step:
+        number = self.first_number + len(self.steps)
+        if isinstance(instruction, (Push, Pop)):
+            return Step(
+                number, instruction, path, type(instruction).__name__.lower(), ring=self.rings[instruction.ring]
+            )
+        reads = tuple((self.rings[t.ring], t.ahead) for t in tiles_read(instruction))
+        if ring_written(instruction) is not None:
+            return self._compute(number, instruction, path, reads)
+        return self._transfer(number, instruction, path, reads, index)
+
+    # Compute -----------------------------------------------------------------------------------------------
+
+    def _compute(
+        self, number: int, instruction: Instruction, path: tuple[int, ...], reads: tuple[tuple[int, int], ...]
+    ) -> Step:
+        name = ring_written(instruction)
+        assert name is not None
+        ring = self.group.ring(name)
+        if isinstance(instruction, Mma):
+            unit, interval, latency, moves, work = self._matrix_cost(instruction, ring)
+        else:
+            unit, interval, latency, moves, work = self._vector_cost(instruction, ring)
+        postings = [Posting(r.memory, self.labels[r.name], r.memory, access, bits) for r, access, bits in moves if bits]
+        postings.append(Posting(unit, self.labels[name], "compute", work[0], work[1]))
+        port_bits = sum(bits for r, _, bits in moves if r.memory == "sram")
+        return Step(
+            number,
+            instruction,
+            path,
+            operation_name(instruction),
+            reads,
+            self.rings[name],
+            isinstance(instruction, Mma) and instruction.accumulate,
+            unit=unit,
+            interval=interval,
+            latency=latency,
+            port_ticks=ticks_for(self.chip.core.sram.bandwidth, port_bits // 8, self.chip),
+            tensor=self.labels[name],
+            postings=tuple(postings),
+        )
+
+    def _matrix_cost(self, mma: Mma, c: Ring) -> tuple[str, int, int, list[tuple[Ring, str, int]], tuple[str, int]]:
+        a, b = self.group.ring(mma.a.ring), self.group.ring(mma.b.ring)
+        (m, n), k = c.shape, a.shape[0] if mma.transpose_a else a.shape[1]
+        unit = self.chip.core.matrix
+        if unit is None or not unit.supports(a.dtype):
+            raise ChipError(
+                f"chip {self.chip.name} has no matrix unit for {a.dtype}",
+                where=f"kernel {self.kernel.name}: mma {mma.dst}",
+                mend="use a dtype that core.matrix supports, or add it to the chip",
+            )
+        interval, latency = unit.cycles(m, n, k, a.dtype)
+        a_reads, b_reads, c_reads, c_writes = unit.operand_elements(m, n, k, a.dtype)
+        moves = [
+            (a, "read", a_reads * a.type.bits),
+            (b, "read", b_reads * b.type.bits),
+            (c, "read", c_reads * c.type.bits),
+            (c, "write", c_writes * c.type.bits),
+        ]
+        clock = self.chip.clock_period / self.chip.tick
+        return "matrix", math.ceil(interval * clock), math.ceil(latency * clock), moves, (a.dtype, m * n * k)
+
+    def _vector_cost(
+        self, instruction: Instruction, dst: Ring
+    ) -> tuple[str, int, int, list[tuple[Ring, str, int]], tuple[str, int]]:
+        elements, kind = math.prod(dst.shape), "simple"
+        sources = [self.group.ring(t.ring) for t in tiles_read(instruction)]
+        match instruction:
+            case Vector(op=op):
+                kind = "special" if VECTOR_OPS[op].special else "simple"
+            case Reduce():
+                kind, elements = "reduce", math.prod(sources[0].shape)
+        unit = self.chip.core.vector
+        clock = self.chip.clock_period / self.chip.tick
+        moves = [(r, "read", math.prod(r.shape) * r.type.bits) for r in sources]
+        moves.append((dst, "write", math.prod(dst.shape) * dst.type.bits))
+        interval = math.ceil(unit.cycles(kind, elements) * clock)
+        return "vector", interval, self.chip.ticks_of(unit.latency), moves, (kind, elements)
+
+    # Transfers ---------------------------------------------------------------------------------------------
+
+    def _transfer(
+        self,
+        number: int,
+        instruction: Instruction,
+        path: tuple[int, ...],
+        reads: tuple[tuple[int, int], ...],
+        index: dict[str, int],
+    ) -> Step:
+        access: Access | None = None
+        source: Tile | None = None
+        target: TargetPlan | None = None
+        target_role = source_role = tensor = ""
+        tile_bytes = 0
+        match instruction:
+            case Load(src=region) | Gather(src=region):
+                access = self._access(region, index, instruction)
+                source_role, tensor = access.role, region.tensor
+            case Store(dst=region, src=tile):
+                source = tile
+                access = self._access(region, index, instruction)
+                target_role, tensor = access.role, region.tensor
+            case Copy(src=tile) | Send(src=tile):
+                source, tensor = tile, self.labels[tile.ring]
+        if source is not None:
+            ring = self.group.ring(source.ring)
+            source_role, tile_bytes = ring.memory, ring.tile_bytes
+        aim = transfer_target(instruction)
+        if aim is not None:
+            target, target_role = self._target(aim, index)
+        return Step(
+            number,
+            instruction,
+            path,
+            operation_name(instruction),
+            reads,
+            unit="dma",
+            interval=self.chip.ticks_of(self.chip.core.dma.issue),
+            latency=self.chip.ticks_of(self.chip.core.dma.latency),
+            access=access,
+            target=target,
+            source=source,
+            source_role=source_role,
+            target_role=target_role,
+            tile_bytes=tile_bytes,
+            tensor=tensor,
+        )
+
+    def _access(self, region: Region, index: dict[str, int], instruction: Instruction) -> Access:
+        tensor = self.plan.program.tensor(region.tensor)
+        rows = None
+        if isinstance(instruction, Gather):
+            group, ring = self._owner(instruction.dst)
+            rows = (group.ring(ring).shape[0], instruction.distribution)
+        layout = None if tensor.role in PER_CORE_ROLES else self.plan.layouts[tensor.name]
+        return Access(
+            tensor.role,
+            tensor.name,
+            layout,
+            tuple(compile_expr(s, index) for s in region.starts),
+            region.sizes,
+            region.steps,
+            tensor.shape,
+            tensor.type.bytes,
+            rows,
+        )
+
+    def _owner(self, target: Target) -> tuple[Group, str]:
+        return (self.kernel.group(target.group) if target.group else self.group), target.ring
+
+    def _target(self, target: Target, index: dict[str, int]) -> tuple[TargetPlan, str]:
+        owner, name = self._owner(target)
+        number = next(i for i, ring in enumerate(owner.rings) if ring.name == name)
+        blocks = None
+        if target.blocks is not None:
+            blocks = tuple((compile_expr(start, index), count) for start, count in target.blocks)
+        return TargetPlan(number, owner.name, blocks), owner.ring(name).memory
+
+
+def operation_name(instruction: Instruction) -> str:
+    """The name of an instruction in tables, such as ``load``, ``mma``, ``exp2`` or ``reduce_max``."""
+    match instruction:
+        case Vector(op=op):
+            return op
+        case Reduce(op=op):
+            return f"reduce_{op}"
+    return type(instruction).__name__.lower()
+
+
+def ring_labels(group: Group) -> dict[str, str]:
+    """The tensor whose data each ring holds: what it was loaded from, else what it is stored to, else itself."""
+    labels: dict[str, str] = {}
+    everything = [i for queue in group.queues for i, _ in walk(queue.body)]
+    for i in everything:
+        match i:
+            case Load(dst=dst, src=region) | Gather(dst=dst, src=region) if dst.group is None:
+                labels.setdefault(dst.ring, region.tensor)
+    for i in everything:
+        match i:
+            case Store(dst=region, src=tile):
+                labels.setdefault(tile.ring, region.tensor)
+    for _ in everything:  # copies hand labels on, in either direction, until nothing changes
+        before = len(labels)
+        for i in everything:
+            match i:
+                case Copy(dst=dst, src=tile) | Send(dst=dst, src=tile) if dst.group is None:
+                    pair = (dst.ring, tile.ring)
+                case Vector(op="cast", dst=name, args=(Tile(ring=ring),)):
+                    pair = (name, ring)
+                case _:
+                    continue
+            for one, other in (pair, pair[::-1]):
+                if other in labels:
+                    labels.setdefault(one, labels[other])
+        if len(labels) == before:
+            break
+    return {ring.name: labels.get(ring.name, f"({ring.name})") for ring in group.rings}
+
+
+def ticks_for(rate: Rate | None, size: int, chip: Chip) -> int:
+    """Ticks to move ``size`` bytes at ``rate``, rounded up once; 0 where the rate is None (never a bottleneck)."""
+    if rate is None or size == 0:
+        return 0
+    return math.ceil(size / chip.rate_per_tick(rate))
