@@ -1,0 +1,1 @@
+"""The figures: each takes tidy tables and returns a matplotlib figure."""
