@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import Field, PlainValidator, model_validator
 
-from memsim.hierarchy import files
+from memsim.errors import ChipError
+from memsim.hierarchy import changes, files
+from memsim.hierarchy.checks import check_energy, check_sources, check_time
 from memsim.hierarchy.floorplan import Place, extent, mean_distance, site
 from memsim.hierarchy.network import build_graph, dimension_order, predecessors, shortest_route
 from memsim.hierarchy.part import Part
@@ -22,8 +24,6 @@ from memsim.hierarchy.units import Duration, Hertz, Rate, Time, Watts
 
 if TYPE_CHECKING:
     import networkx as nx
-
-_MOST_TICKS_PER_SECOND = 10**15  # so that an hour is below 2^62 ticks
 
 
 def _name(value: object) -> str:
@@ -59,18 +59,16 @@ class Chip(Part):
     shared: SharedMemory | None = None
     dram: Dram
     network: Network
-    sources: dict[str, str] = {}
+    sources: dict[str, str] = Field(default_factory=dict)
     """Where each number is from, by its dotted key."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Chip:
-        if 1 / self.tick > _MOST_TICKS_PER_SECOND:
-            raise problem(
-                f"clocks of {self.clock} Hz and {self.dram.clock or self.clock} Hz have no common tick above 1 fs",
-                "use clocks with a common divisor, such as whole MHz",
-                key="clock",
-            )
-        self.__dict__["graph"] = self._build_graph()
+        check_time(self)
+        check_energy(self)
+        check_sources(self)
+        if self.network.topology == "graph":
+            self.__dict__["graph"] = self._build_graph()  # nodes may be unknown or apart
         return self
 
     # Reading and writing -----------------------------------------------------------------------------------------
@@ -99,9 +97,9 @@ class Chip(Part):
         """The chip as the text of a chip file; `from_text` gives an equal chip."""
         return files.write(self)
 
-    def replace(self, changes: Mapping[str, object]) -> Chip:
+    def replace(self, values: Mapping[str, object]) -> Chip:
         """A chip with other values at dotted keys, such as ``{"core.sram.capacity": "512 KiB"}``."""
-        return files.replace(self, changes)
+        return changes.replace(self, values)
 
     # Cores and memories ------------------------------------------------------------------------------------------
 
@@ -114,7 +112,7 @@ class Chip(Part):
         """The memory with a role: ``reg`` or ``sram`` of each core, ``cache``, ``shared`` or ``dram`` of the chip."""
         found = self._memories.get(role)
         if found is None:
-            raise files.error(f"chip {self.name} has no memory {role!r}", mend=nearest(role, self._memories))
+            raise ChipError(f"chip {self.name} has no memory {role!r}", mend=nearest(role, self._memories))
         return found
 
     def capacity_bytes(self, role: str) -> int | None:
@@ -180,7 +178,7 @@ class Chip(Part):
         """Places of the ports of a chip-wide memory, in mm."""
         memory = self.memory(role)
         if isinstance(memory, Memory):
-            raise files.error(f"{role} belongs to each core and has no port of its own", mend="ask for core_position")
+            raise ChipError(f"{role} belongs to each core and has no port of its own", mend="ask for core_position")
         x = 0.0 if role == "dram" else self.width_mm / 2
         return memory.at or ((x, self.height_mm / 2),)
 
@@ -213,7 +211,7 @@ class Chip(Part):
         """The nodes from one to another, both included: always the same ones."""
         for name in (source, target):
             if name not in self.graph:
-                raise files.error(f"chip {self.name} has no network node {name!r}", mend=nearest(name, self.graph))
+                raise ChipError(f"chip {self.name} has no network node {name!r}", mend=nearest(name, self.graph))
         if source == target:
             return (source,)
         if self.network.topology in ("mesh", "torus") and self.network.routing == "dimension_order":

@@ -1,4 +1,4 @@
-"""Chip files: TOML in and out, presets, changes by dotted key. Reading one runs no code."""
+"""Chip files: TOML in and out, and presets. Reading one runs no code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import ValidationError
 
 from memsim.errors import ChipError
-from memsim.hierarchy.part import Part, keys_of, values_of
+from memsim.hierarchy.part import Part, keys_of
 from memsim.hierarchy.problems import chip_error, nearest
 from memsim.hierarchy.units import Quantity, text_of
 
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from memsim.hierarchy.chip import Chip
 
 _LARGEST_FILE = 1 << 20
-
-
-def error(cause: str, *, where: str = "", mend: str = "") -> ChipError:
-    """A `ChipError`; here so that the model of a chip need not know the class of its errors."""
-    return ChipError(cause, where=where, mend=mend)
 
 
 def read_file(kind: type[Chip], path: Path) -> Chip:
@@ -98,7 +93,7 @@ def read_preset(kind: type[Chip], name: str) -> Chip:
     return read_text(kind, path.read_text(encoding="utf-8"), f"{name}.toml")
 
 
-# Writing and changing --------------------------------------------------------------------------------------------
+# Writing --------------------------------------------------------------------------------------------
 
 
 def write(chip: Chip) -> str:
@@ -135,45 +130,3 @@ def _quantities(items: list[Any]) -> Iterator[Quantity]:
         if isinstance(item, Quantity):
             yield item
         yield from _quantities([*getattr(item, "__metadata__", ()), *get_args(item)])
-
-
-def replace(chip: Chip, changes: Mapping[str, object]) -> Chip:
-    """An equal chip but for the values at some dotted keys."""
-    values = values_of(chip)
-    for path, value in changes.items():
-        *tables, key = path.split(".")
-        place: Any = values
-        for table in tables:
-            place = place.setdefault(table, {}) if isinstance(place, dict) else None
-        _check_path(chip, path)
-        place[key] = value
-        if path in values.get("sources", {}):
-            values["sources"][path] = "changed by the user"
-    try:
-        return type(chip).model_validate(values)
-    except ValidationError as e:
-        failed = chip_error(e, lambda path: f"{chip.name}: {path}" if path else chip.name)
-    raise failed
-
-
-def _check_path(chip: Chip, path: str) -> None:
-    known = set(_paths(chip))
-    if path not in known and path.rpartition(".")[0] not in _dictionaries(chip):
-        raise ChipError(f"chip {chip.name} has no key {path!r}", where=path, mend=nearest(path, known))
-
-
-def _paths(part: Part, prefix: str = "") -> Iterator[str]:
-    for key, name in keys_of(type(part)).items():
-        yield prefix + key
-        value = getattr(part, name)
-        if isinstance(value, Part):
-            yield from _paths(value, f"{prefix}{key}.")
-
-
-def _dictionaries(part: Part, prefix: str = "") -> Iterator[str]:
-    for key, name in keys_of(type(part)).items():
-        value = getattr(part, name)
-        if isinstance(value, Part):
-            yield from _dictionaries(value, f"{prefix}{key}.")
-        elif "dict" in str(type(part).model_fields[name].annotation):
-            yield prefix + key

@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
-from pydantic import PlainValidator, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from memsim.hierarchy.part import Part
 from memsim.hierarchy.problems import nearest, problem, shown
@@ -59,11 +59,11 @@ class MatrixUnit(Part):
     """
 
     kind: Literal["dot", "systolic"] = "dot"
-    native: dict[DType, NativeStep] = {}
+    native: dict[DType, NativeStep] = Field(default_factory=dict)
     rows: Count | None = None
     cols: Count | None = None
     dataflow: Literal["weight_stationary", "output_stationary"] = "weight_stationary"
-    cycles_scale: dict[DType, Factor] = {}
+    cycles_scale: dict[DType, Factor] = Field(default_factory=dict)
     count: Count = 1
     latency: Time = Duration(Fraction(0), "cycle")
     """Cycles from the end of a dot-product instruction to its result; a systolic array's follow from its shape."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from memsim.hierarchy.floorplan import Place, manhattan
@@ -34,21 +35,19 @@ class _Wiring:
     def node(self, name: str, place: Place) -> None:
         self.graph.add_node(name, pos=place)
 
-    def link(self, a: str, b: str, *, mm: float | None = None) -> None:
+    def link(self, a: str, b: str) -> None:
         """Link two nodes both ways; what they are decides bandwidth and latency."""
         network, ends = self.network, {a, b}
-        bandwidth, latency = network.link_bandwidth, network.hop_latency
+        bandwidth, latency, hops = network.link_bandwidth, network.hop_latency, 1
         if ends & self.memories.keys():
             bandwidth = network.memory_port_bandwidth
         elif any(_CORE.fullmatch(end) for end in ends):
             bandwidth = network.port_bandwidth
-        numbers = {pattern.fullmatch(end) for end in ends for pattern in (_CORE, _ROUTER)} - {None}
-        if len(numbers) == 2 and len({m[1] for m in numbers if m}) == 1:
-            latency = NO_TIME
-        if mm is None:
-            mm = manhattan(self.graph.nodes[a]["pos"], self.graph.nodes[b]["pos"])
+        if {end.removeprefix("core") for end in ends} == {end.removeprefix("r") for end in ends}:
+            latency, hops = NO_TIME, 0
+        mm = manhattan(self.graph.nodes[a]["pos"], self.graph.nodes[b]["pos"])
         for source, target in ((a, b), (b, a)):
-            self.graph.add_edge(source, target, bandwidth=bandwidth, latency=latency, mm=mm)
+            self.graph.add_edge(source, target, bandwidth=bandwidth, latency=latency, mm=mm, hops=hops)
 
     def routers(self, count: int) -> None:
         """A router at each of the first sites, linked to its core if there is one."""
@@ -85,7 +84,7 @@ class _Wiring:
         self.routers(count)
         rows = [list(range(start, min(start + columns, count))) for start in range(0, count, columns)]
         order = [i for y, row in enumerate(rows) for i in (row if y % 2 == 0 else reversed(row))]
-        for i, j in zip(order, order[1:], strict=False):
+        for i, j in pairwise(order):
             self.link(f"r{i}", f"r{j}")
         if count > 2:
             self.link(f"r{order[-1]}", f"r{order[0]}")
@@ -98,7 +97,7 @@ class _Wiring:
 
     def tree(self) -> None:
         """Routers over 2 x 2 neighbours, level by level up to one root, which the memories hang on."""
-        columns, rows = self.core.grid
+        columns = self.core.grid[0]
         level = {(i % columns, i // columns): f"core{i}" for i in range(self.core.count)}
         depth = 0
         while len(level) > 1 or depth == 0:

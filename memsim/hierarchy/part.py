@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic._internal._model_construction import ModelMetaclass  # the class of BaseModel; pydantic has no other name
@@ -47,6 +47,10 @@ class Part(BaseModel, metaclass=_PartType):
                 raise problem(f"{key} is missing", f'add it, such as {key} = "{example}"' if example else f"add {key}")
         return data
 
+    def __hash__(self) -> int:
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return hash((type(self), *(v for v in values if not isinstance(v, dict))))
+
     def _fill(self, name: str, value: object) -> None:
         """Give a field that was left out the value that other fields decide; it still counts as left out."""
         if name not in self.model_fields_set:
@@ -55,7 +59,7 @@ class Part(BaseModel, metaclass=_PartType):
 
 def keys_of(part: type[Part]) -> dict[str, str]:
     """The keys of a part in a chip file, each with the name of its field in Python."""
-    return {cast(str, field.alias or name): name for name, field in part.model_fields.items()}
+    return {field.alias or name: name for name, field in part.model_fields.items()}
 
 
 def values_of(part: Part) -> dict[str, Any]:
@@ -64,7 +68,5 @@ def values_of(part: Part) -> dict[str, Any]:
     for key, name in keys_of(type(part)).items():
         value = getattr(part, name)
         if name in part.model_fields_set:
-            values[key] = (
-                values_of(value) if isinstance(value, Part) else dict(value) if isinstance(value, dict) else value
-            )
+            values[key] = values_of(value) if isinstance(value, Part) else value
     return values

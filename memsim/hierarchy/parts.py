@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import PlainValidator, model_validator
 
@@ -138,11 +138,27 @@ class Core(Part):
         return self.grid[0] * self.grid[1]
 
 
+_Ported = TypeVar("_Ported", bound="Cache | SharedMemory | Dram")
+
+
+def _shared_by_ports(memory: _Ported, key: str) -> _Ported:
+    ports = max(1, len(memory.at))
+    memory._fill(key, ports)
+    if getattr(memory, key) % ports:
+        raise problem(
+            f"{getattr(memory, key)} {key} cannot be shared evenly by {ports} ports",
+            f"make them a multiple of {ports}, or change the places in at",
+            key=key,
+        )
+    return memory
+
+
 class Cache(Part):
     """A cache in front of the DRAM, shared by all cores, cut into slices behind its network ports."""
 
     capacity: Bytes
-    slices: Count = 1
+    slices: Count = GIVEN_BY_OTHERS
+    """As many at each port; unless given, one at each."""
     bandwidth: Bandwidth
     """Of all slices together."""
     latency: Time = NO_TIME
@@ -155,6 +171,10 @@ class Cache(Part):
     """Places of the network ports in mm; unless given, one at the centre of the die."""
     write_back: bool = True
 
+    @model_validator(mode="after")
+    def _even(self) -> Cache:
+        return _shared_by_ports(self, "slices")
+
 
 class SharedMemory(Part):
     """A scratchpad for the whole chip, role ``shared``."""
@@ -162,7 +182,8 @@ class SharedMemory(Part):
     capacity: Bytes
     bandwidth: Bandwidth
     """Of all banks together."""
-    banks: Count = 1
+    banks: Count = GIVEN_BY_OTHERS
+    """As many at each port; unless given, one at each."""
     interleave: Bytes = 512
     """Bytes that go to one bank before the next."""
     latency: Time = NO_TIME
@@ -172,6 +193,10 @@ class SharedMemory(Part):
     at: Points = ()
     """Places of the network ports in mm; unless given, one at the centre of the die."""
 
+    @model_validator(mode="after")
+    def _even(self) -> SharedMemory:
+        return _shared_by_ports(self, "banks")
+
 
 class Dram(Part):
     """The DRAM of the chip: channels behind network ports, or behind the cache where there is one."""
@@ -179,7 +204,8 @@ class Dram(Part):
     kind: str = "HBM2"
     """Its standard; the default energies go by it."""
     capacity: Bytes
-    channels: Count = 1
+    channels: Count = GIVEN_BY_OTHERS
+    """As many at each port; unless given, one at each."""
     bandwidth: Bandwidth
     """Peak of all channels together."""
     efficiency: Share = Fraction(1)
@@ -195,6 +221,10 @@ class Dram(Part):
     at: Points = ()
     """Places of the ports in mm; unless given, one in the middle of the left edge."""
 
+    @model_validator(mode="after")
+    def _even(self) -> Dram:
+        return _shared_by_ports(self, "channels")
+
 
 class Network(Part):
     """What connects cores and memories: routers and links with the lengths that the floorplan gives them."""
@@ -202,7 +232,7 @@ class Network(Part):
     topology: Literal["mesh", "torus", "ring", "crossbar", "tree", "graph"] = "mesh"
     link_bandwidth: Bandwidth
     """Of one direction of a link."""
-    hop_latency: Time = Duration(Fraction(1), "cycle")
+    hop_latency: Time = NO_TIME
     """Of a router and the link behind it. The link between a core and its own router has none."""
     port_bandwidth: Bandwidth = _AS_LINK
     """Of each core's port to the network, each way; unless given, as ``link_bandwidth``."""

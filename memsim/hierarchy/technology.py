@@ -6,10 +6,12 @@ import math
 from functools import cache
 from typing import Any
 
+from pydantic import Field, ValidationInfo
+
 from memsim.hierarchy.matrix import DType
 from memsim.hierarchy.part import Part
 from memsim.hierarchy.parts import VectorClass
-from memsim.hierarchy.problems import nearest, problem
+from memsim.hierarchy.problems import nearest, problem, shown
 from memsim.hierarchy.units import BitEnergy, MacEnergy, OpEnergy, WireEnergy
 
 
@@ -29,13 +31,13 @@ class Technology(Part):
     """pJ/bit for each square root of a bit of capacity."""
     reg_energy: BitEnergy = 0.0
     """pJ/bit of a register file bank."""
-    dram_energy: dict[str, BitEnergy] = {}
+    dram_energy: dict[str, BitEnergy] = Field(default_factory=dict)
     """pJ/bit by the kind of DRAM."""
-    mac_energy: dict[DType, MacEnergy] = {}
+    mac_energy: dict[DType, MacEnergy] = Field(default_factory=dict)
     """pJ per multiply-accumulate, by operand type."""
-    vector_energy: dict[VectorClass, OpEnergy] = {}
+    vector_energy: dict[VectorClass, OpEnergy] = Field(default_factory=dict)
     """pJ per element, by class of operation."""
-    sources: dict[str, str] = {}
+    sources: dict[str, str] = Field(default_factory=dict)
 
     def sram_pj_per_bit(self, capacity: int) -> float:
         """Energy of one bit read from or written to an SRAM of ``capacity`` bytes."""
@@ -142,7 +144,8 @@ def _dally_founding() -> Technology:
         vector_energy={"simple": 0.032, "special": 0.032, "reduce": 0.032},
         sources={
             "wire_energy": f"100 fJ/bit/mm, {DALLY_2023}; also {DALLY_2020}",
-            "sram_energy": f"50 fJ/bit for a small RAM (8 KB), {DALLY_2023}; larger ones pay distance, by the floorplan",
+            "sram_energy": f"50 fJ/bit for a small RAM (8 KB), {DALLY_2023}; "
+            "larger ones pay distance, by the floorplan",
             "mac_energy": f"1 fJ/bit for an addition, {DALLY_2023}; assumed: a multiply-accumulate as one addition of "
             "the operand's and one of the accumulator's bits",
             "vector_energy": f"1 fJ/bit for an addition of 32 bits, {DALLY_2023}; assumed for all operations",
@@ -165,22 +168,28 @@ def technologies() -> dict[str, Technology]:
     return {t.name: t for t in (*nodes, _dally_founding(), _wire_only())}
 
 
-def read_technology(value: object) -> str | Technology:
+def read_technology(value: object, info: ValidationInfo) -> str | Technology:
     """A technology as a chip gives it: a known name, or a table, perhaps with the name of its ``base``."""
     if isinstance(value, Technology):
         return value
-    known = technologies()
     if isinstance(value, str):
-        _check_name(value)
-        return value
-    if isinstance(value, dict) and "base" in value:
-        own: dict[str, Any] = {k: v for k, v in value.items() if k != "base"}
-        base = _check_name(value["base"])
-        return Technology.model_validate({**dict(known[base]), "name": f"own, from {base}", **own})
-    return Technology.model_validate(value)
+        return named_technology(value).name
+    if not isinstance(value, dict):
+        raise problem(f"{shown(value)} is not a technology", 'write a name, such as "n7", or a table of unit energies')
+    table: dict[str, Any] = dict(value)
+    base = table.pop("base", None)
+    own = Technology.model_validate(table, context=info.context)
+    if base is None:
+        return own
+    merged = dict(named_technology(base)) | {"name": f"own, from {base}"}
+    for name in own.model_fields_set:
+        given = getattr(own, name)
+        merged[name] = merged[name] | given if isinstance(given, dict) else given
+    return Technology(**merged)
 
 
-def _check_name(name: object) -> str:
+def named_technology(name: object) -> Technology:
+    """The technology of that name, or advice on the nearest one."""
     if name not in technologies():
-        raise problem(f"unknown technology {name!r}", nearest(str(name), technologies()))
-    return str(name)
+        raise problem(f"unknown technology {shown(name)}", nearest(str(name), technologies()))
+    return technologies()[str(name)]

@@ -7,11 +7,11 @@ Units are decimal with SI prefixes (``kB`` is 1000 bytes) and binary with IEC on
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import PlainValidator, ValidationInfo
@@ -29,6 +29,9 @@ class Rate:
     value: Fraction
     per: Literal["s", "cycle"]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", Fraction(self.value))
+
     def __str__(self) -> str:
         return f"{decimal(self.value)} B/cycle" if self.per == "cycle" else f"{scaled(self.value)}B/s"
 
@@ -39,6 +42,9 @@ class Duration:
 
     value: Fraction
     unit: Literal["s", "cycle"]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", Fraction(self.value))
 
     def __str__(self) -> str:
         return f"{decimal(self.value)} cycles" if self.unit == "cycle" else f"{scaled(self.value)}s"
@@ -55,7 +61,7 @@ class Quantity:
 
 SIZE = Quantity("a size in bytes", ("B",), "256 KiB")
 BANDWIDTH = Quantity("a bandwidth", ("B/s", "B/cycle"), "64 B/cycle")
-TIME = Quantity("a duration", ("s", "cycle"), "30 cycles")
+TIME = Quantity("a duration", ("cycle", "s"), "30 cycles")
 FREQUENCY = Quantity("a frequency", ("Hz",), "1.5 GHz")
 LENGTH = Quantity("a length", ("mm",), "2 mm")
 POWER = Quantity("a power", ("W",), "70 W")
@@ -94,10 +100,10 @@ cycle = [cycle] = cycle = clk
 flop = [operation] = flop = op
 mac = 2 * flop = MAC
 """
-_COMMON_UNITS = (
-    "B KiB MiB GiB TiB kB MB GB TB B/s MB/s GB/s TB/s B/cycle B/clk cycles ns us ms s Hz MHz GHz mm um W mW "
-    "pJ/bit fJ/bit pJ/bit/mm fJ/bit/mm pJ/MAC fJ/MAC pJ/flop pJ/op fJ/op pJ nJ"
-).split()
+_COMMON_UNITS = """
+B KiB MiB GiB TiB kB MB GB TB B/s MB/s GB/s TB/s B/cycle B/clk cycles ns us ms s Hz MHz GHz mm um W mW
+pJ/bit fJ/bit pJ/bit/mm fJ/bit/mm pJ/MAC fJ/MAC pJ/flop pJ/op fJ/op pJ nJ
+"""
 _LONGEST = 80
 _TEXT = re.compile(r"\s*([+-]?\d+(?:\.\d*)?(?:/\d+)?(?:[eE][+-]?\d{1,9})?|[+-]?nan|[+-]?inf)\s*(.*?)\s*", re.IGNORECASE)
 _UNIT = re.compile(r"[A-Za-zµμ]+([*/][A-Za-zµμ]+){0,3}")
@@ -134,14 +140,14 @@ def parse(value: object, quantity: Quantity, *, units_needed: bool = False) -> t
     ``units_needed`` refuses numbers without a unit, zero excepted.
     """
     mend = f'write {quantity.noun}, such as "{quantity.example}"'
-    if isinstance(value, bool) or not isinstance(value, (int, float, Fraction, str)):
-        raise problem(f"{shown(value)} is not {quantity.noun}", mend)
     if isinstance(value, str):
         return _parse_text(value, quantity, mend)
+    if not is_number(value):
+        raise problem(f"{shown(value)} is not {quantity.noun}", mend)
     number = exact(value, mend)
     if units_needed and number:
         raise problem(f"{shown(value)} has no unit", mend)
-    return number, quantity.units[-1] if units_needed else quantity.units[0]
+    return number, quantity.units[0]
 
 
 def _parse_text(text: str, quantity: Quantity, mend: str) -> tuple[Fraction, str]:
@@ -157,12 +163,17 @@ def _parse_text(text: str, quantity: Quantity, mend: str) -> tuple[Fraction, str
             return number * factor, target
     if found[0]:
         raise problem(f"{shown(text)} is not {quantity.noun}: its unit is {found[0]}", mend)
-    raise problem(f"unknown unit {shown(unit)} in {shown(text)}", f"{nearest(unit, _COMMON_UNITS)}; {mend}")
+    raise problem(f"unknown unit {shown(unit)} in {shown(text)}", f"{nearest(unit, _COMMON_UNITS.split())}; {mend}")
+
+
+def is_number(value: object) -> bool:
+    """Whether the value is a plain number, of Python or numpy."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def exact(value: object, mend: str = "") -> Fraction:
     """A number or its decimal text as an exact fraction; refuses what is not finite, or absurdly large or small."""
-    text = repr(value) if isinstance(value, float) else str(value)
+    text = repr(float(value)) if isinstance(value, float) else str(value)
     if any(word in text.lower() for word in ("nan", "inf")):
         raise problem(f"{text} is not a finite number", mend)
     exponent = text.lower().partition("e")[2]
@@ -216,8 +227,6 @@ def _duration(value: object, info: ValidationInfo) -> Duration:
     if isinstance(value, Duration):
         value = str(value)
     number, unit = _signed(value, TIME, info, zero=True)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        unit = "cycle"
     return Duration(number, "cycle" if unit == "cycle" else "s")
 
 
@@ -232,19 +241,8 @@ def _real(quantity: Quantity) -> PlainValidator:
     return PlainValidator(read)
 
 
-def _share(value: object) -> Fraction:
-    mend = 'write a number above 0 and up to 1, such as 0.9 or "9/10"'
-    if isinstance(value, bool) or not isinstance(value, (int, float, str, Fraction)):
-        raise problem(f"{shown(value)} is not a number", mend)
-    number = exact(value, mend)
-    if not 0 < number <= 1:
-        raise problem(f"{shown(value)} is not between 0 and 1", mend)
-    return number
-
-
-def _factor_above_zero(value: object) -> Fraction:
-    mend = 'write a number above 0, such as 2 or "1/2"'
-    if isinstance(value, bool) or not isinstance(value, (int, float, str, Fraction)):
+def _positive(value: object, mend: str) -> Fraction:
+    if not (isinstance(value, str) or is_number(value)):
         raise problem(f"{shown(value)} is not a number", mend)
     number = exact(value, mend)
     if number <= 0:
@@ -252,14 +250,26 @@ def _factor_above_zero(value: object) -> Fraction:
     return number
 
 
+def _factor_of(value: object) -> Fraction:
+    return _positive(value, 'write a number above 0, such as 2 or "1/2"')
+
+
+def _share(value: object) -> Fraction:
+    mend = 'write a number above 0 and up to 1, such as 0.9 or "9/10"'
+    number = _positive(value, mend)
+    if number > 1:
+        raise problem(f"{shown(value)} is more than 1", mend)
+    return number
+
+
 def whole(value: object, *, most: int = 1 << 20) -> int:
     """A count of things, from 1 to ``most``."""
     mend = f"write a whole number from 1 to {most}"
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise problem(f"{shown(value)} is not a whole number", mend)
-    if not 1 <= value <= most:
+    if not 1 <= int(value) <= most:
         raise problem(f"{shown(value)} is not from 1 to {most}", mend)
-    return value
+    return int(value)
 
 
 def _point(value: object, info: ValidationInfo) -> tuple[float, float]:
@@ -307,7 +317,7 @@ OpEnergy: TypeAlias = Annotated[float, _real(OP_ENERGY), OP_ENERGY]
 EventEnergy: TypeAlias = Annotated[float, _real(EVENT_ENERGY), EVENT_ENERGY]
 Count: TypeAlias = Annotated[int, PlainValidator(whole)]
 Share: TypeAlias = Annotated[Fraction, PlainValidator(_share)]
-Factor: TypeAlias = Annotated[Fraction, PlainValidator(_factor_above_zero)]
+Factor: TypeAlias = Annotated[Fraction, PlainValidator(_factor_of)]
 Pitch: TypeAlias = Annotated[tuple[float, float], PlainValidator(_pitch), LENGTH]
 Point: TypeAlias = Annotated[tuple[float, float], PlainValidator(_point), LENGTH]
 Points: TypeAlias = Annotated[tuple[tuple[float, float], ...], PlainValidator(_points), LENGTH]
@@ -360,10 +370,18 @@ def text_of(value: object, quantity: Quantity | None) -> Any:
         case tuple():
             return [text_of(v, quantity) for v in value]
     if quantity is None:
-        return decimal(value) if isinstance(value, Fraction) else value
+        return _plain(value) if isinstance(value, Fraction) else value
     if quantity is SIZE and isinstance(value, int):
         return size_text(value)
     if quantity is FREQUENCY and isinstance(value, Fraction):
         return f"{scaled(value)}Hz"
-    assert isinstance(value, (int, float)) and math.isfinite(value)
-    return f"{value!r} {quantity.units[0]}"
+    assert isinstance(value, float)
+    return f"{int(value) if value.is_integer() else value!r} {quantity.units[0]}"
+
+
+def _plain(number: Fraction) -> int | float | str:
+    """The simplest that a file can hold and `exact` reads back."""
+    if number.denominator == 1:
+        return number.numerator
+    near = float(number)
+    return near if Fraction(repr(near)) == number else decimal(number)

@@ -1,0 +1,75 @@
+"""What must hold between the parts of a chip, beyond what each part checks for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from memsim.hierarchy.changes import keys_below
+from memsim.hierarchy.problems import nearest, problem, shown
+from memsim.hierarchy.units import Rate, scaled
+
+if TYPE_CHECKING:
+    from memsim.hierarchy.chip import Chip
+
+_MOST_TICKS_PER_SECOND = 10**15  # an hour stays below 2^62 ticks
+_LONGEST_INTEGER = 1 << 31  # bytes of a transfer times this stay below 2^63
+
+
+def check_time(chip: Chip) -> None:
+    """The tick must not be too short, nor a rate in bytes a tick too long a fraction, for 64-bit integers."""
+    ticks = 1 / chip.tick
+    if ticks > _MOST_TICKS_PER_SECOND:
+        if 1 / chip.clock_period == ticks:
+            raise problem(f"a clock of {scaled(chip.clock)}Hz is faster than 1 PHz", "slow it down", key="clock")
+        raise problem(
+            f"a core clock of {scaled(chip.clock)}Hz and a DRAM clock of {scaled(chip.dram.clock or chip.clock)}Hz "
+            "have no common tick above 1 fs",
+            "use clocks with a large common divisor, such as whole MHz, or leave dram.clock out",
+            key="dram.clock",
+        )
+    for key, rate, share in _rates(chip):
+        per_tick = chip.rate_per_tick(rate) * share
+        if max(per_tick.numerator, per_tick.denominator) > _LONGEST_INTEGER:
+            raise problem(
+                f"{rate} is {per_tick.numerator}/{per_tick.denominator} bytes a tick for each server, too long a "
+                "fraction to reckon with exactly",
+                "give it, and the clocks, with fewer digits",
+                key=key,
+            )
+
+
+def _rates(chip: Chip) -> Iterator[tuple[str, Rate, Fraction]]:
+    """(key, rate, the share of one of the servers behind it) of every bandwidth."""
+    core, network, dram = chip.core, chip.network, chip.dram
+    for name, memory in (("reg", core.reg), ("sram", core.sram)):
+        if memory.bandwidth:
+            yield f"core.{name}.bandwidth", memory.bandwidth, Fraction(1)
+    if chip.cache:
+        yield "cache.bandwidth", chip.cache.bandwidth, Fraction(1, chip.cache.slices)
+    if chip.shared:
+        yield "shared.bandwidth", chip.shared.bandwidth, Fraction(1, chip.shared.banks)
+    yield "dram.bandwidth", dram.bandwidth, dram.efficiency / dram.channels
+    for key in ("link_bandwidth", "port_bandwidth", "memory_port_bandwidth"):
+        yield f"network.{key}", getattr(network, key), Fraction(1)
+
+
+def check_energy(chip: Chip) -> None:
+    """A DRAM without energies of its own must be of a kind that the technology knows, if it knows any."""
+    known, dram = chip.unit_energies.dram_energy, chip.dram
+    if known and dram.kind not in known and (dram.read_energy is None or dram.write_energy is None):
+        raise problem(
+            f"no energy is known for DRAM of kind {shown(dram.kind)}",
+            f"give dram.read_energy and dram.write_energy, or a known kind; {nearest(dram.kind, known)}",
+            key="dram.kind",
+        )
+
+
+def check_sources(chip: Chip) -> None:
+    """Each source must be that of a value of the chip."""
+    keys = None
+    for key in chip.sources:
+        keys = keys or set(keys_below(chip))
+        if key not in keys:
+            raise problem(f"a source is given for {shown(key)}, which is no value", nearest(key, keys), key="sources")
