@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from memsim.isa.expr import Atom, Expr, FloorDiv, Min, Mod, Range, Var, maximum, minimum, var
+from memsim.isa.expr import Atom, Expr, ExprLike, FloorDiv, Min, Mod, Range, Var, as_expr, maximum, minimum, var
 
 
-def substitute(e: Expr, values: Mapping[str, int]) -> Expr:
-    """``e`` with each variable in ``values`` replaced by its number.
+def substitute(e: Expr, values: Mapping[str, ExprLike]) -> Expr:
+    """``e`` with each variable in ``values`` replaced by its number or expression.
 
     >>> str(substitute(var("y") * 128 + var("k"), {"y": 2}))
     'k + 256'
@@ -21,10 +21,10 @@ def substitute(e: Expr, values: Mapping[str, int]) -> Expr:
     return total
 
 
-def _substitute_atom(atom: Atom, values: Mapping[str, int]) -> Expr:
+def _substitute_atom(atom: Atom, values: Mapping[str, ExprLike]) -> Expr:
     match atom:
         case Var(name):
-            return Expr(values[name]) if name in values else var(name)
+            return as_expr(values[name]) if name in values else var(name)
         case FloorDiv(of, by):
             return substitute(of, values) // by
         case Mod(of, by):

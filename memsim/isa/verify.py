@@ -15,10 +15,12 @@ from __future__ import annotations
 from memsim.isa._verify_capacity import check_capacity
 from memsim.isa._verify_names import check_names
 from memsim.isa._verify_regions import check_regions
+from memsim.isa._verify_roles import check_roles
 from memsim.isa._verify_types import check_types
 from memsim.isa.machine import Machine
 from memsim.isa.model import Program
 from memsim.isa.sites import sites_of
+from memsim.isa.tokens import check_tokens
 
 __all__ = ["Machine", "verify"]
 
@@ -44,4 +46,6 @@ def verify(program: Program, chip: Machine | None = None) -> None:
     sites = list(sites_of(program))
     check_types(sites)
     check_regions(program, sites)
+    check_roles(sites)
+    check_tokens(sites)
     check_capacity(program, chip)
