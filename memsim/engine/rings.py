@@ -75,8 +75,9 @@ class RingState:
 
     def wait_to_read(self, queue: int, ahead: int, now: int) -> Wait | None:
         """Whether the tile that ``queue`` names has arrived."""
-        slot = self.open if self.open is not None and queue == self.writer else self._resident(queue, ahead)
-        if slot is None or not (slot.pushed or slot is self.open) or slot.arriving:
+        writing = self.open is not None and queue == self.writer
+        slot = self.open if writing else self._resident(queue, ahead)
+        if slot is None or not (slot.pushed or writing) or slot.arriving:
             return f"waiting for data in {self.ring.name}", self, -1
         if slot.ready_at > now:
             return f"waiting for the result in {self.ring.name}", None, slot.ready_at
@@ -119,16 +120,13 @@ class RingState:
         self.release()
 
     def release(self) -> None:
-        """Free, in order, the slots that every consumer has popped and nobody reads."""
-        changed = False
+        """Free, in order, the slots that have arrived, that every consumer has popped and that nobody reads."""
         while (slot := self.slots.get(self.released)) is not None:
-            if not slot.pushed or slot.pops < len(self.popped) or slot.reading:
+            if not slot.pushed or slot.arriving or slot.pops < len(self.popped) or slot.reading:
                 break
             del self.slots[self.released]
             self.released += 1
-            changed = True
-        if changed or self._watch is not None:
-            self.announce()
+        self.announce()
 
     def _resident(self, queue: int, ahead: int) -> Slot | None:
         return self.slots.get(self.popped.get(queue, self.released) + ahead)

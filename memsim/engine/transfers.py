@@ -59,7 +59,7 @@ class TransferModel:
             for ring, slot in slots:
                 slot.arriving -= 1
                 slot.ready_at = max(slot.ready_at, int(self.env.now))
-                ring.announce()
+                ring.release()
         self._release_source(flight)
         flight.done()
 

@@ -1,0 +1,57 @@
+"""Small chips and programs whose timing can be worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memsim.engine.compile_plan import make_plan
+from memsim.engine.ledger import add_postings
+from memsim.engine.result import Result, Run
+from memsim.engine.simpy_engine import SimpyEngine
+from memsim.hierarchy import Chip
+from memsim.isa import Program
+
+LAUNCH, DMA, DRAM, HOP = 100, 7, 50, 3
+"""Ticks of the plain chip: launch, DMA latency, DRAM latency, the crossbar."""
+
+
+def plain_chip(cores: int = 1, **changes: Any) -> Chip:
+    """1 GHz, one link of 16 B/cycle to each core, DRAM of one channel at 8 B/cycle, a 16x16x16 unit in 16 cycles."""
+    chip = Chip(
+        name="plain",
+        clock="1 GHz",
+        launch=f"{LAUNCH} cycles",
+        static_power="1 W",
+        core={
+            "grid": [cores, 1],
+            "pitch": ["1 mm", "1 mm"],
+            "reg": {"capacity": "1 MiB"},
+            "sram": {"capacity": "1 MiB"},
+            "matrix": {"kind": "dot", "native": {"fp32": [16, 16, 16, 16]}, "latency": "5 cycles"},
+            "vector": {"lanes": 16, "special_lanes": 4, "latency": "2 cycles"},
+            "dma": {"issue": "1 cycle", "latency": f"{DMA} cycles", "max_transfers": 16, "max_bytes": "1 MiB"},
+        },
+        dram={
+            "kind": "HBM2",
+            "capacity": "1 GiB",
+            "channels": 1,
+            "bandwidth": "8 B/cycle",
+            "latency": f"{DRAM} cycles",
+            "interleave": "64 B",
+        },
+        network={"topology": "crossbar", "link_bandwidth": "16 B/cycle", "hop_latency": f"{HOP} cycles"},
+    )  # type: ignore[arg-type]
+    return chip.replace(changes) if changes else chip
+
+
+def run(program: Program, chip: Chip, env: Any = None) -> Result:
+    """Simulate with a trace, and with the SimPy environment of one's choice."""
+    plan = make_plan(program, chip)
+    model = SimpyEngine(plan, trace=True, env=env)
+    ticks = model.run()
+    counts = dict(model.hardware.ledger)
+    add_postings(counts, (s for k in plan.kernels for g in k.groups for s in g.steps), model.executions)
+    state = Run(
+        ticks, model.hardware, dict(model.executions), dict(model.moved), dict(model.stalls), model.kernel_spans, model.trace
+    )  # fmt: skip
+    return Result(plan, state, counts, workload=program.name, engine="simpy")
