@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,31 @@ def check_writable(path: Path | None) -> None:
         raise MemsimError("cannot write: permission denied", where=str(path), mend="name a file that you may write")
 
 
-def write_json(value: dict[str, Any], path: Path) -> None:
-    """Write ``value`` as indented JSON, refusing NaN and infinity, which are not JSON."""
-    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+def check_figure(path: Path | None) -> None:
+    """Refuse a figure whose suffix is no image format, or that could not be written later."""
+    check_writable(path)
+    if path is None or not path.suffix:
+        return
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    formats = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        known = ", ".join(f".{name}" for name in sorted(formats))
+        raise MemsimError(f"{path.suffix!r} is not an image format", where=str(path), mend=f"end the name in {known}")
+
+
+def write_json(value: dict[str, Any], path: Path | None) -> None:
+    """Write ``value`` as indented JSON to a file, or to stdout if there is none."""
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    if path is None:
+        sys.stdout.write(text)
+    else:
+        write_text(text, path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a file as UTF-8."""
+    path.write_text(text, encoding="utf-8")
 
 
 def read_program(path: Path) -> Program:
@@ -70,5 +93,5 @@ def _similar_files(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
     names = [p.name for p in path.parent.iterdir()]
-    near = difflib.get_close_matches(path.name, names, n=1)
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)
     return f"did you mean {path.parent / near[0]}?" if near else "check the name"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from memsim.isa import Analysis, Program
 
-ProgramFile = Annotated[Path, typer.Argument(metavar="FILE.tile", help="A tile program in text form.")]
+ProgramFile = Annotated[Path, typer.Argument(metavar="FILE.tile", help="A tile program in text form.", readable=False)]
 
 
 def asm(

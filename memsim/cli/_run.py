@@ -1,0 +1,163 @@
+"""``memsim run``: compile a workload or take a tile program, simulate it, check its numbers, write what is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memsim.cli._console import phase
+from memsim.cli._files import check_figure, check_writable, read_chip, read_program, write_json, write_text
+from memsim.cli._settings import parse_settings, split_settings
+from memsim.cli._workloads import find, parameters_of
+from memsim.errors import MemsimError
+
+if TYPE_CHECKING:
+    from memsim.checking import Check
+    from memsim.engine import Result
+    from memsim.hierarchy import Chip
+    from memsim.isa import Program
+
+CHECK_LIMIT = 2 * 10**11
+"""Operations up to which the numerics are checked unless the user says otherwise: seconds of numpy."""
+
+CHECK_FAILED = 1
+"""Exit status when the numbers are wrong."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run: a program and the chip; for a compiled workload also its parameters and the graph it came from."""
+
+    name: str
+    program: Program
+    chip: Chip
+    graph: Any = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+def run(
+    workload: Annotated[str, typer.Argument(metavar="WORKLOAD|FILE.tile", help="See: memsim workloads.")],
+    chip: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="See: memsim chips.")] = "toy",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="m=4096, or of the chip: core.sram.capacity=512KiB."),
+    ] = None,
+    check: Annotated[
+        bool | None, typer.Option("--check/--no-check", help="Compare values with numpy. Default: up to 2e11 FLOP.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Numbers; - is stdout.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Energy by part and by tensor.")] = None,
+    roofline: Annotated[Path | None, typer.Option(metavar="FILE.png", help="The workload under the roofs.")] = None,
+    timeline: Annotated[Path | None, typer.Option(metavar="FILE.png", help="The queues of a core over time.")] = None,
+    floorplan: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Traffic on each link, in place.")] = None,
+    trace: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Every instruction, for Perfetto.")] = None,
+    program: Annotated[Path | None, typer.Option(metavar="FILE.tile", help="The tile program that is run.")] = None,
+    engine: Annotated[str, typer.Option(metavar="NAME", help="Simulation engine.")] = "simpy",
+) -> None:
+    """Simulate a workload on a chip: time, energy, what bounds it, and whether its numbers are right."""
+    figures = {"energy": plot, "roofline": roofline, "timeline": timeline, "floorplan": floorplan}
+    to_stdout = json_file is not None and str(json_file) == "-"
+    for path in (None if to_stdout else json_file, trace, program):
+        check_writable(path)
+    for path in figures.values():
+        check_figure(path)
+    job = prepare(workload, chip, settings or [])
+    if check and job.graph is None:
+        raise MemsimError(
+            "a tile file has no reference to check against", where=workload, mend="leave --check out, or run by name"
+        )
+    result = _simulate(job, engine, traced=trace is not None or timeline is not None)
+    if not to_stdout:
+        _print_result(result)
+    verdict, reason = _check(job, check, result.executed_flops)
+    typer.echo(reason, err=to_stdout)
+    _write_files(result, job, figures, trace, program)
+    if json_file is not None:
+        write_json(summary(result, job, verdict), None if to_stdout else json_file)
+    if verdict is not None and not verdict.passed:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def prepare(workload: str, chip_name: str, pairs: list[str]) -> Job:
+    """Find the program to run: from a tile file, or by compiling a named workload for the chip."""
+    from memsim.hierarchy.part import keys_of
+
+    chip = read_chip(chip_name)
+    settings, chip_keys = parse_settings(pairs), keys_of(type(chip))
+    path = Path(workload)
+    if path.suffix == ".tile" or path.is_file():
+        tile_program = read_program(path)
+        _, changes = split_settings(settings, {}, chip_keys)
+        return Job(tile_program.name, tile_program, chip.replace(changes))
+    chosen, changes = split_settings(settings, parameters_of(workload), chip_keys)
+    chip = chip.replace(changes)
+    parameters = {**parameters_of(workload), **chosen}
+    with phase("compiling"):
+        from memsim.lowering import compile
+
+        graph = find(workload)(**parameters)
+        return Job(workload, compile(graph, chip, name=workload), chip, graph, parameters)
+
+
+def summary(result: Result, job: Job, verdict: Check | None) -> dict[str, Any]:
+    """The numbers of a run as plain JSON: those of the result, the parameters, utilisations and the check."""
+    from memsim.report import to_json
+
+    busiest = result.parts.groupby("kind")["utilisation"].max()
+    return {
+        **to_json(result, checked=verdict is not None, max_rel_err=verdict.max_rel_err if verdict else None),
+        "parameters": job.parameters,
+        "utilisation": {str(kind): float(share) for kind, share in busiest.items()},
+        "check_passed": verdict.passed if verdict else None,
+        "tolerance": verdict.tolerance if verdict else None,
+    }
+
+
+def _simulate(job: Job, engine: str, *, traced: bool) -> Result:
+    from memsim.engine import simulate
+
+    with phase(f"simulating {job.name} on {job.chip.name}") as progress:
+        return simulate(job.program, job.chip, engine=engine, trace=traced, workload=job.name, progress=progress)
+
+
+def _print_result(result: Result) -> None:
+    from memsim.report import show
+
+    show(result)
+    typer.echo()
+
+
+def _check(job: Job, wanted: bool | None, operations: int) -> tuple[Check | None, str]:
+    """The verdict, if there is one, and the line that tells it or says why there is none."""
+    if wanted is False:
+        return None, "numbers not checked: --no-check"
+    if job.graph is None:
+        return None, "numbers not checked: a tile file has no reference"
+    if wanted is None and operations > CHECK_LIMIT:
+        return None, f"numbers not checked: {operations:.2g} operations (--check insists, above {CHECK_LIMIT:.0g})"
+    from memsim.checking import check
+
+    with phase("checking the numbers") as progress:
+        verdict = check(job.graph, job.program, cores=job.chip.core_count, progress=progress)
+    return verdict, str(verdict)
+
+
+def _write_files(
+    result: Result, job: Job, figures: dict[str, Path | None], trace: Path | None, program: Path | None
+) -> None:
+    for name, path in figures.items():
+        if path is not None:
+            with phase(f"drawing {name}"):
+                getattr(result.plot, name)(path)
+    if trace is not None:
+        from memsim.report import write_trace
+
+        with phase("writing the trace"):
+            write_trace(result, trace)
+    if program is not None:
+        from memsim.isa import format
+
+        write_text(format(job.program), program)
