@@ -14,13 +14,14 @@ from pydantic import Field, PlainValidator, model_validator
 from memsim.errors import ChipError
 from memsim.hierarchy import changes, files
 from memsim.hierarchy.checks import check_energy, check_sources, check_time
+from memsim.hierarchy.fields import Hertz, Time, Watts
 from memsim.hierarchy.floorplan import Place, extent, mean_distance, site
 from memsim.hierarchy.network import build_graph, dimension_order, predecessors, shortest_route
 from memsim.hierarchy.part import Part
 from memsim.hierarchy.parts import NO_TIME, Cache, Core, Dram, Memory, Network, SharedMemory
 from memsim.hierarchy.problems import nearest, problem, shown
 from memsim.hierarchy.technology import Technology, read_technology, technologies
-from memsim.hierarchy.units import Duration, Hertz, Rate, Time, Watts
+from memsim.hierarchy.units import Duration, Rate
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -8,9 +8,10 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, PlainValidator, model_validator
 
+from memsim.hierarchy.fields import Count, Factor, MacEnergy, Time, whole
 from memsim.hierarchy.part import Part
 from memsim.hierarchy.problems import nearest, problem, shown
-from memsim.hierarchy.units import Count, Duration, Factor, MacEnergy, Time, whole
+from memsim.hierarchy.units import Duration
 
 DTYPES = ("fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2", "int8")
 """Operand types of a matrix instruction."""

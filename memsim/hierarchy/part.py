@@ -51,7 +51,7 @@ class Part(BaseModel, metaclass=_PartType):
         values = (getattr(self, name) for name in type(self).model_fields)
         return hash((type(self), *(v for v in values if not isinstance(v, dict))))
 
-    def _fill(self, name: str, value: object) -> None:
+    def fill_in(self, name: str, value: object) -> None:
         """Give a field that was left out the value that other fields decide; it still counts as left out."""
         if name not in self.model_fields_set:
             self.__dict__[name] = value

@@ -7,15 +7,11 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import PlainValidator, model_validator
 
-from memsim.hierarchy.matrix import MatrixUnit
-from memsim.hierarchy.part import Part
-from memsim.hierarchy.problems import nearest, problem, shown
-from memsim.hierarchy.units import (
+from memsim.hierarchy.fields import (
     Bandwidth,
     BitEnergy,
     Bytes,
     Count,
-    Duration,
     EventEnergy,
     Grid,
     Hertz,
@@ -23,11 +19,14 @@ from memsim.hierarchy.units import (
     Pitch,
     Point,
     Points,
-    Rate,
     Share,
     Time,
     WireEnergy,
 )
+from memsim.hierarchy.matrix import MatrixUnit
+from memsim.hierarchy.part import Part
+from memsim.hierarchy.problems import nearest, problem, shown
+from memsim.hierarchy.units import Duration, Rate
 
 GIVEN_BY_OTHERS = 0  # stands in a default until the fields that decide it are known
 NO_TIME = Duration(Fraction(0), "cycle")
@@ -85,7 +84,7 @@ class VectorUnit(Part):
 
     @model_validator(mode="after")
     def _reduce_as_simple(self) -> VectorUnit:
-        self._fill("reduce_lanes", self.lanes)
+        self.fill_in("reduce_lanes", self.lanes)
         return self
 
     def cycles(self, op_class: str, elements: int) -> int:
@@ -127,7 +126,7 @@ class Core(Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Core:
-        self._fill("count", self.sites)
+        self.fill_in("count", self.sites)
         if self.count > self.sites:
             raise problem(f"{self.count} cores do not fit on {self.sites} sites", "make the grid larger", key="count")
         return self
@@ -143,7 +142,7 @@ _Ported = TypeVar("_Ported", bound="Cache | SharedMemory | Dram")
 
 def _shared_by_ports(memory: _Ported, key: str) -> _Ported:
     ports = max(1, len(memory.at))
-    memory._fill(key, ports)
+    memory.fill_in(key, ports)
     if getattr(memory, key) % ports:
         raise problem(
             f"{getattr(memory, key)} {key} cannot be shared evenly by {ports} ports",
@@ -249,8 +248,8 @@ class Network(Part):
 
     @model_validator(mode="after")
     def _ports_as_links(self) -> Network:
-        self._fill("port_bandwidth", self.link_bandwidth)
-        self._fill("memory_port_bandwidth", self.link_bandwidth)
+        self.fill_in("port_bandwidth", self.link_bandwidth)
+        self.fill_in("memory_port_bandwidth", self.link_bandwidth)
         if bool(self.edges) != (self.topology == "graph"):
             cause = "topology graph needs edges" if self.topology == "graph" else "edges belong to topology graph"
             raise problem(cause, 'write such as topology = "graph", edges = [["core0", "dram0"]]', key="edges")

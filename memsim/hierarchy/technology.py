@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import Field, ValidationInfo
 
+from memsim.hierarchy.fields import BitEnergy, MacEnergy, OpEnergy, WireEnergy
 from memsim.hierarchy.matrix import DType
 from memsim.hierarchy.part import Part
 from memsim.hierarchy.parts import VectorClass
 from memsim.hierarchy.problems import nearest, problem, shown
-from memsim.hierarchy.units import BitEnergy, MacEnergy, OpEnergy, WireEnergy
 
 
 class Technology(Part):
