@@ -15,7 +15,8 @@ Schema = dict[str, Any]
 NAME: Schema = {"type": "string", "pattern": f"^{NAME_PATTERN}$", "maxLength": MAX_NAME}
 POSITIVE: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_INTEGER}
 COUNTING: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
-SHAPE: Schema = {"type": "array", "items": POSITIVE}
+SHAPE: Schema = {"type": "array", "items": POSITIVE, "minItems": 1}
+CLUSTER: Schema = {"type": "array", "items": POSITIVE}
 FLAG: Schema = {"type": "boolean"}
 NUMBER: Schema = {"type": "number"}
 DTYPE: Schema = {"enum": [*DTYPES]}
@@ -151,7 +152,7 @@ DEFINITIONS: dict[str, Schema] = {
             "rings": _array("ring"),
             "queues": _array("queue"),
         },
-        {"cluster": SHAPE},
+        {"cluster": CLUSTER},
     ),
     "kernel": _object(
         "Groups of blocks that run together.",

@@ -217,4 +217,6 @@ def _dtype(name: str) -> str:
 
 
 def _shape(shape: Sequence[int]) -> tuple[int, ...]:
+    if not shape:
+        raise ProgramError("the shape has no dimensions", where=caller(), mend="use (1,) for a single element")
     return tuple(whole(size, "a size of a shape") for size in shape)

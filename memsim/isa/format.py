@@ -68,7 +68,7 @@ def statement_text(statement: Statement) -> str:
 
 def _tensor(tensor: Tensor) -> str:
     name = check_name(tensor.name, "tensor", f"tensor {tensor.name}")
-    return f"tensor {name} {tensor.role} {tensor.dtype} {_list(tensor.shape)}"
+    return f"tensor {name} {tensor.role} {tensor.dtype} {_shape(tensor.shape, f'tensor {name}')}"
 
 
 def _kernel(kernel: Kernel) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _blocks(head: str, group: Group, rings: Mapping[str | None, Mapping[str, Rin
 def _ring(ring: Ring) -> str:
     name = check_name(ring.name, "ring", f"ring {ring.name}")
     depth = f" depth {ring.depth}" if ring.depth != 1 else ""
-    return f"ring {name} {ring.memory} {ring.dtype} {_list(ring.shape)}{depth}"
+    return f"ring {name} {ring.memory} {ring.dtype} {_shape(ring.shape, f'ring {name}')}{depth}"
 
 
 def _queue(queue: Queue, rings: Rings) -> Iterator[str]:
@@ -217,7 +217,9 @@ def _flag(word: str, is_set: bool) -> str:
     return f" {word}" if is_set else ""
 
 
-def _list(sizes: Iterable[int]) -> str:
+def _shape(sizes: tuple[int, ...], where: str) -> str:
+    if not sizes:
+        raise ProgramError("the shape has no dimensions", where=where, mend="use (1,) for a single element")
     return f"[{', '.join(map(str, sizes))}]"
 
 

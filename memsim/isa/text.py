@@ -137,8 +137,8 @@ class _Limits:
     always_accept: ClassVar[tuple[str, ...]] = ()
     before_free_name = frozenset({"PROGRAM", "KERNEL", "GROUP", "QUEUE", "TO"})
     """After these, no keyword can stand, so a name may be one."""
-    deepest = MappingProxyType({"{": MAX_NESTING + 3, "(": 2 * MAX_NESTING + 3})
-    """Braces of kernel, group and queue, then loops; an expression may need two brackets a level."""
+    deepest = MappingProxyType({"{": MAX_NESTING + 4, "(": 2 * MAX_NESTING + 3})
+    """Braces of kernel, group and queue, then one loop too many; an expression may need two brackets a level."""
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """Pass tokens on, unless one breaks a limit; a keyword is never taken for a name."""
