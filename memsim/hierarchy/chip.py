@@ -198,7 +198,7 @@ class Chip(Part):
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
-        """The network: nodes have ``pos`` (mm), edges ``bandwidth``, ``latency`` and ``mm``."""
+        """The network: nodes have ``pos`` (mm), edges ``bandwidth``, ``latency``, ``mm`` and ``hops`` (0 or 1)."""
         return self._build_graph()
 
     def _build_graph(self) -> nx.DiGraph[str]:

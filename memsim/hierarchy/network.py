@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 _ROUTER = re.compile(r"r(\d+)")
 _CORE = re.compile(r"core(\d+)")
+_SWITCH = re.compile(r"xbar|t\d+_\d+")
+
+
+def is_free(source: str, target: str) -> bool:
+    """Whether a link costs no hop: between a core and its own router, and into a switch, where the way out pays."""
+    if _SWITCH.fullmatch(target):
+        return not _SWITCH.fullmatch(source)
+    core, router = sorted((source, target))
+    return bool(_CORE.fullmatch(core)) and router == f"r{core.removeprefix('core')}"
 
 
 class _Wiring:
@@ -38,15 +47,15 @@ class _Wiring:
     def link(self, a: str, b: str) -> None:
         """Link two nodes both ways; what they are decides bandwidth and latency."""
         network, ends = self.network, {a, b}
-        bandwidth, latency, hops = network.link_bandwidth, network.hop_latency, 1
+        bandwidth = network.link_bandwidth
         if ends & self.memories.keys():
             bandwidth = network.memory_port_bandwidth
         elif any(_CORE.fullmatch(end) for end in ends):
             bandwidth = network.port_bandwidth
-        if {end.removeprefix("core") for end in ends} == {end.removeprefix("r") for end in ends}:
-            latency, hops = NO_TIME, 0
         mm = manhattan(self.graph.nodes[a]["pos"], self.graph.nodes[b]["pos"])
         for source, target in ((a, b), (b, a)):
+            hops = 0 if is_free(source, target) else 1
+            latency = network.hop_latency if hops else NO_TIME
             self.graph.add_edge(source, target, bandwidth=bandwidth, latency=latency, mm=mm, hops=hops)
 
     def routers(self, count: int) -> None:

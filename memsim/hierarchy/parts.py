@@ -232,7 +232,8 @@ class Network(Part):
     link_bandwidth: Bandwidth
     """Of one direction of a link."""
     hop_latency: Time = NO_TIME
-    """Of a router and the link behind it. The link between a core and its own router has none."""
+    """Of a router or switch and the link behind it. Links between a core and its own router have none, nor have those
+    from a core or memory into a crossbar or tree: the way out pays."""
     port_bandwidth: Bandwidth = _AS_LINK
     """Of each core's port to the network, each way; unless given, as ``link_bandwidth``."""
     memory_port_bandwidth: Bandwidth = _AS_LINK
