@@ -22,6 +22,7 @@ from memsim.engine.plan import (
 from memsim.errors import ChipError
 from memsim.hierarchy import Chip
 from memsim.hierarchy.units import Rate
+from memsim.isa.analyze import usable_cores
 from memsim.isa.expr import Atom, Expr, FloorDiv, Min, Mod, Var
 from memsim.isa.model import (
     PER_CORE_ROLES,
@@ -65,24 +66,20 @@ def make_plan(program: Program, chip: Chip) -> Plan:
             number += len(compiled.steps)
             first += group.block_count
             groups.append(compiled)
-        kernels.append(KernelPlan(kernel, tuple(groups), usable_cores(program, kernel, chip.core_count)))
+        kernels.append(KernelPlan(kernel, tuple(groups), _kernel_cores(program, kernel, chip.core_count)))
     plan.kernels = tuple(kernels)
     return plan
 
 
-def usable_cores(program: Program, kernel: Kernel, chip_cores: int) -> int:
-    """Cores that a kernel's blocks are dealt to: a multiple of its clusters' sizes, unless it is cooperative."""
-    cores = min(program.cores or chip_cores, chip_cores)
-    if kernel.cooperative:
-        return cores
-    size = math.lcm(*(g.cluster_size for g in kernel.groups))
-    if size > cores:
+def _kernel_cores(program: Program, kernel: Kernel, chip_cores: int) -> int:
+    cores = usable_cores(kernel, min(program.cores or chip_cores, chip_cores))
+    if not cores:
         raise ChipError(
-            f"clusters of {size} blocks need {size} cores, and there are {cores}",
+            f"clusters of {max(g.cluster_size for g in kernel.groups)} blocks do not fit on {chip_cores} cores",
             where=f"kernel {kernel.name}",
             mend="make the cluster smaller or the chip larger",
         )
-    return cores // size * size
+    return cores
 
 
 def compile_expr(e: Expr, index: Mapping[str, int]) -> Evaluate:
@@ -288,7 +285,15 @@ class _GroupCompiler:
             target_role=target_role,
             tile_bytes=tile_bytes,
             tensor=tensor,
+            postings=self._index_posting(instruction),
         )
+
+    def _index_posting(self, instruction: Instruction) -> tuple[Posting, ...]:
+        """What a gather reads besides its rows: the index tile."""
+        if not isinstance(instruction, Gather):
+            return ()
+        ring = self.group.ring(instruction.index.ring)
+        return (Posting(ring.memory, self.labels[ring.name], ring.memory, "read", ring.tile_bytes * 8),)
 
     def _access(self, region: Region, index: dict[str, int], instruction: Instruction) -> Access:
         tensor = self.plan.program.tensor(region.tensor)

@@ -88,8 +88,9 @@ class Result:
 
     @property
     def executed_flops(self) -> int:
-        """Operations executed: 2 a multiply-add, 1 an elementwise or reduction step."""
-        vector = sum(n for key, n in self.energy.counts.items() if key.part == "vector")
+        """Operations executed: 2 a multiply-add, 1 an elementwise or reduction step (none for fill, iota and cast)."""
+        counts = self.energy.counts.items()
+        vector = sum(n for key, n in counts if key.part == "vector" and key.operation not in ("fill", "iota", "cast"))
         return 2 * sum(self.macs.values()) + vector
 
     @property
