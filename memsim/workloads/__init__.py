@@ -1,0 +1,84 @@
+"""What to compute: tensor graphs, their independent numpy reference, random inputs, and the named workloads.
+
+>>> from memsim.workloads import relu, tensor
+>>> relu(tensor("a", (8, 4)) @ tensor("b", (4, 2)))
+<relu fp32 (8, 2)>
+"""
+
+from memsim.workloads.flops import flops
+from memsim.workloads.functions import (
+    absolute,
+    attention,
+    cast,
+    cos,
+    exp,
+    gelu,
+    layer_norm,
+    log,
+    max,
+    maximum,
+    mean,
+    minimum,
+    recip,
+    relu,
+    rms_norm,
+    rope,
+    rsqrt,
+    sigmoid,
+    silu,
+    sin,
+    softmax,
+    sqrt,
+    sum,
+    tanh,
+)
+from memsim.workloads.graph import Node, elementwise, inputs_of, matmul, output_names, tensor, walk
+from memsim.workloads.inputs import random_inputs
+from memsim.workloads.layers import decoder_layer, linear, mlp
+from memsim.workloads.operators import OPERATORS
+from memsim.workloads.reference import reference
+from memsim.workloads.registry import WORKLOADS, Workload, workload
+
+__all__ = [
+    "OPERATORS",
+    "WORKLOADS",
+    "Node",
+    "Workload",
+    "absolute",
+    "attention",
+    "cast",
+    "cos",
+    "decoder_layer",
+    "elementwise",
+    "exp",
+    "flops",
+    "gelu",
+    "inputs_of",
+    "layer_norm",
+    "linear",
+    "log",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "minimum",
+    "mlp",
+    "output_names",
+    "random_inputs",
+    "recip",
+    "reference",
+    "relu",
+    "rms_norm",
+    "rope",
+    "rsqrt",
+    "sigmoid",
+    "silu",
+    "sin",
+    "softmax",
+    "sqrt",
+    "sum",
+    "tanh",
+    "tensor",
+    "walk",
+    "workload",
+]
