@@ -36,10 +36,10 @@ imports: setup
 	$(BIN)/lint-imports --no-cache
 
 docs: setup      ## the documentation in site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 docs-serve: setup ## the documentation at http://127.0.0.1:8000, rebuilt on each change
-	$(BIN)/mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 validate: setup  ## compare with measured data, where it is present
 	$(BIN)/python tools/validate.py

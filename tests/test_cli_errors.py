@@ -23,15 +23,18 @@ kernel k blocks (y 2) {
 }
 """
 
-CHIP = """\
-name = "small"
-clock = "1 GHz"
+CORE = """\
 [core]
 grid = [2, 1]
 pitch = ["1 mm", "1 mm"]
 [core.sram]
 capacity = "4 KiB"
-[dram]
+"""
+
+CHIP = f"""\
+name = "small"
+clock = "1 GHz"
+{CORE}[dram]
 capacity = "1 GiB"
 bandwidth = "10 GB/s"
 [network]
@@ -60,9 +63,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "bad_unit.toml": CHIP.replace('"10 GB/s"', '"10 GHz"'),
         "unknown_key.toml": CHIP.replace('capacity = "4 KiB"', 'capacty = "4 KiB"'),
         "negative.toml": CHIP.replace('"1 GiB"', '"-1 GiB"'),
-        "no_core.toml": CHIP.replace(
-            '[core]\ngrid = [2, 1]\npitch = ["1 mm", "1 mm"]\n[core.sram]\ncapacity = "4 KiB"\n', ""
-        ),
+        "no_core.toml": CHIP.replace(CORE, ""),
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")

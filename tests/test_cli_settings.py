@@ -54,7 +54,14 @@ def test_an_unknown_key_unlike_any_other_gets_the_whole_list() -> None:
 
 @pytest.mark.parametrize(
     ("text", "like", "value"),
-    [("12", 1, 12), ("4_096", 1, 4096), ("-3", 1, -3), ("1e-5", 0.5, 1e-5), ("No", True, False), ("fp16", "bf16", "fp16")],
+    [
+        ("12", 1, 12),
+        ("4_096", 1, 4096),
+        ("-3", 1, -3),
+        ("1e-5", 0.5, 1e-5),
+        ("No", True, False),
+        ("fp16", "bf16", "fp16"),
+    ],
 )
 def test_values_take_the_type_of_the_default(text: str, like: object, value: object) -> None:
     converted = convert("key", text, like)

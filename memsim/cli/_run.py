@@ -1,4 +1,4 @@
-"""``memsim run``: compile a workload or take a tile program, simulate it, check its numbers, write what is asked for."""
+"""``memsim run``: compile a workload or take a tile program, simulate it, check its numbers, write what is asked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from memsim.cli._console import phase
 from memsim.cli._files import check_figure, check_writable, read_chip, read_program, write_json, write_text
 from memsim.cli._settings import parse_settings, split_settings
-from memsim.cli._workloads import find, parameters_of
+from memsim.cli._workloads import find
 from memsim.errors import MemsimError
 
 if TYPE_CHECKING:
@@ -92,13 +92,14 @@ def prepare(workload: str, chip_name: str, pairs: list[str]) -> Job:
         tile_program = read_program(path)
         _, changes = split_settings(settings, {}, chip_keys)
         return Job(tile_program.name, tile_program, chip.replace(changes))
-    chosen, changes = split_settings(settings, parameters_of(workload), chip_keys)
+    found = find(workload)
+    chosen, changes = split_settings(settings, found.parameters, chip_keys)
     chip = chip.replace(changes)
-    parameters = {**parameters_of(workload), **chosen}
+    parameters = {**found.parameters, **chosen}
     with phase("compiling"):
         from memsim.lowering import compile
 
-        graph = find(workload)(**parameters)
+        graph = found(**parameters)
         return Job(workload, compile(graph, chip, name=workload), chip, graph, parameters)
 
 
