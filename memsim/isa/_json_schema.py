@@ -50,9 +50,7 @@ def _array(name: str) -> Schema:
 
 
 STATEMENTS: dict[str, Schema] = {
-    "loop": _statement(
-        "loop", "Run body for var = 0 .. count - 1.", {"var": NAME, "count": EXPRESSION, "body": BODY}
-    ),
+    "loop": _statement("loop", "Run body for var = 0 .. count - 1.", {"var": NAME, "count": EXPRESSION, "body": BODY}),
     "load": _statement(
         "load",
         "Move a region of a tensor into a ring; pad fills what clip cut off.",
@@ -108,9 +106,7 @@ DEFINITIONS: dict[str, Schema] = {
         "items": EXPRESSION,
         "minItems": 3,
     },
-    "tensor": _object(
-        "A named array in a memory role.", {"name": NAME, "role": NAME, "dtype": DTYPE, "shape": SHAPE}
-    ),
+    "tensor": _object("A named array in a memory role.", {"name": NAME, "role": NAME, "dtype": DTYPE, "shape": SHAPE}),
     "ring": _object(
         "Slots for a tile of fixed shape and dtype in one memory of a core.",
         {"name": NAME, "memory": NAME, "dtype": DTYPE, "shape": SHAPE},

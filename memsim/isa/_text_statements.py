@@ -286,9 +286,7 @@ def _blocks(scope: Scope, index: Node) -> tuple[Expr, int]:
     return expression(scope.source, start, scope.variables), count
 
 
-def _region(
-    scope: Scope, node: Node, default: Callable[[Tensor], tuple[int, ...] | None], ring: Ring
-) -> Region:
+def _region(scope: Scope, node: Node, default: Callable[[Tensor], tuple[int, ...] | None], ring: Ring) -> Region:
     name, *indices = children(node)
     tensor = _tensor(scope, name)
     if len(indices) != len(tensor.shape):

@@ -22,6 +22,9 @@ _CATEGORIES = (
     (frozenset({"MINUS", "NUMBER"}), "a number"),
 )
 _WORDS = {"NAME": "a name", "NUMBER": "a number", "TRANSPOSED": "`^T`", "$END": "the end of the text"}
+_CLOSERS = {"{": "RBRACE", "(": "RPAR", "[": "RSQB"}
+_BLOCKS = frozenset({"tensor", "kernel", "group", "ring", "queue"})
+"""What can stand in no queue, so that a brace is missing before it."""
 _CHARACTER_MENDS = {
     "/": "whole division is `//`",
     "#": "a comment begins with `;`",
@@ -37,9 +40,8 @@ _CHARACTER_MENDS = {
 def unexpected_token(source: Source, error: UnexpectedToken, grammar: Lark) -> ProgramError:
     """The error for a token that cannot stand where it stands."""
     expected = frozenset(error.accepts or error.expected)
-    history: list[Token] = error.token_history or []
-    previous = history[-1] if history else None
-    if expected == {"ASSIGN"} and previous is not None:
+    if expected == {"ASSIGN"}:  # a name begins a statement that is no assignment
+        previous: Token = error.interactive_parser.parser_state.value_stack[-1]
         return _unknown_instruction(source, previous, grammar)
     if error.token.type == "$END":
         return _ended(source, _in_words(expected, grammar))
@@ -57,12 +59,14 @@ def unexpected_character(source: Source, error: UnexpectedCharacters) -> Program
 
 def _mend(source: Source, token: Token, expected: frozenset[str], grammar: Lark) -> str:
     if token in KEYWORDS:
-        opened = _unclosed(source.text[: token.start_pos])
-        if "RBRACE" in expected and opened is not None:
-            return f"close the `{{` of line {_line(source.text, opened)} first"
+        before = source.text[: token.start_pos]
+        opened = _unclosed(before)
+        if opened is not None and _CLOSERS[before[opened]] in expected and (token in _BLOCKS or before[opened] != "{"):
+            return f"close the `{before[opened]}` of line {_line(before, opened)} first"
         if "$END" in expected:
             return "there may be a `}` too many before it"
-        return f"`{token}` is a keyword; for a name choose another word, for example `{token}_`" * ("NAME" in expected)
+        as_name = "NAME" in expected and not expected >= _INSTRUCTIONS
+        return f"`{token}` is a keyword; for a name choose another word, for example `{token}_`" if as_name else ""
     if token in ("inf", "nan"):
         return "numbers are finite; the finite lowest fp32 is -3.4028234663852886e+38"
     return similar(token, _keywords(expected, grammar)) if token.type == "NAME" else ""

@@ -143,9 +143,7 @@ def _instruction(instruction: Instruction, rings: Rings) -> str:
     return _computation(instruction, where)
 
 
-def _computation(
-    instruction: Mma | Vector | Reduce | Fill | Iota | Push | Pop, where: Location | str
-) -> str:
+def _computation(instruction: Mma | Vector | Reduce | Fill | Iota | Push | Pop, where: Location | str) -> str:
     match instruction:
         case Mma(dst, a, b, accumulate, transpose_a, transpose_b):
             left, right = f"{_tile(a)}{'^T' * transpose_a}", f"{_tile(b)}{'^T' * transpose_b}"

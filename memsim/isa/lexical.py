@@ -94,9 +94,7 @@ def check_integer(number: int, where: Place = "") -> int:
     if abs(number) <= MAX_INTEGER:
         return number
     digits = f"about 2 to the power of {abs(number).bit_length() - 1}"
-    raise ProgramError(
-        f"a number is too large: {digits}", where=where, mend=f"whole numbers go up to {MAX_INTEGER}"
-    )
+    raise ProgramError(f"a number is too large: {digits}", where=where, mend=f"whole numbers go up to {MAX_INTEGER}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -132,7 +132,7 @@ class _Refused(Exception):
 
 
 class _Limits:
-    """Stands between lexer and parser: no keyword as a name, no name too long, no nesting too deep."""
+    """Stands between lexer and parser: keywords as names where they may be, no name too long, no nesting too deep."""
 
     always_accept: ClassVar[tuple[str, ...]] = ()
     before_free_name = frozenset({"PROGRAM", "KERNEL", "GROUP", "QUEUE", "TO"})
@@ -141,17 +141,16 @@ class _Limits:
     """Braces of kernel, group and queue, then one loop too many; an expression may need two brackets a level."""
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        """Pass tokens on, unless one breaks a limit; a keyword is never taken for a name."""
+        """Pass tokens on, unless one breaks a limit."""
         previous = ""
         opened = {"{": 0, "(": 0}
         closes = {"}": "{", ")": "("}
         for token in stream:
-            if token.type == "NAME":
-                if len(token) > MAX_NAME:
-                    cause = f"the name `{shorten(token)}` is too long"
-                    raise _Refused(token, cause, f"use at most {MAX_NAME} characters")
-                if token in KEYWORDS and previous not in self.before_free_name:
-                    token.type = token.upper()
+            if token in KEYWORDS and previous in self.before_free_name:
+                token.type = "NAME"
+            elif token.type == "NAME" and len(token) > MAX_NAME:
+                cause = f"the name `{shorten(token)}` is too long"
+                raise _Refused(token, cause, f"use at most {MAX_NAME} characters")
             elif token in opened:
                 opened[token] += 1
                 if opened[token] > self.deepest[token]:
@@ -165,4 +164,4 @@ class _Limits:
 @cache
 def _grammar() -> Lark:
     text = Path(__file__).with_name("program.lark").read_text(encoding="utf-8")
-    return Lark(text, parser="lalr", lexer="contextual", postlex=_Limits())
+    return Lark(text, parser="lalr", lexer="basic", postlex=_Limits())
