@@ -61,7 +61,7 @@ def _headline(result: Outcome) -> list[Text]:
     ]
     second = [
         ("", f"{result.cycles:,.0f} cycles"),
-        ("", f"{si(power, 'W')} on average"),
+        ("", f"{si(power, 'W')} average"),
         ("", f"MFU {percent(result.mfu)} · MBU {percent(result.mbu)}"),
     ]
     return [title, Text("─" * WIDTH, LABEL), _cells(first, HEAD), _cells(second, LABEL)]
@@ -71,7 +71,7 @@ def _cells(cells: list[tuple[str, str]], style: str) -> Text:
     """Three columns, each a label and a value."""
     line = Text()
     for i, (label, value) in enumerate(cells):
-        start = (0, 26, 49)[i]
+        start = (0, 25, 49)[i]
         line.append(" " * max(1 if i else 0, start - cell_len(line.plain)))
         line.append(f"{label:<8}" if label else " " * 8, LABEL).append(value, style)
     return line
@@ -166,13 +166,13 @@ def _bytes(result: Outcome) -> list[Text]:
     """Bytes that each memory read and wrote, in as many lines as they need."""
     moved = sorted(result.bytes_by_level.items(), key=lambda item: -item[1])
     lines = [Text("Bytes moved", HEAD).append("  read and written at each level", LABEL)]
-    line = Text(" ")
+    line = Text()
     for level, size in moved:
-        cell = f" {level} {si(size, 'B')} "
+        cell = f"  {level} {si(size, 'B')}"
         if cell_len(line.plain) + cell_len(cell) > WIDTH:
             lines.append(line)
-            line = Text(" ")
+            line = Text()
         line.append(cell)
-    if len(line.plain) > 1:
+    if line.plain:
         lines.append(line)
     return lines

@@ -41,15 +41,17 @@ def write_trace(result: Outcome, path: str | Path) -> Path:
         If the run was not traced, or the file cannot be written.
     """
     if result.trace is None:
-        raise MemsimError("the run was not traced", where=f"trace of {result.workload}",
-                          mend="simulate(program, chip, trace=True)")
+        raise MemsimError(
+            "the run was not traced", where=f"trace of {result.workload}", mend="simulate(program, chip, trace=True)"
+        )
     target = Path(path)
     try:
         with _open(target) as file:
             _write(file, events(result.trace, result.kernels, result.tick_s, result.time_s), result)
     except OSError as error:
-        raise MemsimError(f"cannot write the trace: {error.strerror}", where=str(target),
-                          mend="choose a folder that exists") from error
+        raise MemsimError(
+            f"cannot write the trace: {error.strerror}", where=str(target), mend="choose a folder that exists"
+        ) from error
     return target
 
 
@@ -92,15 +94,14 @@ def events(trace: pd.DataFrame, kernels: pd.DataFrame, tick_s: Fraction, time_s:
     for kernel in kernels.to_dict("records"):
         start, end = (int(float(kernel[key]) * 1e9) for key in ("start_s", "end_s"))
         yield _span(str(kernel["kernel"]), "kernel", (start, end), (CHIP_PROCESS, 1), {})
-    order = np.lexsort((trace["end_tick"], trace["start_tick"]))
-    cores, queues = trace["core"].to_numpy()[order], trace["queue"].to_numpy()[order]
-    names = list(dict.fromkeys(queues))
-    for core in np.unique(cores):
-        yield _name("process_name", FIRST_CORE + int(core), 0, f"core {core}")
-        tracks = 1
-        for queue in names:
-            mine = order[(cores == core) & (queues == queue)]
-            tracks += yield from _queue(trace, mine, (FIRST_CORE + int(core), tracks), str(queue), tick_s)
+    tracks: dict[int, int] = {}
+    for (core, queue), rows in sorted(trace.groupby(["core", "queue"]).indices.items()):
+        process = FIRST_CORE + int(core)
+        if process not in tracks:
+            yield _name("process_name", process, 0, f"core {core}")
+        first = tracks.get(process, 1)
+        order = np.lexsort((trace["end_tick"].to_numpy()[rows], trace["start_tick"].to_numpy()[rows]))
+        tracks[process] = first + (yield from _queue(trace, rows[order], (process, first), str(queue), tick_s))
     yield from _counters(trace, float(tick_s), time_s)
 
 

@@ -71,9 +71,7 @@ def _largest(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table.iloc[: MAX_BARS - 1], rest.sum().to_frame(f"{len(rest)} others").T])
 
 
-def _bars(
-    axes: Axes, table: pd.DataFrame, total_j: float, exponent: int, colours: dict[str, dict[str, str]]
-) -> None:
+def _bars(axes: Axes, table: pd.DataFrame, total_j: float, exponent: int, colours: dict[str, dict[str, str]]) -> None:
     """One stacked bar a row, largest on top, its total and share beside its end."""
     for y, (row, cells) in enumerate(table.iterrows()):
         left = 0.0
@@ -108,7 +106,15 @@ def _label_segments(axes: Axes) -> None:
 def _label_segment(axes: Axes, patch: Rectangle, name: str) -> None:
     box = patch.get_extents().transformed(axes.transData.inverted())
     colour = style.INK if patch.get_hatch() else style.ink_on(to_hex(patch.get_facecolor()))
-    text = axes.text((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, name, ha="center", va="center", fontsize=8,
-                     color=colour, in_layout=False)
+    text = axes.text(
+        (box.x0 + box.x1) / 2,
+        (box.y0 + box.y1) / 2,
+        name,
+        ha="center",
+        va="center",
+        fontsize=8,
+        color=colour,
+        in_layout=False,
+    )
     if patch.get_hatch() or not style.fits(text, box.x0, box.x1, axes):
         text.remove()

@@ -30,7 +30,10 @@ ROOM_FOR_NUMBERS = 26
 
 @style.styled
 def draw_floorplan(
-    cores: pd.DataFrame, nodes: pd.DataFrame, links: pd.DataFrame, pitch_mm: tuple[float, float],
+    cores: pd.DataFrame,
+    nodes: pd.DataFrame,
+    links: pd.DataFrame,
+    pitch_mm: tuple[float, float],
     title: str = "floorplan",
 ) -> Figure:
     """Cores with gauges of their units' utilisation, memories at their ports, links by the bytes they carried.
@@ -116,9 +119,7 @@ def _draw_cores(axes: Axes, cores: pd.DataFrame, size: tuple[float, float], gaug
     """A square a core, and inside it one upright gauge a unit, filled as far as the unit was busy."""
     corners = [(x - size[0] / 2, y - size[1] / 2) for x, y in zip(cores["x_mm"], cores["y_mm"], strict=True)]
     outline = [Rectangle(corner, *size) for corner in corners]
-    axes.add_collection(
-        PatchCollection(outline, facecolor="white", edgecolor=style.FAINT, linewidth=0.8, zorder=3)
-    )
+    axes.add_collection(PatchCollection(outline, facecolor="white", edgecolor=style.FAINT, linewidth=0.8, zorder=3))
     for k, gauge in enumerate(gauges):
         width, height = size[0] * 0.8 / len(gauges), size[1] * 0.54
         for share, colour, layer in ((None, style.PALE, 4), (cores[gauge], GAUGE_COLOURS[gauge], 5)):
@@ -144,13 +145,17 @@ def _legend(figure: Figure, nodes: pd.DataFrame, gauges: list[str]) -> None:
     kinds = [k for k in ("cache", "shared", "dram") if (nodes["kind"] == k).any()]
     handles += [Patch(facecolor=MEMORY_COLOURS[k], label=f"{k} port") for k in kinds]
     if handles:
-        figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), handlelength=1, columnspacing=1.2,
-                      handletextpad=0.5)
+        figure.legend(
+            handles=handles,
+            loc="outside lower left",
+            ncols=len(handles),
+            handlelength=1,
+            columnspacing=1.2,
+            handletextpad=0.5,
+        )
 
 
-def _write(
-    axes: Axes, cores: pd.DataFrame, nodes: pd.DataFrame, size: tuple[float, float], gauges: list[str]
-) -> None:
+def _write(axes: Axes, cores: pd.DataFrame, nodes: pd.DataFrame, size: tuple[float, float], gauges: list[str]) -> None:
     """Percentages in the gauges and core numbers, where they fit; names of the memory ports, where there is room."""
     taken: list[Bbox] = []
     width = abs(np.diff(axes.transData.transform([(0, 0), (size[0], 0)])[:, 0])[0])

@@ -71,8 +71,11 @@ def draw_roofline(
         Title of the figure; name of the workload at its dot.
     """
     if not roofs or not peaks:
-        raise MemsimError("a roofline needs a memory with a bandwidth and a compute unit", where=title,
-                          mend="give the chip's dram a bandwidth and its cores a matrix or vector unit")
+        raise MemsimError(
+            "a roofline needs a memory with a bandwidth and a compute unit",
+            where=title,
+            mend="give the chip's dram a bandwidth and its cores a matrix or vector unit",
+        )
     figure = style.new_figure(8, 5.4)
     axes = figure.subplots()
     axes.set_title(title)
@@ -179,8 +182,16 @@ def _peak_labels(axes: Axes, peaks: Sequence[Peak], taken: list[Bbox]) -> None:
     right = axes.get_xlim()[1]
     for peak in sorted(peaks, key=lambda p: (not p.used, -p.flops_per_s)):
         shade = style.INK if peak.used else style.FAINT
-        text = axes.text(0, 0, f"{peak.name} {si(peak.flops_per_s, 'FLOP/s')}", color=shade, ha="right", va="center",
-                         fontsize=8.5, in_layout=False)
+        text = axes.text(
+            0,
+            0,
+            f"{peak.name} {si(peak.flops_per_s, 'FLOP/s')}",
+            color=shade,
+            ha="right",
+            va="center",
+            fontsize=8.5,
+            in_layout=False,
+        )
         px, py = axes.transData.transform((right, peak.flops_per_s))
         spots = [(px - 4 - shift, py + dy) for shift in (0, 150, 300, 450) for dy in (13, -13)]
         style.place(text, _to_data(axes, spots), taken, _inside(axes))

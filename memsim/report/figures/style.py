@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, cast
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
@@ -193,7 +194,8 @@ def place(text: Text, candidates: Sequence[tuple[float, float]], taken: list[Bbo
 def all_texts(figure: Figure) -> list[Text]:
     """Every visible, non-empty text of the figure: titles, ticks, labels, legends."""
     found = cast("list[Text]", figure.findobj(Text))
-    return [text for text in found if text.get_visible() and text.get_text().strip() and _on_page(text, figure)]
+    unseen = _labels_beyond(figure)
+    return [text for text in found if text.get_visible() and text.get_text().strip() and text not in unseen]
 
 
 def overlaps(figure: Figure, slack: float = 1) -> list[tuple[str, str]]:
@@ -208,6 +210,14 @@ def overlaps(figure: Figure, slack: float = 1) -> list[tuple[str, str]]:
     ]
 
 
-def _on_page(text: Text, figure: Figure) -> bool:
-    """Whether the text is drawn at all: ticks beyond the limits of their axis are not."""
-    return bool(extent(text).overlaps(figure.bbox))
+def _labels_beyond(figure: Figure) -> set[Artist]:
+    """Labels of ticks beyond the limits of their axis: they exist, but are not drawn."""
+    beyond: set[Artist] = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            margin = 1e-6 * (high - low)
+            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+                if not low - margin <= tick.get_loc() <= high + margin:
+                    beyond |= {tick.label1, tick.label2}
+    return beyond

@@ -76,8 +76,11 @@ def draw_timeline(
     shown = events[(events["end_s"] >= start) & (events["start_s"] <= end)]
     if end <= start or shown.empty:
         last = float(events["end_s"].max())
-        raise MemsimError(f"no events between {si(start, 's')} and {si(end, 's')}", where=f"timeline of core {core}",
-                          mend=f"choose (start, end) in seconds within 0 and {last:.3g}")
+        raise MemsimError(
+            f"no events between {si(start, 's')} and {si(end, 's')}",
+            where=f"timeline of core {core}",
+            mend=f"choose (start, end) in seconds within 0 and {last:.3g}",
+        )
     queues = _in_order(events)
     lanes = {queue: pack(*_spans(shown, queue)) for queue in queues}
     return _compose(events, shown, queues, lanes, (start, end), f"{title}, core {core}")
@@ -147,9 +150,7 @@ def _lane(
             axes.broken_barh(spans, y, facecolor=colour, edgecolor="white", linewidth=0.4)
 
 
-def _overview(
-    axes: Axes, events: pd.DataFrame, queues: list[str], window: tuple[float, float]
-) -> None:
+def _overview(axes: Axes, events: pd.DataFrame, queues: list[str], window: tuple[float, float]) -> None:
     """How busy each queue was throughout the run, and which part of it is shown below."""
     run_end = float(events["end_s"].max())
     exponent = exponent_of(run_end)
@@ -159,8 +160,15 @@ def _overview(
         shares, aspect="auto", cmap="Greys", vmin=0, vmax=1.25, extent=(0, run_end * scale, len(queues) - 0.5, -0.5),
         interpolation="nearest",
     )  # fmt: skip
-    axes.axvspan(window[0] * scale, window[1] * scale, fill=False, edgecolor=style.VERMILLION, linewidth=1.6,
-                 clip_on=False, zorder=5)
+    axes.axvspan(
+        window[0] * scale,
+        window[1] * scale,
+        fill=False,
+        edgecolor=style.VERMILLION,
+        linewidth=1.6,
+        clip_on=False,
+        zorder=5,
+    )
     axes.set_yticks(range(len(queues)), queues, fontsize=7.5)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=7.5)
@@ -175,8 +183,15 @@ def _legend(axes: Axes, shown: pd.DataFrame) -> None:
     used = list(dict.fromkeys(shown["op"].map(family)))
     handles = [Patch(facecolor=colour, label=name) for name, colour in used]
     handles.append(Patch(facecolor="white", edgecolor=style.GREY, hatch="////", label="waiting", linewidth=0))
-    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(handles), borderaxespad=0.2,
-                handlelength=1.2, columnspacing=1.2)
+    axes.legend(
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=len(handles),
+        borderaxespad=0.2,
+        handlelength=1.2,
+        columnspacing=1.2,
+    )
 
 
 def _labels(
@@ -199,8 +214,9 @@ def _labels(
 
 
 def _label(axes: Axes, words: Sequence[str], left: float, right: float, y: float, colour: str) -> bool:
-    text = axes.text((left + right) / 2, y, "", ha="center", va="center", fontsize=7.5, color=style.ink_on(colour),
-                     in_layout=False)
+    text = axes.text(
+        (left + right) / 2, y, "", ha="center", va="center", fontsize=7.5, color=style.ink_on(colour), in_layout=False
+    )
     for candidate in words:
         text.set_text(candidate)
         if style.fits(text, left, right, axes, margin=2):
