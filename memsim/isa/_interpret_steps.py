@@ -124,7 +124,7 @@ def _operand(tile: Tile, instruction: Instruction, scope: Scope) -> tuple[Wait, 
     poppers = consumers(scope.group)[name]
     consumer = poppers.index(scope.queue.name) if scope.queue.name in poppers else None
     if consumer is None:
-        return lambda frame: None, _read_open(name, scope.where(instruction))
+        return lambda frame: None, _read_open(name, instruction, scope)
     may_be_open = ahead == 0 and scope.writes(name)
 
     def wait(frame: Frame) -> RingState | None:
@@ -141,14 +141,16 @@ def _operand(tile: Tile, instruction: Instruction, scope: Scope) -> tuple[Wait, 
     return wait, read
 
 
-def _read_open(name: str, where: str | Location) -> Read:
+def _read_open(name: str, instruction: Instruction, scope: Scope) -> Read:
+    where, is_mine = scope.where(instruction), scope.writes(name)
+
     def read(frame: Frame) -> TileValue:
         value = frame.rings[name].open
-        if value is None:
+        if value is None or not is_mine:
             raise ProgramError(
-                f"ring {name} is read, but has no open slot here and this queue does not consume it",
+                f"ring {name} has no slot that this queue holds open, and none that it consumes",
                 where=where,
-                mend=f"write {name} first, or pop it in this queue after use",
+                mend=f"write {name} in this queue first, or pop it in this queue after use",
             )
         return value
 
@@ -313,7 +315,7 @@ def _mma(mma: Mma, scope: Scope) -> Step:
     dtype = scope.group.ring(mma.a.ring).dtype
     product = matrix_product(dtype, mma.transpose_a, mma.transpose_b, scope.exact_order)
     if mma.accumulate:
-        read_sum = _read_open(mma.dst, scope.where(mma))
+        read_sum = _read_open(mma.dst, mma, scope)
         compute: Compute = lambda frame: product(read_a(frame), read_b(frame), read_sum(frame).bits)  # noqa: E731
     else:
         compute = lambda frame: product(read_a(frame), read_b(frame), None)  # noqa: E731
@@ -380,7 +382,7 @@ def _iota(iota: Iota, scope: Scope) -> Step:
 
 
 def _push(push: Push, scope: Scope) -> Step:
-    name, read = push.ring, _read_open(push.ring, scope.where(push))
+    name, read = push.ring, _read_open(push.ring, push, scope)
 
     def action(frame: Frame) -> None:
         value = read(frame)

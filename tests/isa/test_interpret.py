@@ -195,11 +195,24 @@ def broken(body):
         (lambda i, X, Y, a, b: a.load(X[i * 4]), "takes elements 4 to 7 of dimension 0, which has 6\n  mend: .*clip"),
         (lambda i, X, Y, a, b: a.load(X[i - 1]), "takes elements -1 to 2 .*\n  mend: starts must not be negative"),
         (lambda i, X, Y, a, b: a.load(X[i - 1], clip=True), "takes elements -1 to 2"),
-        (lambda i, X, Y, a, b: a.push(), "ring a is read, but has no open slot"),
-        (lambda i, X, Y, a, b: b.set("neg", a), "ring a is read, but has no open slot"),
+        (lambda i, X, Y, a, b: a.push(), "ring a has no slot that this queue holds open"),
+        (lambda i, X, Y, a, b: b.set("neg", a), "ring a has no slot that this queue holds open"),
         (lambda i, X, Y, a, b: b.load(X[0], to=(i + 1,)), "not in the cluster of block 0"),
     ],
 )
 def test_what_verify_would_reject_is_still_told_in_words(body, message):
     with pytest.raises(ProgramError, match=message):
         run(broken(body))
+
+
+def test_a_queue_never_reads_what_another_holds_open():
+    p = ProgramBuilder("peek")
+    Y = p.tensor("Y", "fp32", (4,))
+    with p.kernel("main", grid={"i": 1}) as g:
+        a = g.ring("a", "sram", "fp32", (4,))
+        with g.queue("write"):
+            a.fill(1)
+        with g.queue("peek"):
+            Y[0].store(a)
+    with pytest.raises(ProgramError, match="queue peek, store: ring a has no slot|line .*: ring a has no slot"):
+        run(p)
