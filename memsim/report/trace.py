@@ -30,6 +30,8 @@ FIRST_CORE = 2
 """Process number of core 0; process 1 holds kernels and counters."""
 COUNTER_BINS = 2000
 EVENTS_A_WRITE = 4096
+ARGUMENTS = ("kernel", "block", "lane", "start_tick", "end_tick")
+"""Columns of the trace that each event carries as they are."""
 
 
 def write_trace(result: Outcome, path: str | Path) -> Path:
@@ -95,35 +97,31 @@ def events(trace: pd.DataFrame, kernels: pd.DataFrame, tick_s: Fraction, time_s:
         start, end = (int(float(kernel[key]) * 1e9) for key in ("start_s", "end_s"))
         yield _span(str(kernel["kernel"]), "kernel", (start, end), (CHIP_PROCESS, 1), {})
     tracks: dict[int, int] = {}
-    for (core, queue), rows in sorted(trace.groupby(["core", "queue"]).indices.items()):
-        process = FIRST_CORE + int(core)
-        if process not in tracks:
-            yield _name("process_name", process, 0, f"core {core}")
-        first = tracks.get(process, 1)
-        order = np.lexsort((trace["end_tick"].to_numpy()[rows], trace["start_tick"].to_numpy()[rows]))
-        tracks[process] = first + (yield from _queue(trace, rows[order], (process, first), str(queue), tick_s))
+    for _, rows in trace.groupby(["core", "queue"]):
+        core = int(rows["core"].iloc[0])
+        if core not in tracks:
+            yield _name("process_name", FIRST_CORE + core, 0, f"core {core}")
+        first = tracks.get(core, 1)
+        tracks[core] = first + (yield from _queue(rows, (FIRST_CORE + core, first), tick_s))
     yield from _counters(trace, float(tick_s), time_s)
 
 
-def _queue(
-    trace: pd.DataFrame, rows: np.ndarray, first: tuple[int, int], queue: str, tick_s: Fraction
-) -> Generator[Event, None, int]:
+def _queue(rows: pd.DataFrame, first: tuple[int, int], tick_s: Fraction) -> Generator[Event, None, int]:
     """Events of one queue of one core, on as many tracks as overlap needs; returns how many it took."""
     process, thread = first
-    columns = {name: trace[name].to_numpy()[rows] for name in trace.columns if not name.endswith("_s")}
-    lanes = pack(columns["start_tick"], columns["end_tick"])
-    count = 1 + int(lanes.max(initial=-1))
+    rows = rows.sort_values(["start_tick", "end_tick"], kind="stable")
+    lanes = pack(rows["start_tick"].to_numpy(), rows["end_tick"].to_numpy())
+    count, queue = 1 + int(lanes.max()), str(rows["queue"].iloc[0])
     for lane in range(count):
         yield _name("thread_name", process, thread + lane, queue if lane == 0 else f"{queue} {lane + 1}")
     to_ns = tick_s * 10**9
-    for i, lane in enumerate(lanes.tolist()):
-        start, end = int(columns["start_tick"][i]), int(columns["end_tick"][i])
-        args = {key: _plain(columns[key][i]) for key in ("kernel", "block", "lane", "start_tick", "end_tick")}
-        if columns["bytes"][i]:
-            args["bytes"] = int(columns["bytes"][i])
-        name = f"{columns['op'][i]} {columns['detail'][i]}".rstrip()
-        span = (_floor_ns(start, to_ns), _floor_ns(end, to_ns))
-        yield _span(name, str(columns["op"][i]), span, (process, thread + lane), args)
+    columns = [rows[name].tolist() for name in (*ARGUMENTS, "op", "detail", "bytes")]
+    for lane, *values, op, detail, size in zip(lanes.tolist(), *columns, strict=True):
+        args = dict(zip(ARGUMENTS, values, strict=True))
+        if size:
+            args["bytes"] = size
+        span = (_floor_ns(args["start_tick"], to_ns), _floor_ns(args["end_tick"], to_ns))
+        yield _span(f"{op} {detail}".rstrip(), op, span, (process, thread + lane), args)
     return count
 
 
@@ -160,7 +158,3 @@ def _name(kind: str, process: int, thread: int, name: str) -> Event:
 
 def _floor_ns(tick: int, to_ns: Fraction) -> int:
     return tick * to_ns.numerator // to_ns.denominator
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
