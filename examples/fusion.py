@@ -20,9 +20,9 @@ for name, graphs in (("one kernel", fused), ("two kernels", apart)):
 
 tensor_bytes = SHAPE[0] * SHAPE[1] * 4
 for name, total in totals.items():
+    tensors, energy, time = total["dram_bytes"] / tensor_bytes, total["energy_j"] * 1e3, total["time_s"] * 1e6
     print(
-        f"{name:12} {total['dram_bytes'] / tensor_bytes:.0f} tensors through DRAM ({total['dram_bytes'] / 1e6:.1f} MB), "
-        f"{total['energy_j'] * 1e3:.2f} mJ, {total['time_s'] * 1e6:.0f} us"
+        f"{name:12} {tensors:.0f} tensors of {tensor_bytes / 1e6:.1f} MB through DRAM, {energy:.2f} mJ, {time:.0f} us"
     )
 saved = totals["two kernels"]["energy_j"] - totals["one kernel"]["energy_j"]
 print(f"fusion saves {saved * 1e3:.2f} mJ, {saved / totals['two kernels']['energy_j']:.0%}")

@@ -1,0 +1,100 @@
+"""Each example runs as a user would run it; what it prints and writes is what it claims."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+
+import memsim as ms
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SCRIPTS = sorted(EXAMPLES.glob("*.py"))
+PROGRAMS = sorted(EXAMPLES.glob("*.tile"))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    matplotlib.use("agg")
+    return tmp_path
+
+
+def run(name: str) -> dict[str, Any]:
+    return runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_every_example_has_a_test_here() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert [p.name for p in SCRIPTS if f'"{p.name}"' not in source] == []
+
+
+def test_first_chip(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = (EXAMPLES / "first_chip.py").read_text(encoding="utf-8")
+    assert len(script.splitlines()) < 40
+    small, large = run("first_chip.py")["results"].values()
+    assert large.bytes_by_level["dram"] < small.bytes_by_level["dram"], "more SRAM, larger tiles, less traffic"
+    assert large.energy_j < small.energy_j
+    text = capsys.readouterr().out
+    assert "64 KiB of SRAM" in text
+    assert "512 KiB of SRAM" in text
+    assert {p.name for p in folder.iterdir()} == {"first_chip_64KiB.png", "first_chip_512KiB.png"}
+
+
+def test_fusion(capsys: pytest.CaptureFixture[str]) -> None:
+    totals = run("fusion.py")["totals"]
+    tensor = 2048 * 2048 * 4
+    assert totals["one kernel"]["dram_bytes"] == 4 * tensor  # a, b, c in; the result out
+    assert totals["two kernels"]["dram_bytes"] == 6 * tensor  # and the product out and in again
+    assert totals["one kernel"]["energy_j"] < totals["two kernels"]["energy_j"]
+    assert totals["one kernel"]["time_s"] < totals["two kernels"]["time_s"]
+    assert re.search(r"fusion saves [\d.]+ mJ, \d+%", capsys.readouterr().out)
+
+
+def test_flash_vs_naive(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("flash_vs_naive.py")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    traffic = {(int(tokens), kind): float(megabytes) for tokens, kind, megabytes, *_ in rows}
+    for tokens in (128, 256, 512):
+        assert traffic[tokens, "flash"] < traffic[tokens, "naive"]
+    saved = {n: traffic[n, "naive"] - traffic[n, "flash"] for n in (128, 256, 512)}
+    assert saved[512] > 2.5 * saved[256] > 2.5**2 * saved[128], "the score matrix grows with the square"
+    assert (folder / "flash_512.png").exists()
+
+
+@pytest.mark.slow
+def test_demo(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["demo.py", "--out", str(folder / "figures")])
+    run("demo.py")
+    text = capsys.readouterr().out
+    for title in ("matmul on h100_sxm", "matmul on toy", "llama_layer on h100_sxm", "llama_layer on toy"):
+        assert title in text
+    assert len(list((folder / "figures").glob("*.png"))) == 12
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda p: p.name)
+def test_tile_programs_compute_the_product(path: Path) -> None:
+    program = ms.parse(path.read_text(encoding="utf-8"), file=path.name)
+    ms.verify(program, ms.Chip.preset("toy"))
+    generator = np.random.default_rng(1)
+    a, b = (generator.standard_normal((512, 512), np.float32) for _ in range(2))
+    a, b = (x.astype(ms.isa.DTYPES["bf16"].numpy) for x in (a, b))
+    got = ms.interpret(program, {"A": a, "B": b})["C"]
+    want = a.astype(np.float64) @ b.astype(np.float64)
+    assert np.abs(got - want).max() < 1e-3
+
+
+def test_multicast_saves_traffic_time_and_energy() -> None:
+    chip = ms.Chip.preset("toy")
+    texts = (path.read_text(encoding="utf-8") for path in PROGRAMS)
+    alone, together = (ms.simulate(ms.parse(text), chip) for text in texts)
+    one_pass = 512 * 512 * (2 + 2 + 4)
+    assert alone.bytes_by_level["dram"] == 4 * 2 * 512 * 512 * 2 + 512 * 512 * 4
+    assert together.bytes_by_level["dram"] == one_pass
+    assert together.time_s < alone.time_s
+    assert together.energy_j < alone.energy_j
