@@ -101,7 +101,8 @@ def _behaviour(codes: Sequence[GroupCode], blocks: Sequence[Block]) -> object:
                 if target is None or not all(start.is_constant for start, _ in target):
                     targets.append((target, block.coordinates if target else None))
                 else:
-                    targets.append(tuple(number_of[group, point] for point in points_in(target, {})))
+                    # None where it never runs: a transfer in a loop of no rounds joins no blocks
+                    targets.append(tuple(number_of.get((group, point)) for point in points_in(target, {})))
         behaviour.append((block.group, block.counts, tuple(targets)))
     return tuple(behaviour)
 
