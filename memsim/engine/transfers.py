@@ -48,13 +48,15 @@ class TransferModel:
 
     def _transfer(self, flight: Flight, pieces: Pieces, begun: int) -> Process:
         step = flight.step
-        yield from self._until(begun + max(step.interval, step.latency))
+        head = begun + max(step.interval, step.latency)
         if flight.size and isinstance(step.instruction, (Load, Gather)) and pieces:
-            yield from self._load(flight, pieces)
-        elif flight.size and pieces:
-            yield from self._store(flight, pieces)
-        elif flight.size:
-            yield from self._on_chip(flight)
+            yield from self._load(flight, pieces, head)
+        else:
+            yield from self._until(head)
+            if flight.size and pieces:
+                yield from self._store(flight, pieces)
+            elif flight.size:
+                yield from self._on_chip(flight)
         for slots in flight.targets.values():
             for ring, slot in slots:
                 slot.arriving -= 1
@@ -65,16 +67,16 @@ class TransferModel:
 
     # Between a core and a chip-wide memory ---------------------------------------------------------------------
 
-    def _load(self, flight: Flight, pieces: Pieces) -> Process:
+    def _load(self, flight: Flight, pieces: Pieces, head: int) -> Process:
         nodes = tuple(node_of(core) for core in sorted(flight.targets))
         groups = _by_port(self.hardware, flight.step.source_role, pieces)
-        yield from self._together([self._load_part(flight, port, group, nodes) for port, group in groups])
+        yield from self._together([self._load_part(flight, port, group, nodes, head) for port, group in groups])
 
-    def _load_part(self, flight: Flight, port: int, pieces: Pieces, nodes: tuple[str, ...]) -> Process:
+    def _load_part(self, flight: Flight, port: int, pieces: Pieces, nodes: tuple[str, ...], head: int) -> Process:
         hardware, step, role = self.hardware, flight.step, flight.step.source_role
         source = memory_node(self.chip, role, port)
         request = hardware.route(node_of(flight.core), (source,)).latency  # the request is small: it takes latency only
-        yield from self._until(int(self.env.now) + request)
+        yield from self._until(head + request)
         who = (step.tensor, step.operation, flight.core)
 
         def access(tick: int) -> tuple[int, int]:

@@ -125,8 +125,9 @@ class MatrixUnit(Part):
             folds *= -(-k // rows)
         else:
             folds, each = folds * -(-m // rows), rows + cols + k - 2
-        drain = rows + cols - 2
-        return max(Fraction(1), (folds * each - 1 - drain) * scale), drain * scale
+        total = max(1, folds * each - 1)
+        drain = min(rows + cols - 2, total - 1)
+        return (total - drain) * scale, drain * scale
 
     def operand_elements(self, m: int, n: int, k: int, dtype: str) -> Operands:
         """Elements of a, b and c that one instruction reads and writes.
