@@ -119,7 +119,8 @@ class Network:
                 if target is None:
                     actor.aims.append(Aim((actor.ring_base + ring,)))
                 elif all(start.is_constant for start, _ in target):
-                    actor.aims.append(Aim(tuple(bases[group, point] + ring for point in points_in(target, {}))))
+                    points = points_in(target, {})  # none is among `bases` where the transfer is in a loop of no rounds
+                    actor.aims.append(Aim(tuple(bases[group, at] + ring for at in points if (group, at) in bases)))
                 else:
                     actor.aims.append(Aim((), target))
 
