@@ -17,14 +17,16 @@ from memsim.isa.lexical import check_expr, check_integer, check_name, nearest
 from memsim.isa.model import Program
 
 _OPERATORS = ("+", "*", "//", "%", "min", "max")
-_NAMED = {
-    "Program": "program",
-    "Tensor": "tensor",
-    "Kernel": "kernel",
-    "Group": "group",
-    "Ring": "ring",
-    "Queue": "queue",
+_NAMED: Mapping[type, Mapping[str, str]] = {
+    model.Program: {"name": "program"},
+    model.Tensor: {"name": "tensor", "role": "memory role"},
+    model.Kernel: {"name": "kernel"},
+    model.Group: {"name": "group"},
+    model.Ring: {"name": "ring", "memory": "memory role"},
+    model.Queue: {"name": "queue"},
+    model.Loop: {"var": "loop variable"},
 }
+"""Fields that name something, and what."""
 _STATEMENT_CLASSES = {kind: getattr(model, kind.capitalize()) for kind in STATEMENTS}
 
 
@@ -37,10 +39,8 @@ def read(document: Mapping[str, Any]) -> Program:
 def _object(cls: type, data: Mapping[str, Any], path: str) -> Any:
     hints = _hints(cls)
     given = {name: _value(hints[name], data[name], f"{path}.{name}") for name in hints if name in data}
-    if cls.__name__ in _NAMED:
-        check_name(data["name"], _NAMED[cls.__name__], f"{path}.name")
-    if cls is model.Loop:
-        check_name(data["var"], "loop variable", f"{path}.var")
+    for name, what in _NAMED.get(cls, {}).items():
+        check_name(data[name], what, f"{path}.{name}")
     if cls is model.Group:
         for i, (axis, _) in enumerate(data["grid"]):
             check_name(axis, "block coordinate", f"{path}.grid[{i}][0]")
@@ -86,7 +86,7 @@ def _real(data: float, path: str) -> float:
 def _expression(data: Any, path: str, depth: int = 0) -> Expr:
     if isinstance(data, str):
         return var(check_name(data, "coordinate", path))
-    if isinstance(data, (int, float)) and not isinstance(data, bool) and data == int(data):
+    if (isinstance(data, int) and not isinstance(data, bool)) or (isinstance(data, float) and data.is_integer()):
         return Expr(check_integer(int(data), path))
     if not isinstance(data, list) or len(data) < 3 or depth > DEEPEST:
         raise ProgramError(

@@ -68,7 +68,8 @@ def statement_text(statement: Statement) -> str:
 
 def _tensor(tensor: Tensor) -> str:
     name = check_name(tensor.name, "tensor", f"tensor {tensor.name}")
-    return f"tensor {name} {tensor.role} {tensor.dtype} {_shape(tensor.shape, f'tensor {name}')}"
+    role = check_name(tensor.role, "memory role", f"tensor {name}")
+    return f"tensor {name} {role} {tensor.dtype} {_shape(tensor.shape, f'tensor {name}')}"
 
 
 def _kernel(kernel: Kernel) -> Iterator[str]:
@@ -100,8 +101,9 @@ def _blocks(head: str, group: Group, rings: Mapping[str | None, Mapping[str, Rin
 
 def _ring(ring: Ring) -> str:
     name = check_name(ring.name, "ring", f"ring {ring.name}")
+    memory = check_name(ring.memory, "memory role", f"ring {name}")
     depth = f" depth {ring.depth}" if ring.depth != 1 else ""
-    return f"ring {name} {ring.memory} {ring.dtype} {_shape(ring.shape, f'ring {name}')}{depth}"
+    return f"ring {name} {memory} {ring.dtype} {_shape(ring.shape, f'ring {name}')}{depth}"
 
 
 def _queue(queue: Queue, rings: Rings) -> Iterator[str]:
