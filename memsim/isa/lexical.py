@@ -109,7 +109,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def similar(name: str, known: Iterable[str]) -> str:
     """A mend that names the most similar of ``known`` (two, where two are as similar); empty where none is."""
     name = name[:MAX_NAME]
-    close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+    close = difflib.get_close_matches(name, known, n=2, cutoff=0.6)
     if len(close) == 2 and _similarity(name, close[0]) > _similarity(name, close[1]):
         close.pop()
     return f"did you mean {' or '.join(f'`{word}`' for word in sorted(close))}?" if close else ""

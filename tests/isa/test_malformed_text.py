@@ -48,7 +48,7 @@ MALFORMED = [
     ("a sram bf16", "a bf16 sram", (6, 15), "unknown dtype `sram`",
      "the memory comes first: `ring a sram bf16 [...]`"),
     ("mul(c, 2.5)", "exp(c)", (10, 74), "unknown operation `exp`", "did you mean `exp2`?"),
-    ("mul(c, 2.5)", "mulx(c, axis 0)", (10, 74), "`mulx` is not a reduction", "did you mean `max`?"),
+    ("mul(c, 2.5)", "mulx(c, axis 0)", (10, 74), "`mulx` is not a reduction", "known: `max`, `min`, `sum`"),
     ("load b to (", "load b to other(", (9, 66), "unknown group `other`", "known: `main`"),
     # keywords
     ("load a <-", "lood a <-", (9, 30), "`lood` is not an instruction", "did you mean `load` or `loop`?"),
