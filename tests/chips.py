@@ -70,5 +70,5 @@ def _cycles(most: int) -> st.SearchStrategy[str]:
 
 def _matrix(kind: str) -> dict[str, Any]:
     if kind == "dot":
-        return {"kind": kind, "native": dict.fromkeys(MMA_TYPES, [4, 4, 4, 2]), "latency": "3 cycles"}
+        return {"kind": kind, "native": {dtype: [4, 4, 4, 2] for dtype in MMA_TYPES}, "latency": "3 cycles"}
     return {"kind": "systolic", "rows": 4, "cols": 4, "dataflow": kind, "cycles_scale": dict.fromkeys(MMA_TYPES, 1)}

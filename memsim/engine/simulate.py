@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import simpy
+
 from memsim.engine.compile_plan import make_plan
 from memsim.engine.ledger import add_postings
+from memsim.engine.plan import Plan
 from memsim.engine.result import Result, Run
 from memsim.engine.simpy_engine import SimpyEngine
 from memsim.errors import MemsimError
@@ -50,8 +53,19 @@ def simulate(
     if engine not in ENGINES:
         raise MemsimError(f"no engine {engine!r}", where="simulate", mend=f"choose one of {', '.join(ENGINES)}")
     verify(program, chip)
-    plan = make_plan(program, chip)
-    model = SimpyEngine(plan, trace=trace, progress=progress)
+    return run_plan(make_plan(program, chip), trace=trace, progress=progress, workload=workload)
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    trace: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    workload: str | None = None,
+    env: simpy.Environment | None = None,
+) -> Result:
+    """Run a compiled program; ``env`` is the SimPy environment, where it is not to be a new one."""
+    model = SimpyEngine(plan, trace=trace, progress=progress, env=env)
     ticks = model.run()
     counts = dict(model.hardware.ledger)
     add_postings(counts, (s for k in plan.kernels for g in k.groups for s in g.steps), model.executions)
@@ -64,4 +78,4 @@ def simulate(
         model.kernel_spans,
         model.trace,
     )
-    return Result(plan, run, counts, workload=workload or program.name, engine=engine)
+    return Result(plan, run, counts, workload=workload or plan.program.name, engine="simpy")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from memsim.engine.compile_plan import make_plan
-from memsim.engine.ledger import add_postings
-from memsim.engine.result import Result, Run
-from memsim.engine.simpy_engine import SimpyEngine
+from memsim.engine.result import Result
+from memsim.engine.simulate import run_plan
 from memsim.hierarchy import Chip
 from memsim.isa import Program
 
@@ -46,12 +45,4 @@ def plain_chip(cores: int = 1, **changes: Any) -> Chip:
 
 def run(program: Program, chip: Chip, env: Any = None) -> Result:
     """Simulate with a trace, and with the SimPy environment of one's choice."""
-    plan = make_plan(program, chip)
-    model = SimpyEngine(plan, trace=True, env=env)
-    ticks = model.run()
-    counts = dict(model.hardware.ledger)
-    add_postings(counts, (s for k in plan.kernels for g in k.groups for s in g.steps), model.executions)
-    state = Run(
-        ticks, model.hardware, dict(model.executions), dict(model.moved), dict(model.stalls), model.kernel_spans, model.trace
-    )  # fmt: skip
-    return Result(plan, state, counts, workload=program.name, engine="simpy")
+    return run_plan(make_plan(program, chip), trace=True, env=env)
