@@ -170,6 +170,10 @@ class SimpyEngine:
                 ring.pop(queue.number)
         self._finish_work(block)
 
+    def _spent(self, queue: QueueState, doing: str, ticks: int) -> None:
+        if ticks:
+            self.stalls[queue.name, doing] += ticks
+
     def _wait(self, queue: QueueState, step: Step, wait: Wait) -> Process:
         reason, ring, tick = wait
         begun = int(self.env.now)
@@ -180,7 +184,7 @@ class SimpyEngine:
         else:
             queue.freed = self.env.event()
             yield queue.freed
-        self.stalls[queue.name, reason] += int(self.env.now) - begun
+        self._spent(queue, reason, int(self.env.now) - begun)
 
     def _key(self, queue: QueueState) -> tuple[int, ...]:
         return (self._kernel, queue.block.number, queue.number, queue.sequence)
@@ -213,10 +217,9 @@ class SimpyEngine:
         ended = int(now.now)
         slot.ready_at = max(slot.ready_at, ended + step.latency)
         slot.by_mma = isinstance(step.instruction, Mma)
-        self.stalls[queue.name, f"waiting for the {step.unit} unit"] += begun - asked
-        self.stalls[queue.name, "working"] += step.interval
-        if ended - begun > step.interval:
-            self.stalls[queue.name, "waiting for the sram port"] += ended - begun - step.interval
+        self._spent(queue, f"waiting for the {step.unit} unit", begun - asked)
+        self._spent(queue, "working", step.interval)
+        self._spent(queue, "waiting for the sram port", ended - begun - step.interval)
         if self.trace is not None:
             self.trace.append((self._kernel, block.number, core, queue.name, step, begun, ended, 0))
 
@@ -245,8 +248,8 @@ class SimpyEngine:
             return start + step.interval, start
 
         begun = yield self.arbiter.request(flight.key, use_dma)
-        self.stalls[queue.name, "waiting for the dma engine"] += begun - asked
-        self.stalls[queue.name, "working"] += step.interval
+        self._spent(queue, "waiting for the dma engine", begun - asked)
+        self._spent(queue, "working", step.interval)
         if self.trace is not None:
             flight.done = self._traced(queue, step, begun, size, flight.done)
         self.transfers.start(flight, pieces, begun)
