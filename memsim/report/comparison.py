@@ -6,6 +6,7 @@ the tensor whose bytes did, the bound that moved, the keys of the chip descripti
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 COLUMNS = ["group", "name", "before", "after", "difference", "ratio", "share", "unit"]
 MATTERS = 0.05
 """A change below this share of its total is left out of the sentences."""
+ROUNDING = 1e-12
+"""Relative differences of sums of floats below this are no change."""
 UNTOLD_KEYS = ("sources.", "description", "name")
 
 
@@ -85,7 +88,8 @@ def _rows(group: str, unit: str, one: Mapping[str, float], two: Mapping[str, flo
     for name in names:
         a, b = one.get(name, 0), two.get(name, 0)
         ratio = b / a if a else (1.0 if not b else float("inf"))
-        rows.append((group, name, a, b, b - a, ratio, (b - a) / total if total else 0.0, unit))
+        step = 0 if math.isclose(a, b, rel_tol=ROUNDING) else b - a
+        rows.append((group, name, a, b, step, ratio, step / total if total else 0.0, unit))
     return sorted(rows, key=lambda row: -abs(row[4]))
 
 
@@ -164,7 +168,7 @@ def _shares(result: Outcome) -> dict[str, float]:
 
 
 def _energy_sentence(c: Comparison) -> str:
-    total = c.after.energy_j - c.before.energy_j
+    (total,) = c.table.loc[c.table["group"] == "energy", "difference"]
     if not total:
         return "Energy: the same."
     parts = c.table[c.table["group"] == "energy by part"]

@@ -70,7 +70,7 @@ def times(ratio: float) -> str:
 
 def change(before: float, after: float) -> str:
     """How ``after`` differs from ``before``: ``3.90x less``, ``1.20x more``, ``the same``, ``none before``."""
-    if before == after:
+    if math.isclose(before, after, rel_tol=1e-12):
         return "the same"
     if before == 0:
         return "none before"

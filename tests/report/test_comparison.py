@@ -118,3 +118,10 @@ def test_as_text_it_fits_the_screen_and_names_both():
     assert max(len(line) for line in lines) <= max(WIDTH, 109)  # a word longer than the screen stays whole
     assert "on toy" in "\n".join(lines[:3])
     assert any(line.startswith("  dram") and "100 % of the change" in line for line in lines)
+
+
+def test_the_last_bit_of_a_sum_is_no_change():
+    rows = [(*row[:-1], row[-1] * (1 + 1e-15)) for row in ledger_rows()]
+    c = compare(make_result(), make_result(energy=FakeLedger(rows)))
+    assert (c.table["difference"] == 0).all()
+    assert "Energy: the same." in c.sentences

@@ -123,6 +123,17 @@ def test_nothing_but_static_energy_still_draws():
     assert "idle: 5.00 pJ" in texts(figure)
 
 
+def test_tensors_have_a_scale_of_their_own_beside_an_overwhelming_part():
+    rows = [
+        ("static", "-", "static", "static", -1, "static", 0.0, 0, 0, 9e9),
+        ("dram", "A", "load", "dram", 0, "read", 0.0, 8, 0, 4e6),
+    ]
+    parts, tensors = draw_energy(pd.DataFrame(rows, columns=LEDGER), "idle").axes
+    assert (parts.get_xlabel(), tensors.get_xlabel()) == ("energy (mJ)", "energy (µJ)")
+    assert bars_of(tensors) == pytest.approx({"A": 4.0})
+    assert tensors.get_xlim()[1] < 6
+
+
 # Roofline ------------------------------------------------------------------------------------------------------------
 
 

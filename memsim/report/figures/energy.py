@@ -16,6 +16,8 @@ STATIC = "static"
 
 MAX_BARS = 10
 BAR_INCHES = 0.34
+ONE_SCALE = 3
+"""Both panels have one scale unless their longest bars differ by more than this factor."""
 
 
 @style.styled
@@ -34,17 +36,21 @@ def draw_energy(energy: pd.DataFrame, title: str = "energy") -> Figure:
     total_j = float(by_both.to_numpy().sum())
     rows = [len(by_part), max(1, len(by_tensor))]
     figure = style.new_figure(8, 1.5 + BAR_INCHES * (sum(rows) + 2))
-    axes = figure.subplots(2, 1, sharex=True, height_ratios=[n + 0.6 for n in rows])
+    most = [float(table.sum(axis=1).max()) if len(table) else 0.0 for table in (by_part, by_tensor)]
+    alike = most[1] * ONE_SCALE >= most[0]  # else bars of tensors would vanish beside, say, static energy
+    axes = figure.subplots(2, 1, sharex=alike, height_ratios=[n + 0.6 for n in rows])
     figure.suptitle(f"{title}: {si(total_j, 'J')}", x=0.01, ha="left", fontsize=11, fontweight="bold")
-    exponent = exponent_of(float(by_part.sum(axis=1).max()))
+    exponents = [exponent_of(most[0]), exponent_of(most[0] if alike else most[1])]
     colours = style.colour_of(by_both.index)
     own = {part: dict.fromkeys(by_part.columns, colours.get(part, style.PALE)) for part in by_part.index}
-    _bars(axes[0], by_part, total_j, exponent, own)
-    _bars(axes[1], by_tensor, total_j, exponent, dict.fromkeys(by_tensor.index, colours))
-    axes[0].set_xlim(0, 1.22 * in_prefix(max(float(t.sum(axis=1).max()) for t in (by_part, by_tensor)), exponent))
+    _bars(axes[0], by_part, total_j, exponents[0], own)
+    _bars(axes[1], by_tensor, total_j, exponents[1], dict.fromkeys(by_tensor.index, colours))
+    axes[1].set_xlim(0, 1.22 * in_prefix(max(most) if alike else most[1], exponents[1]) or 1)
+    axes[0].set_xlim(0, 1.22 * in_prefix(max(most) if alike else most[0], exponents[0]) or 1)
     axes[0].set_title("by part, cut by tensor", fontsize=9, fontweight="normal", color=style.FAINT)
     axes[1].set_title("by tensor, cut by part (same colours)", fontsize=9, fontweight="normal", color=style.FAINT)
-    axes[1].set_xlabel(f"energy ({PREFIXES[exponent]}J)")
+    for panel, exponent in zip(axes[alike:], exponents[alike:], strict=True):
+        panel.set_xlabel(f"energy ({PREFIXES[exponent]}J)")
     style.settle(figure)
     for axis in axes:
         _label_segments(axis)

@@ -24,6 +24,8 @@ MEMORY_COLOURS = {"dram": style.BLUE, "cache": style.SKY, "shared": style.SKY, "
 
 CORE_SHARE = 0.62
 """Part of its pitch that a core is drawn as; the rest shows the links between."""
+PORT_PIXELS = 24
+"""Side of a port's mark."""
 ROOM_FOR_NUMBERS = 26
 """Pixels that a gauge needs for its percentage to be printed."""
 
@@ -49,12 +51,12 @@ def draw_floorplan(
     pitch_mm
         Distance from core to core, (x, y), mm.
     """
-    limits = _limits(cores, nodes, pitch_mm)
+    size = (CORE_SHARE * pitch_mm[0], CORE_SHARE * pitch_mm[1])
+    limits = _limits(cores, nodes, size)
     figure = style.new_figure(*_page(limits))
     axes = figure.subplots()
     axes.set_title(title)
     axes.set(xlim=limits[:2], ylim=limits[2:], aspect="equal", xlabel="x (mm)", ylabel="y (mm)")
-    size = (CORE_SHARE * pitch_mm[0], CORE_SHARE * pitch_mm[1])
     gauges = [name for name in GAUGE_COLOURS if name in cores and (cores[name] > 0).any()]
     _draw_links(figure, axes, links, min(pitch_mm))
     _draw_cores(axes, cores, size, gauges)
@@ -65,11 +67,15 @@ def draw_floorplan(
     return figure
 
 
-def _limits(cores: pd.DataFrame, nodes: pd.DataFrame, pitch: tuple[float, float]) -> tuple[float, float, float, float]:
-    xs = np.concatenate([cores["x_mm"], nodes["x_mm"]])
-    ys = np.concatenate([cores["y_mm"], nodes["y_mm"]])
-    dx, dy = 0.7 * pitch[0], 0.7 * pitch[1]
-    return float(xs.min() - dx), float(xs.max() + dx), float(ys.min() - dy), float(ys.max() + dy)
+def _limits(cores: pd.DataFrame, nodes: pd.DataFrame, size: tuple[float, float]) -> tuple[float, float, float, float]:
+    """The box around all cores and ports, with a margin for their names."""
+    half = np.array(size) / 2
+    places = cores[["x_mm", "y_mm"]].to_numpy(float)
+    ports = nodes[["x_mm", "y_mm"]].to_numpy(float)
+    corners = np.concatenate([places - half, places + half, ports])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    margin = 0.07 * float((high - low).max())
+    return float(low[0] - margin), float(high[0] + margin), float(low[1] - margin), float(high[1] + margin)
 
 
 def _page(limits: tuple[float, float, float, float]) -> tuple[float, float]:
@@ -95,7 +101,7 @@ def _draw_links(figure: Figure, axes: Axes, links: pd.DataFrame, pitch: float) -
     scale = Normalize(0, most * 10.0**-exponent or 1.0)
     colours = traffic_colours()
     quiet, busy = drawn[drawn["bytes"] == 0], drawn[drawn["bytes"] > 0]
-    shift = 0.055 * pitch
+    shift = min(0.055 * pitch, 0.01 * float(np.ptp(axes.get_xlim())))
     axes.add_collection(LineCollection(list(_segments(quiet, shift)), colors=style.PALE, linewidths=0.8, zorder=1))
     amounts = busy["bytes"].to_numpy(float)
     widths = 0.6 + 5 * np.sqrt(amounts / most) if most else amounts
@@ -166,8 +172,11 @@ def _write(axes: Axes, cores: pd.DataFrame, nodes: pd.DataFrame, size: tuple[flo
     for x, y in zip(cores["x_mm"], cores["y_mm"], strict=True):
         corners = [(x - size[0] / 2, y - size[1] / 2), (x + size[0] / 2, y + size[1] / 2)]
         taken.append(Bbox(axes.transData.transform(corners)))
+    ports = nodes[nodes["kind"] != "router"]
+    for x, y in axes.transData.transform(ports[["x_mm", "y_mm"]].to_numpy(float)):
+        taken.append(Bbox.from_bounds(x - PORT_PIXELS / 2, y - PORT_PIXELS / 2, PORT_PIXELS, PORT_PIXELS))
     middle = (float(cores["x_mm"].mean()), float(cores["y_mm"].mean()))
-    for node in nodes[nodes["kind"] != "router"].itertuples():
+    for node in ports.itertuples():
         text = style.halo(axes.text(0, 0, str(node.name), fontsize=7.5, ha="center", va="center", zorder=8))
         text.set_in_layout(False)
         place = (float(str(node.x_mm)), float(str(node.y_mm)))
