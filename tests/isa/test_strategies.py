@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from memsim.isa.analyze import analyze
 from memsim.isa.interpret import interpret
 from memsim.isa.model import (
     PER_CORE_ROLES,
@@ -25,6 +26,7 @@ from memsim.isa.model import (
     tiles_read,
     walk,
 )
+from memsim.isa.verify import verify
 from tests.strategies import inputs_for, least_cores, programs
 
 
@@ -89,6 +91,30 @@ def test_inputs_follow_the_seed_and_fit_the_tensors(program):
     assert list(first) == [tensor.name for tensor in program.tensors]
     assert all(first[name].tobytes() == again[name].tobytes() for name in first)
     assert sum(a.size for a in first.values()) < 16 or any((first[n] != other[n]).any() for n in first)
+
+
+# ---- the rest of the ISA agrees with what runs ----
+
+
+@given(programs())
+def test_verify_accepts_every_program(program):
+    verify(program)
+
+
+@given(programs(max_executions=1000))
+def test_analyze_counts_what_is_executed(program):
+    counts, moved = Counter(), Counter()
+
+    def observe(kernel, group, block, queue, instruction, size):
+        key = (kernel, group, queue, id(instruction))
+        counts[key] += 1
+        moved[key] += size
+
+    run(program, inputs_for(program), observer=observe)
+    for told in analyze(program, cores=cores_of(program)).executions:
+        key = (told.kernel, told.group, told.queue, id(told.instruction))
+        assert (told.count, told.bytes) == (counts.pop(key, 0), moved.pop(key, 0)), told
+    assert not counts
 
 
 # ---- what the strategy reaches ----
