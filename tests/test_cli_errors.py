@@ -157,6 +157,12 @@ def test_interruption_is_said_and_has_the_shells_status(capsys: pytest.CaptureFi
     assert capsys.readouterr().err == "interrupted\n"
 
 
+def test_interruption_of_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("memsim.cli._run.prepare", lambda *_: raising(KeyboardInterrupt())())
+    assert cli.run(["run", "matmul"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_a_defect_asks_for_a_report_and_names_its_place(capsys: pytest.CaptureFixture[str]) -> None:
     assert _errors.guarded(raising(ZeroDivisionError("division by zero"))) == 70
     message = capsys.readouterr().err

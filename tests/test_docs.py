@@ -12,9 +12,10 @@ from typing import Any
 import matplotlib
 import pytest
 
-from memsim import cli
-from memsim.hierarchy import Chip
-from memsim.isa import parse, verify
+from memsim import cli, workloads
+from memsim.hierarchy import Cache, Chip, Core, Dma, Dram, MatrixUnit, Memory, Network, SharedMemory, VectorUnit
+from memsim.hierarchy.part import Part, keys_of
+from memsim.isa import DTYPES, REDUCE_OPS, VECTOR_OPS, parse, verify
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -97,3 +98,53 @@ def test_a_failing_block_is_noticed(tmp_path: Path) -> None:
 def test_no_line_is_too_long_to_review(page: Path) -> None:
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         assert len(line) <= 220, f"{page.name}:{number} has {len(line)} characters"
+
+
+# Reference pages name everything ------------------------------------------------------------------------------------
+
+
+def words_in_code(page: str) -> set[str]:
+    """Every word that stands in code, inline or in a block."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return {word for code in re.findall(r"```.*?```|`[^`]+`", text, re.DOTALL) for word in re.findall(r"[\w.]+", code)}
+
+
+@pytest.mark.parametrize("part", [Chip, Core, Memory, MatrixUnit, VectorUnit, Dma, Cache, SharedMemory, Dram, Network])
+def test_chip_reference_has_every_key(part: type[Part]) -> None:
+    words = {word.rpartition(".")[2] for word in words_in_code("chips.md")}
+    assert set(keys_of(part)) <= words
+
+
+def test_chip_reference_has_every_preset() -> None:
+    assert set(Chip.presets()) <= words_in_code("chips.md")
+
+
+@pytest.mark.parametrize("table", [VECTOR_OPS, REDUCE_OPS, DTYPES], ids=["vector", "reduce", "dtypes"])
+def test_isa_reference_has_every_operation_and_type(table: dict[str, object]) -> None:
+    assert set(table) <= words_in_code("isa.md")
+
+
+def test_workloads_page_has_every_function() -> None:
+    modules = (workloads.functions, workloads.layers)
+    functions = {
+        name
+        for module in modules
+        for name, value in vars(module).items()
+        if name in workloads.__all__ and getattr(value, "__module__", "") == module.__name__
+    }
+    assert len(functions) > 20
+    assert functions <= words_in_code("workloads.md")
+
+
+def test_command_line_page_has_every_command_and_option() -> None:
+    words = words_in_code("cli.md")
+    assert {command.name or command.callback.__name__ for command in cli.app.registered_commands} <= words
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    for option in re.findall(r'"(--[a-z-]+)', (ROOT / "memsim/cli/_run.py").read_text(encoding="utf-8")):
+        assert option in page
+
+
+def test_every_decision_is_listed() -> None:
+    listed = (ROOT / "docs/decisions/index.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs/decisions").glob("0*.md"):
+        assert f"({page.name})" in listed
