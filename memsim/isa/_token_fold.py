@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from memsim.isa._token_code import FIRE, LOOP
 from memsim.isa._token_net import Actor, Network
+from memsim.isa.chambers import period_of
 from memsim.isa.expr import Expr, Range, var
 from memsim.isa.rewriting import simplify, substitute
 
@@ -20,7 +21,7 @@ _MAX_HISTORY = 400_000
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """What a state is compared with: the counters of each actor, and the pushes of each ring so far."""
+    """What a state is compared with: the counters of each actor, and the pushes so far of each ring that it touches."""
 
     counters: tuple[tuple[int, ...], ...]
     pushes: tuple[int, ...]
@@ -29,33 +30,40 @@ class _Moment:
 class Folder:
     """Watches a network; where its state recurs up to an advance of one counter in each queue, skips periods."""
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, network: Network, actors: Sequence[Actor]) -> None:
+        self.network, self.actors = network, actors
+        self.rings = sorted({ring for actor in actors for ring in network.touched(actor)})
+        self.slots = [slot for ring in self.rings for slot in network.slots_of[ring]]
         self.history: dict[object, _Moment] = {}
-        texts = {id(actor.code): None for actor in network.actors}
-        self.text_of = [list(texts).index(id(actor.code)) for actor in network.actors]
+        texts = {id(actor.code): None for actor in self.actors}
+        self.text_of = [list(texts).index(id(actor.code)) for actor in self.actors]
         self.text_count = len(texts)
+        self.periods: dict[tuple[int, int], int] = {}
 
     def observe(self) -> None:
         """Compare the state with earlier ones; if it recurs, skip as many periods as are alike."""
         network = self.network
-        now = _Moment(tuple(tuple(a.counters) for a in network.actors), tuple(network.pushes))
-        if len(self.history) * len(network.actors) > _MAX_HISTORY:
+        pushes = tuple(network.pushes[ring] for ring in self.rings)
+        now = _Moment(tuple(tuple(actor.counters) for actor in self.actors), pushes)
+        if len(self.history) * len(self.actors) > _MAX_HISTORY:
             self.history.clear()
-        tokens = (tuple(network.fill), tuple(network.open))
+        tokens = (*(network.fill[slot] for slot in self.slots), *(network.open[ring] for ring in self.rings))
         for pattern in self._patterns():
             kept = tuple(
-                _without(actor, pattern[text]) for actor, text in zip(network.actors, self.text_of, strict=True)
+                _without(actor, pattern[text]) for actor, text in zip(self.actors, self.text_of, strict=True)
             )
-            key = (pattern, tokens, kept)
-            before, self.history[key] = self.history.get(key), now
-            if before is not None and self._skip(before, now):
-                return
+            residues = tuple(
+                self._residue(actor, pattern[text]) for actor, text in zip(self.actors, self.text_of, strict=True)
+            )
+            for key in {(pattern, tokens, kept, ()), (pattern, tokens, kept, residues if any(residues) else ())}:
+                before, self.history[key] = self.history.get(key), now
+                if before is not None and self._skip(before, now):
+                    return
 
     def _patterns(self) -> Iterator[tuple[int, ...]]:
         """Which loop, counted from the outermost, may have advanced in the queues of each text."""
         deepest = [1] * self.text_count
-        for actor, text in zip(self.network.actors, self.text_of, strict=True):
+        for actor, text in zip(self.actors, self.text_of, strict=True):
             deepest[text] = max(deepest[text], sum(trips > 1 for trips in actor.trips))
         if math.prod(deepest) <= _MAX_PATTERNS:
             yield from itertools.product(*(range(depth) for depth in deepest))
@@ -63,10 +71,22 @@ class Folder:
         for level in range(max(deepest)):
             yield tuple(min(level, depth - 1) for depth in deepest)
 
+    def _residue(self, actor: Actor, choice: int) -> int:
+        """One more than the chosen counter's residue in the period of the text inside its loop; 0 if there is none."""
+        level = _level(actor, choice)
+        if level < 0:
+            return 0
+        key = (actor.index, actor.loops[level])
+        if key not in self.periods:
+            name = actor.name_of(level)
+            self.periods[key] = period_of([e for _, e in _inner_expressions(actor, level)], name)
+        period = self.periods[key]
+        return actor.counters[level] % period + 1 if period > 1 else 0
+
     def _skip(self, before: _Moment, now: _Moment) -> bool:
         """Skip what may be skipped of the periods after ``now`` that are like the one since ``before``."""
         moves: list[tuple[Actor, int, int]] = []
-        for actor, old, new in zip(self.network.actors, before.counters, now.counters, strict=True):
+        for actor, old, new in zip(self.actors, before.counters, now.counters, strict=True):
             changed = [level for level, (a, b) in enumerate(zip(old, new, strict=False)) if a != b]
             if len(old) != len(new) or len(changed) > 1:
                 return False
@@ -81,18 +101,23 @@ class Folder:
         for actor, level, advance in moves:
             actor.counters[level] += periods * advance
             actor.env[actor.name_of(level)] = actor.counters[level]
-        pushes = self.network.pushes
-        for ring, (old_pushes, new_pushes) in enumerate(zip(before.pushes, now.pushes, strict=True)):
-            pushes[ring] += periods * (new_pushes - old_pushes)
+        for ring, old_pushes, new_pushes in zip(self.rings, before.pushes, now.pushes, strict=True):
+            self.network.pushes[ring] += periods * (new_pushes - old_pushes)
         return True
 
 
-def _without(actor: Actor, level: int) -> tuple[int, ...]:
-    """Where an actor stands, without the counter of its ``level``-th loop of more than one trip (or the innermost)."""
-    counted = [value for value, trips in zip(actor.counters, actor.trips, strict=True) if trips > 1]
-    if counted:
-        del counted[min(level, len(counted) - 1)]
-    return (actor.pc, *counted)
+def _level(actor: Actor, choice: int) -> int:
+    """The ``choice``-th (or innermost) loop of more than one trip around an actor; -1 if there is none."""
+    counted = [level for level, trips in enumerate(actor.trips) if trips > 1]
+    return counted[min(choice, len(counted) - 1)] if counted else -1
+
+
+def _without(actor: Actor, choice: int) -> tuple[int, ...]:
+    """Where an actor stands, without the counter of the chosen loop."""
+    level = _level(actor, choice)
+    if level < 0:
+        return (actor.pc, *actor.counters)
+    return (actor.pc, *actor.counters[:level], *actor.counters[level + 1 :])
 
 
 def _alike(actor: Actor, level: int, advance: int, periods: int) -> int:

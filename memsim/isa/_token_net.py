@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
@@ -22,6 +22,24 @@ class Aim:
     rings: tuple[int, ...]
     blocks: Blocks | None = None
     """Its target blocks, where they change with the counters; ``rings`` is then empty."""
+
+
+class Sets:
+    """Disjoint sets of numbers below ``size``, to be joined."""
+
+    def __init__(self, size: int) -> None:
+        self._parent = list(range(size))
+
+    def find(self, number: int) -> int:
+        """A member that stands for the set of ``number``."""
+        while self._parent[number] != number:
+            self._parent[number] = self._parent[self._parent[number]]
+            number = self._parent[number]
+        return number
+
+    def join(self, a: int, b: int) -> None:
+        """Make one set of those of ``a`` and ``b``."""
+        self._parent[self.find(a)] = self.find(b)
 
 
 class Actor:
@@ -126,16 +144,43 @@ class Network:
 
     # ---- running ----
 
-    def run(self, observe: Callable[[], None], limit: int) -> bool:
-        """Let every actor run as far as it can; ``observe`` is called after each round in which a loop went on.
+    def parts(self) -> list[list[Actor]]:
+        """Actors by the rings that they share, directly or through others: parts have no bearing on each other."""
+        set_of = Sets(len(self.depth) + len(self.actors))
+        for actor in self.actors:
+            for ring in self.touched(actor):
+                set_of.join(len(self.depth) + actor.index, ring)
+        parts: dict[int, list[Actor]] = {}
+        for actor in self.actors:
+            parts.setdefault(set_of.find(len(self.depth) + actor.index), []).append(actor)
+        return list(parts.values())
+
+    def touched(self, actor: Actor) -> Iterator[int]:
+        """Rings that some instruction of the actor reads, fills or pops, with repetitions."""
+        for op in actor.code.ops:
+            for ring in [read[0] for read in op.reads] + [op.writes] * (op.writes >= 0) + [op.push] * (op.push >= 0):
+                yield actor.ring_base + ring
+            if op.pop >= 0:
+                yield self.slot_ring[actor.slot_base + op.pop]
+        for aim, (_, group, number) in zip(actor.aims, actor.code.transfers, strict=True):
+            if aim.blocks is None:
+                yield from aim.rings
+                continue
+            for ring, (block, ring_number) in enumerate(self.ring_of):
+                if (self.blocks[block].group, ring_number) == (group, number):
+                    yield ring
+
+    def run(self, actors: Sequence[Actor], observe: Callable[[], None], limit: int) -> bool:
+        """Let actors run as far as they can; ``observe`` is called after each round in which a loop went on.
 
         In a round each actor, in turn, goes on until it waits, ends, or has begun another iteration of a loop.
         Returns whether the run came to rest within ``limit`` steps.
         """
         moved = True
+        limit += self.steps
         while moved:
             moved = looped = False
-            for actor in self.actors:
+            for actor in actors:
                 went, again = self._advance(actor)
                 moved, looped = moved or went, looped or again
             if looped:

@@ -160,6 +160,18 @@ def levels_of(
     return tuple(reversed(levels))
 
 
+def period_of(expressions: Iterable[Expr], name: str) -> int:
+    """A period of the variable ``name``: its residue decides every remainder in the expressions; 1 if in doubt."""
+    resolver = _Resolver()
+    try:
+        for e in expressions:
+            if name in e.variables():
+                resolver.forms(e)
+    except Intricate:
+        return 1
+    return resolver.periods.get(name, 1)
+
+
 def _crossings(edges: Iterable[Form], ranges: Mapping[str, Range]) -> Iterable[Form]:
     for a, b in combinations(edges, 2):
         difference = a.plus(b, Fraction(-1))

@@ -31,7 +31,7 @@ from memsim.errors import ProgramError
 from memsim.isa._token_code import Block, GroupCode, compile_kernel, points_in, specialise
 from memsim.isa._token_errors import check_end
 from memsim.isa._token_fold import Folder
-from memsim.isa._token_net import Network
+from memsim.isa._token_net import Network, Sets
 from memsim.isa.counting import ranges_of
 from memsim.isa.model import Kernel
 from memsim.isa.rewriting import substitute
@@ -76,7 +76,10 @@ def _run(kernel: Kernel, codes: Sequence[GroupCode], blocks: Sequence[Block], fo
 
 def _rests(network: Network, fold: bool) -> bool:
     """Run a network; whether it came to rest in time."""
-    return network.run(Folder(network).observe if fold else _ignore, MAX_STEPS)
+    return all(
+        network.run(actors, Folder(network, actors).observe if fold else _ignore, MAX_STEPS)
+        for actors in network.parts()
+    )
 
 
 def _ends_well(network: Network, fold: bool) -> bool:
@@ -144,21 +147,14 @@ def _distinct_blocks(code: GroupCode) -> Iterator[Block]:
 def _joined(codes: Sequence[GroupCode], blocks: Sequence[Block]) -> Iterator[list[Block]]:
     """Split blocks into sets between which no transfer goes."""
     number_of = {(block.group, block.coordinates): number for number, block in enumerate(blocks)}
-    set_of = list(range(len(blocks)))
-
-    def find(number: int) -> int:
-        while set_of[number] != number:
-            set_of[number] = set_of[set_of[number]]
-            number = set_of[number]
-        return number
-
+    set_of = Sets(len(blocks))
     for number, block in enumerate(blocks):
         for other in _reached(codes, block):
             if other in number_of:
-                set_of[find(number)] = find(number_of[other])
+                set_of.join(number, number_of[other])
     sets: dict[int, list[Block]] = {}
     for number, block in enumerate(blocks):
-        sets.setdefault(find(number), []).append(block)
+        sets.setdefault(set_of.find(number), []).append(block)
     yield from sets.values()
 
 
