@@ -19,22 +19,32 @@ if TYPE_CHECKING:
 def replace(chip: Chip, changes: Mapping[str, object]) -> Chip:
     """An equal chip but for the values at some dotted keys; their sources then say that they were changed."""
     values = values_of(chip)
+    if isinstance(chip.technology, str) and any(str(path).startswith("technology.") for path in changes):
+        values["technology"] = {"base": chip.technology}
     keys, tables = set(keys_below(chip)), set(_open_tables(chip))
     for path, value in changes.items():
-        if path not in keys and path.rpartition(".")[0] not in tables:
+        if path not in keys and str(path).rpartition(".")[0] not in tables:
             raise _unknown(chip, str(path), keys)
         _put(values, path.split("."), value)
-    sources = dict(chip.sources)
-    for path in changes:
-        if covering(path, sources):
-            sources[path] = "changed by the user"
-    if sources != chip.sources and "sources" not in changes:
-        values["sources"] = sources
+    if chip.sources and "sources" not in changes:
+        values["sources"] = _sources_after(chip.sources, changes)
     try:
         return type(chip).model_validate(values)
     except ValidationError as e:
         failed = chip_error(e, lambda path: f"{chip.name}: {path}" if path else chip.name)
     raise failed
+
+
+def _sources_after(sources: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, str]:
+    """Sources of what is left as it was, and a note on what is not."""
+    kept = dict(sources)
+    for path, value in changes.items():
+        inside = [key for key in kept if key.startswith(f"{path}.")]
+        for key in inside:
+            del kept[key]
+        if value is not None and (inside or covering(path, kept)):
+            kept[path] = "changed by the user"
+    return kept
 
 
 def _put(values: dict[str, Any], path: list[str], value: object) -> None:
@@ -43,10 +53,7 @@ def _put(values: dict[str, Any], path: list[str], value: object) -> None:
     if not rest:
         values[key] = value
         return
-    inner = values.get(key)
-    if isinstance(inner, str):
-        inner = {"base": inner}  # a named technology, of which a number changes
-    values[key] = dict(inner or {})
+    values[key] = dict(values.get(key) or {})
     _put(values[key], rest, value)
 
 

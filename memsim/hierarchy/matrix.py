@@ -140,7 +140,8 @@ class MatrixUnit(Part):
         if self.kind == "dot":
             step = self.native[dtype]
             deep, high = math.ceil(k / step.k), math.ceil(m / step.m)
-            wide = -(-n // each) * math.ceil(each / step.n)
+            arrays, rest = divmod(n, each)
+            wide = arrays * math.ceil(each / step.n) + math.ceil(rest / step.n)
             c = high * wide * deep * step.m * step.n
             a = high * math.ceil(each / step.n) * deep * step.m * step.k
             return Operands(a, high * wide * deep * step.k * step.n, c, c)

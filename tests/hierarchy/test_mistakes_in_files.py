@@ -1,0 +1,325 @@
+"""Every mistake in a file gives one message: the place, the value, the cause in plain words, and the mend."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memsim.errors import ChipError
+from memsim.hierarchy import Chip
+
+TEXT = """name = "mine"
+clock = "1 GHz"
+
+[core]
+grid = [4, 4]
+pitch = ["1 mm", "1 mm"]
+
+[core.sram]
+capacity = "256 KiB"
+
+[core.vector]
+lanes = 32
+
+[dram]
+capacity = "1 GiB"
+bandwidth = "64 GB/s"
+
+[network]
+link_bandwidth = "32 B/cycle"
+"""
+
+
+def mistake(text: str) -> str:
+    with pytest.raises(ChipError) as caught:
+        Chip.from_text(text, file="mine.toml")
+    return str(caught.value)
+
+
+def test_the_text_is_right_before_it_is_made_wrong() -> None:
+    assert Chip.from_text(TEXT).core_count == 16
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        (
+            '"256 KiB"',
+            '"5 kg"',
+            "mine.toml: line 9: core.sram.capacity: '5 kg' is not a size in bytes: its unit is mass\n"
+            '  mend: write a size in bytes, such as "256 KiB"',
+        ),
+        (
+            '"256 KiB"',
+            '"256 KB"',
+            "mine.toml: line 9: core.sram.capacity: unknown unit 'KB' in '256 KB'\n"
+            "  mend: did you mean 'KiB'?; write a size in bytes, such as \"256 KiB\"",
+        ),
+        (
+            '"256 KiB"',
+            "262144",
+            "mine.toml: line 9: core.sram.capacity: 262144 has no unit\n"
+            '  mend: write a size in bytes, such as "256 KiB"',
+        ),
+        (
+            '"256 KiB"',
+            '"256"',
+            "mine.toml: line 9: core.sram.capacity: '256' has no unit\n"
+            '  mend: write a size in bytes, such as "256 KiB"',
+        ),
+        (
+            '"256 KiB"',
+            '"0 B"',
+            "mine.toml: line 9: core.sram.capacity: '0 B' must be more than 0\n"
+            '  mend: write a size in bytes, such as "256 KiB"',
+        ),
+        (
+            '"256 KiB"',
+            '"-1 KiB"',
+            "mine.toml: line 9: core.sram.capacity: '-1 KiB' must be more than 0\n"
+            '  mend: write a size in bytes, such as "256 KiB"',
+        ),
+        (
+            '"256 KiB"',
+            '"0.1 B"',
+            "mine.toml: line 9: core.sram.capacity: '0.1 B' is not a whole number of bytes below 2^60\n"
+            '  mend: write such as "256 KiB"',
+        ),
+        (
+            '"256 KiB"',
+            "nan",
+            "mine.toml: line 9: core.sram.capacity: nan is not a finite number\n"
+            '  mend: write a size in bytes, such as "256 KiB"',
+        ),
+        (
+            '"256 KiB"',
+            '"inf B"',
+            "mine.toml: line 9: core.sram.capacity: inf is not a finite number\n"
+            '  mend: write a size in bytes, such as "256 KiB"',
+        ),
+        (
+            '"256 KiB"',
+            '"1e999999999 B"',
+            "mine.toml: line 9: core.sram.capacity: '1e999999999' is out of all proportion\n"
+            '  mend: write a size in bytes, such as "256 KiB"',
+        ),
+        (
+            '"256 KiB"',
+            "true",
+            "mine.toml: line 9: core.sram.capacity: True is not a size in bytes\n"
+            '  mend: write a size in bytes, such as "256 KiB"',
+        ),
+        (
+            '"256 KiB"',
+            "[1, 2]",
+            "mine.toml: line 9: core.sram.capacity: [1, 2] is not a size in bytes\n"
+            '  mend: write a size in bytes, such as "256 KiB"',
+        ),
+        (
+            'capacity = "256 KiB"',
+            'capaciti = "256 KiB"',
+            "mine.toml: line 9: core.sram.capaciti: unknown key 'capaciti'\n  mend: did you mean 'capacity'?",
+        ),
+        (
+            'capacity = "256 KiB"',
+            "",
+            'mine.toml: line 8: core.sram: capacity is missing\n  mend: add it, such as capacity = "256 KiB"',
+        ),
+        (
+            '[dram]\ncapacity = "1 GiB"\nbandwidth = "64 GB/s"\n',
+            "",
+            "mine.toml: dram is missing\n  mend: add dram",
+        ),
+        (
+            '"64 GB/s"',
+            '"64 GB"',
+            "mine.toml: line 16: dram.bandwidth: '64 GB' is not a bandwidth: its unit is information\n"
+            '  mend: write a bandwidth, such as "64 B/cycle"',
+        ),
+        (
+            '"1 GHz"',
+            "1e9",
+            'mine.toml: line 2: clock: 1000000000.0 has no unit\n  mend: write a frequency, such as "1.5 GHz"',
+        ),
+        (
+            '"1 GHz"',
+            '"2 PHz"',
+            "mine.toml: line 2: clock: a clock of 2000 THz is faster than 1 PHz\n  mend: slow it down",
+        ),
+        (
+            "grid = [4, 4]",
+            "grid = [4000, 4000]",
+            "mine.toml: line 5: core.grid: 4000 x 4000 cores are more than 65536\n  mend: model a part of the chip",
+        ),
+        (
+            "grid = [4, 4]",
+            "grid = [4, 0]",
+            "mine.toml: line 5: core.grid: 0 is not from 1 to 1048576\n  mend: write a whole number from 1 to 1048576",
+        ),
+        (
+            "grid = [4, 4]",
+            "grid = 16",
+            "mine.toml: line 5: core.grid: 16 is not [columns, rows]\n  mend: write such as [4, 4]",
+        ),
+        (
+            "grid = [4, 4]",
+            "grid = [4, 4]\ncount = 17",
+            "mine.toml: line 6: core.count: 17 cores do not fit on 16 sites\n  mend: make the grid larger",
+        ),
+        (
+            '["1 mm", "1 mm"]',
+            '["1 mm", "0 mm"]',
+            "mine.toml: line 6: core.pitch: ['1 mm', '0 mm'] must be more than 0\n"
+            '  mend: write such as "2 mm" or ["2 mm", "1.5 mm"]',
+        ),
+        (
+            "lanes = 32",
+            'lanes = "32"',
+            "mine.toml: line 12: core.vector.lanes: '32' is not a whole number\n"
+            "  mend: write a whole number from 1 to 1048576",
+        ),
+        (
+            "[core.vector]\nlanes = 32",
+            "vector = 32",
+            "mine.toml: line 11: core.sram.vector: unknown key 'vector'\n"
+            "  mend: use one of: bandwidth, capacity, latency, read_energy, write_energy",
+        ),
+        (
+            'link_bandwidth = "32 B/cycle"',
+            'link_bandwidth = "32 B/cycle"\ntopology = "messh"',
+            "mine.toml: line 20: network.topology: 'messh' is not a choice here\n  mend: did you mean 'mesh'?",
+        ),
+        (
+            'link_bandwidth = "32 B/cycle"',
+            'link_bandwidth = "32 B/cycle"\ntopology = "graph"',
+            "mine.toml: line 18: network.edges: topology graph needs edges\n"
+            '  mend: write such as topology = "graph", edges = [["core0", "dram0"]]',
+        ),
+        (
+            'bandwidth = "64 GB/s"',
+            'bandwidth = "64 GB/s"\nefficiency = 1.5',
+            "mine.toml: line 17: dram.efficiency: 1.5 is more than 1\n"
+            '  mend: write a number above 0 and up to 1, such as 0.9 or "9/10"',
+        ),
+        (
+            'bandwidth = "64 GB/s"',
+            'bandwidth = "64 GB/s"\nchannels = 3\nat = [["0 mm", "1 mm"], ["0 mm", "2 mm"]]',
+            "mine.toml: line 17: dram.channels: 3 channels cannot be shared evenly by 2 ports\n"
+            "  mend: make them a multiple of 2, or change the places in at",
+        ),
+        (
+            'bandwidth = "64 GB/s"',
+            'bandwidth = "64 GB/s"\nat = [["0 mm", "-1 mm"]]',
+            "mine.toml: line 17: dram.at: '-1 mm' must be at least 0\n  mend: write a length, such as \"2 mm\"",
+        ),
+        (
+            'bandwidth = "64 GB/s"',
+            'bandwidth = "64 GB/s"\nkind = "HBM9"',
+            "mine.toml: line 17: dram.kind: no energy is known for DRAM of kind 'HBM9'\n"
+            "  mend: give dram.read_energy and dram.write_energy, or a known kind; did you mean 'HBM3'?",
+        ),
+        (
+            'bandwidth = "64 GB/s"',
+            'bandwidth = "64 GB/s"\nclock = "1.0000001 GHz"',
+            "mine.toml: line 17: dram.clock: a core clock of 1 GHz and a DRAM clock of "
+            "1.0000001 GHz have no common tick above 1 fs\n  mend: use clocks with a large common divisor, such as "
+            "whole MHz, or leave dram.clock out",
+        ),
+        (
+            'bandwidth = "64 GB/s"',
+            'bandwidth = "64.123456789123 GB/s"',
+            "mine.toml: line 16: dram.bandwidth: 64.123456789123 GB/s is 64123456789123/1000000000000 bytes a "
+            "tick for each server, too long a fraction to reckon with exactly\n  mend: "
+            "give it, and the clocks, with fewer digits",
+        ),
+        (
+            'name = "mine"',
+            'name = "mine"\ntechnology = "n6"',
+            "mine.toml: line 2: technology: unknown technology 'n6'\n  mend: did you mean 'n16'?",
+        ),
+        (
+            'name = "mine"',
+            'name = "mine"\ntechnology = {base = "n7", wire_energy = "1 mm"}',
+            "mine.toml: line 2: technology.wire_energy: '1 mm' is not an energy per bit and millimetre: "
+            "its unit is length\n"
+            '  mend: write an energy per bit and millimetre, such as "60 fJ/bit/mm"',
+        ),
+        (
+            'name = "mine"',
+            'name = "mine"\nsources = {"core.sram.capcity" = "a paper"}',
+            "mine.toml: line 2: sources: a source is given for 'core.sram.capcity', which is no value\n"
+            "  mend: did you mean 'core.sram.capacity'?",
+        ),
+        (
+            'name = "mine"',
+            'name = "mine"\nstatic_power = "-3 W"',
+            "mine.toml: line 2: static_power: '-3 W' must be at least 0\n  mend: write a power, such as \"70 W\"",
+        ),
+        (
+            'name = "mine"',
+            "name = 3",
+            'mine.toml: line 1: name: 3 is not a name\n  mend: write such as name = "mine"',
+        ),
+        (
+            'name = "mine"',
+            'name = "mine"\ndescription = 3',
+            "mine.toml: line 2: description: 3 is not text\n  mend: write it between quotation marks",
+        ),
+    ],
+)
+def test_a_mistake_in_a_file_is_told_with_its_line(right: str, wrong: str, message: str) -> None:
+    assert right in TEXT
+    assert mistake(TEXT.replace(right, wrong, 1)) == message
+
+
+def test_several_mistakes_are_told_at_once() -> None:
+    text = TEXT.replace("256 KiB", "5 kg").replace("lanes = 32", "lanes = 0").replace("64 GB/s", "fast")
+    assert mistake(text) == (
+        "mine.toml: line 9: core.sram.capacity: '5 kg' is not a size in bytes: its unit is mass\n"
+        "  also mine.toml: line 12: core.vector.lanes: 0 is not from 1 to 1048576\n"
+        "  also mine.toml: line 16: dram.bandwidth: 'fast' is not a bandwidth\n"
+        '  mend: write a size in bytes, such as "256 KiB"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('name = "mine', "mine.toml: not TOML: "),
+        ("name = \n", "mine.toml: not TOML: Invalid value (at line 1, column 8)"),
+        ('name = "a"\nname = "b"', "mine.toml: not TOML: Cannot overwrite a value"),
+        ("", "mine.toml: name is missing\n  mend: add name"),
+        ("x = " + "[" * 5000, "mine.toml: not TOML: "),
+    ],
+)
+def test_what_is_no_chip_file_is_refused(text: str, message: str) -> None:
+    assert mistake(text).startswith(message)
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "huge.toml").write_text("# " + "x" * (1 << 20), encoding="utf-8")
+    for name, cause in [
+        ("none.toml", "there is no such file"),
+        ("binary.toml", "the file is not UTF-8 text"),
+        ("huge.toml", "the file is larger than 1048576 bytes"),
+        ("", "the file cannot be read: Is a directory"),
+    ]:
+        with pytest.raises(ChipError, match=cause) as caught:
+            Chip.from_toml(tmp_path / name)
+        assert caught.value.where == str(tmp_path / name)
+        assert "give the path of a chip file, or the name of a preset: dally_grid, h100_sxm, " in caught.value.mend
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(ChipError, match="unknown preset 'h100'\n  mend: did you mean 'h100_sxm'"):
+        Chip.preset("h100")
+    with pytest.raises(ChipError, match=r"unknown preset '\.\./toy'"):
+        Chip.preset("../toy")
+
+
+@given(st.text(alphabet='abc.[]{}="#\n1-', max_size=40))
+def test_any_text_is_a_chip_file_or_a_clear_mistake(text: str) -> None:
+    assert mistake(text).startswith("mine.toml: ")
+    assert "\n  mend: " in mistake(text)
