@@ -19,8 +19,8 @@ def small_ints(shape, dtype=np.float32, seed=0):
     return np.random.default_rng(seed).integers(-4, 5, shape).astype(dtype)
 
 
-def run(builder, verify=False, **inputs):
-    return interpret(builder.build(verify=verify), inputs)
+def run(builder, **inputs):
+    return interpret(builder.build(), inputs)
 
 
 def matmul(m, n, k, tile, dtype="fp32", depth=2, out="fp32", cluster=None, occupancy=1, transpose=(False, False)):

@@ -35,7 +35,7 @@ def test_kernels_run_in_order():
 
 def test_inputs_are_rounded_to_nearest_even_and_never_modified():
     X = np.array([1 + 2.0**-8, 1 + 3 * 2.0**-8, 5, 0], np.float64)
-    p = mover(1, 4, (1, 4), "bf16").build(verify=False)
+    p = mover(1, 4, (1, 4), "bf16").build()
     out = interpret(p, {"X": X[None], "Y": np.ones((1, 4))})
     np.testing.assert_array_equal(out["Y"].astype(np.float64), [[1, 1 + 2.0**-6, 5, 0]])
     assert X[0] == 1 + 2.0**-8
@@ -46,7 +46,7 @@ def test_inputs_are_rounded_to_nearest_even_and_never_modified():
 
 
 def test_missing_inputs_are_zero():
-    out = interpret(mover(4, 4, (2, 2), "int8").build(verify=False), {})
+    out = interpret(mover(4, 4, (2, 2), "int8").build(), {})
     assert (out["Y"] == 0).all()
     assert (out["X"] == 0).all()
 
@@ -66,11 +66,11 @@ def test_missing_inputs_are_zero():
 )
 def test_bad_inputs_are_told(inputs, message):
     with pytest.raises(ProgramError, match=message):
-        interpret(mover(4, 4, (2, 2), "int8").build(verify=False), inputs)
+        interpret(mover(4, 4, (2, 2), "int8").build(), inputs)
 
 
 def test_inputs_of_other_float_types():
-    p = mover(2, 2, (2, 2), "fp8_e4m3").build(verify=False)
+    p = mover(2, 2, (2, 2), "fp8_e4m3").build()
     for dtype in (np.float16, np.float64, BF16, ml_dtypes.float8_e5m2, np.int64, bool):
         out = interpret(p, {"X": np.ones((2, 2)).astype(dtype)})["Y"]
         assert out.dtype == E4M3
@@ -89,7 +89,7 @@ def local_program(cores=None, grid=2, cluster=1, cooperative=False):
         with g.queue("store"):
             S[0].store(t)
             t.pop()
-    return p.build(verify=False)
+    return p.build(verify=cores is not None)
 
 
 def test_core_counts():
@@ -120,14 +120,14 @@ def test_a_wrong_shape_for_a_per_core_tensor_is_told():
 
 def test_progress_is_told_after_each_cluster():
     seen = []
-    program = matmul(16, 16, 8, (8, 8, 8), cluster={"y": 2}).build(verify=False)
+    program = matmul(16, 16, 8, (8, 8, 8), cluster={"y": 2}).build()
     interpret(program, {}, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(2, 4), (4, 4)]
 
 
 def test_the_observer_sees_each_instruction_with_its_bytes():
     seen = []
-    program = matmul(12, 8, 8, (8, 8, 4), "bf16").build(verify=False)
+    program = matmul(12, 8, 8, (8, 8, 4), "bf16").build()
     interpret(program, {}, observer=lambda *event: seen.append(event))
     loads = [(block, i.src.tensor, size) for _, _, block, _, i, size in seen if isinstance(i, Load)]
     assert sorted(loads) == [(0, "A", 64)] * 2 + [(0, "B", 64)] * 2 + [(1, "A", 32)] * 2 + [(1, "B", 64)] * 2
@@ -156,7 +156,7 @@ def test_a_deadlock_names_every_blocked_instruction():
             a.pop()
             a.pop()
     with pytest.raises(ProgramError) as caught:
-        run(p)
+        interpret(p.build(verify=False), {})
     text = str(caught.value)
     assert "kernel main: deadlock: queue load of block 0 waits at load" in text
     assert "for ring a: 1 pushed, 0 freed, depth 1" in text
@@ -175,7 +175,7 @@ def test_a_rate_mismatch_is_told():
         with g.queue("use"):
             a.pop()
     with pytest.raises(ProgramError, match=r"ring a of block 0 was pushed 2 times, and queue use popped it 1 times"):
-        run(p)
+        interpret(p.build(verify=False), {})
 
 
 def broken(body):
@@ -202,7 +202,7 @@ def broken(body):
 )
 def test_what_verify_would_reject_is_still_told_in_words(body, message):
     with pytest.raises(ProgramError, match=message):
-        run(broken(body))
+        interpret(broken(body).build(verify=False), {})
 
 
 def test_a_queue_never_reads_what_another_holds_open():
@@ -215,4 +215,4 @@ def test_a_queue_never_reads_what_another_holds_open():
         with g.queue("peek"):
             Y[0].store(a)
     with pytest.raises(ProgramError, match="ring a has no slot that this queue holds open"):
-        run(p)
+        interpret(p.build(verify=False), {})

@@ -88,7 +88,7 @@ def test_exact_order_equals_an_unfused_sequential_sum_bit_by_bit(dtype, transpos
     A, B = normal((12, 200)), normal((200, 16), seed=1)
     if dtype == "bf16":
         A, B = A.astype(BF16).astype(np.float32), B.astype(BF16).astype(np.float32)
-    program = matmul(12, 16, 200, (8, 16, 32), dtype, transpose=transpose).build(verify=False)
+    program = matmul(12, 16, 200, (8, 16, 32), dtype, transpose=transpose).build()
     given = {"A": A.T if transpose[0] else A, "B": B.T if transpose[1] else B}
     out = interpret(program, given, exact_order=True)
     np.testing.assert_array_equal(out["C"], sequential_product(A, B))
@@ -99,7 +99,7 @@ def test_exact_order_equals_an_unfused_sequential_sum_bit_by_bit(dtype, transpos
 def test_occupancy_and_clusters_do_not_change_values():
     A, B = small_ints((32, 16)), small_ints((16, 32), seed=1)
     for cluster, occupancy in [(None, 3), ({"y": 2}, 1), ({"y": 2, "x": 2}, 2)]:
-        program = matmul(32, 32, 16, (8, 8, 8), cluster=cluster, occupancy=occupancy).build(verify=False)
+        program = matmul(32, 32, 16, (8, 8, 8), cluster=cluster, occupancy=occupancy).build()
         np.testing.assert_array_equal(interpret(program, {"A": A, "B": B}, cores=7)["C"], A @ B)
 
 
@@ -267,7 +267,7 @@ def test_reductions(axis, op, dtype, exact_order):
             Y[0, 0].store(y)
             y.pop()
     X = 30 * small_ints((5, 7))
-    out = interpret(p.build(verify=False), {"X": round_to(X, dtype)}, exact_order=exact_order)["Y"]
+    out = interpret(p.build(), {"X": round_to(X, dtype)}, exact_order=exact_order)["Y"]
     np.testing.assert_array_equal(out, getattr(X, op)(axis=axis, keepdims=True))
 
 
@@ -289,4 +289,4 @@ def test_exact_order_sums_a_reduction_one_by_one():
     total = np.float32(0)
     for value in X[0]:
         total = total + value
-    assert interpret(p.build(verify=False), {"X": X}, exact_order=True)["Y"][0, 0] == total
+    assert interpret(p.build(), {"X": X}, exact_order=True)["Y"][0, 0] == total

@@ -14,7 +14,7 @@ from tests.isa.kernels import BF16, mover, normal, run, small_ints
 @pytest.mark.parametrize("transpose", [False, True])
 def test_transfers_move_bits_of_every_type(dtype, transpose):
     p = mover(13, 9, (4, 8), dtype, transpose=transpose)
-    program = p.build(verify=False)
+    program = p.build()
     raw = np.random.default_rng(0).integers(0, 256, (13, 9 * program.tensors[0].type.bytes), dtype=np.uint8)
     X = raw.view(program.tensors[0].type.numpy)
     out = interpret(program, {"X": X})["Y"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from memsim.errors import ProgramError
 from memsim.isa.interpret import interpret
-from memsim.isa.model import Loop
+from memsim.isa.model import Loop, tiles_read, walk
 from memsim.isa.verify import verify
 from tests.strategies import inputs_for, least_cores, programs
 
@@ -33,11 +33,11 @@ def verifies(program):
     return None
 
 
-def rewritten(program, change_ring=lambda ring: ring, change_queue=lambda queue: queue):
+def rewritten(program, change_ring=lambda ring, group: ring, change_queue=lambda queue: queue):
     """The program with each ring and each queue replaced."""
 
     def group_of(group):
-        rings, queues = map(change_ring, group.rings), map(change_queue, group.queues)
+        rings, queues = (change_ring(ring, group) for ring in group.rings), map(change_queue, group.queues)
         return replace(group, rings=tuple(rings), queues=tuple(queues))
 
     kernels = (replace(kernel, groups=tuple(map(group_of, kernel.groups))) for kernel in program.kernels)
@@ -62,9 +62,17 @@ def with_body(body, path, new):
 
 @st.composite
 def shallow(draw):
-    """A program whose rings have any depth from 1 to what they had."""
-    program = draw(programs(max_executions=500, max_kernels=1))
-    return rewritten(program, change_ring=lambda ring: replace(ring, depth=draw(st.integers(1, ring.depth))))
+    """A program whose rings have any depth, up to what they had, that its reads ahead leave them.
+
+    (A read beyond the depth is refused also where it is never executed, by `verify` alone.)
+    """
+
+    def change(ring, group):
+        tiles = [tile for queue in group.queues for i, _ in walk(queue.body) for tile in tiles_read(i)]
+        ahead = max((tile.ahead for tile in tiles if tile.ring == ring.name), default=0)
+        return replace(ring, depth=draw(st.integers(ahead + 1, ring.depth)))
+
+    return rewritten(draw(programs(max_executions=500, max_kernels=1)), change_ring=change)
 
 
 @st.composite
