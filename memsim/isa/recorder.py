@@ -33,13 +33,16 @@ class Recorder:
 
     def emit(self, statement: Statement) -> None:
         """Append ``statement`` to the innermost open loop or queue."""
+        self._innermost().append(statement)
+
+    def _innermost(self) -> list[Statement]:
         if not self._bodies:
             raise ProgramError(
-                "an instruction stands outside of every queue",
+                "an instruction or loop stands outside of every queue",
                 where=caller(),
                 mend='write it within `with k.queue("name"):`',
             )
-        self._bodies[-1].append(statement)
+        return self._bodies[-1]
 
     @contextlib.contextmanager
     def queue(self, group: str, coordinates: tuple[str, ...], body: list[Statement]) -> Iterator[None]:
@@ -55,7 +58,7 @@ class Recorder:
     @contextlib.contextmanager
     def loop(self, name: str, count: ExprLike) -> Iterator[Expr]:
         """Record the body of a loop; gives its counter."""
-        where = place()
+        where, outer = place(), self._innermost()
         check_name(name, "loop variable", caller())
         if name in self._variables:
             raise ProgramError(
@@ -67,16 +70,14 @@ class Recorder:
             raise ProgramError(f"loops nest more than {MAX_NESTING} deep", where=caller(), mend="flatten them")
         times = self.expr(count)
         body: list[Statement] = []
-        if self._bodies:
-            self._bodies.append(body)
-            self._variables.append(name)
+        self._bodies.append(body)
+        self._variables.append(name)
         try:
             yield var(name)
         finally:
-            if self._bodies:
-                self._bodies.pop()
-                self._variables.pop()
-        self.emit(Loop(name, times, tuple(body), place=where))
+            self._bodies.pop()
+            self._variables.pop()
+        outer.append(Loop(name, times, tuple(body), place=where))
 
     def expr(self, value: ExprLike) -> Expr:
         """``value`` as an expression of the coordinates and loop counters that are known here."""

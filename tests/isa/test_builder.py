@@ -246,7 +246,13 @@ ERRORS = [
         "kernel k has 0 groups, so it is open which one is meant",
         "give the kernel a `grid`",
     ),
-    (lambda: Scene().a.push(), "an instruction stands outside of every queue", "with k.queue"),
+    (lambda: Scene().a.push(), "an instruction or loop stands outside of every queue", "with k.queue"),
+    (
+        lambda: Scene().first.loop("q", 3).__enter__(),
+        "an instruction or loop stands outside of every queue",
+        "with k.queue",
+    ),
+    (lambda: ProgramBuilder("n" * 201), "is too long for the name of a program: 201 characters", "at most 200"),
     (
         inside(lambda s, q: s.first.queue("other").__enter__()),
         "a queue cannot be opened within a queue",

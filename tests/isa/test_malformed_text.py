@@ -205,13 +205,21 @@ def test_the_whole_message():
             "  mend: choose another name",
         ),
         (
+            "program p kernel m blocks () { queue q { pop a } }",
+            "line 1, column 46: unknown ring `a` in group m\n"
+            "  1 | program p kernel m blocks () { queue q { pop a } }\n"
+            "    |                                              ^\n"
+            "  mend: none is defined here",
+        ),
+        (
             "program p kernel m cooperative cooperative { }",
             "line 1, column 32: `cooperative` is given twice\n"
             "  1 | program p kernel m cooperative cooperative { }\n"
             "    |                                ^^^^^^^^^^^",
         ),
         (
-            "program p tensor V dram fp32 [8]\nkernel m blocks () { ring a sram fp32 [2, 4] queue q { load a <- V[0] } }",
+            "program p tensor V dram fp32 [8]\n"
+            "kernel m blocks () { ring a sram fp32 [2, 4] queue q { load a <- V[0] } }",
             "line 2, column 66: a tile [2, 4] of ring a does not fit the dimensions of tensor V [8]\n"
             "  2 | kernel m blocks () { ring a sram fp32 [2, 4] queue q { load a <- V[0] } }\n"
             "    |                                                                  ^\n"

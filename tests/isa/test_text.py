@@ -359,6 +359,11 @@ def test_a_loop_alone_is_written_as_its_head():
         ({"name": "two words"}, "'two words' cannot be the name of a program"),
         ({"tensors": (Tensor("ring", "dram", "fp32", (4,)),)}, "`ring` is a keyword"),
         ({"tensors": (Tensor("", "dram", "fp32", (4,)),)}, "'' cannot be the name of a tensor"),
+        (
+            {"tensors": (Tensor("t", "min", "fp32", (4,)),)},
+            "`min` is a keyword and cannot be the name of a memory role",
+        ),
+        ({"tensors": (Tensor("t", "dram", "fp32", ()),)}, "the shape has no dimensions"),
     ],
 )
 def test_what_could_not_be_read_back_is_not_written(change, message):
