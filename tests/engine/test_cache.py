@@ -1,0 +1,146 @@
+"""The shared cache in the engine: hits, fills on their way, evictions and what is left dirty."""
+
+from __future__ import annotations
+
+import pytest
+
+from memsim.engine.result import Result
+from memsim.hierarchy import Chip
+from memsim.isa import parse
+from tests.engine.machines import DMA, DRAM, HOP, LAUNCH, plain_chip, run
+
+TILE = 16 * 16 * 4
+CACHE = 11
+"""Latency of the cache in ticks."""
+CACHE_TICKS, DRAM_TICKS, LINK_TICKS = TILE // 32, TILE // 8, TILE // 16
+
+
+def cached(cores: int = 1, capacity: str = "64 KiB", **changes: object) -> Chip:
+    cache = {
+        "capacity": capacity,
+        "slices": 1,
+        "bandwidth": "32 B/cycle",
+        "latency": f"{CACHE} cycles",
+        "interleave": "64 B",
+    }
+    return plain_chip(cores, cache=cache, **changes)
+
+
+def loads(rows: str, times: int, blocks: int = 1, chip: Chip | None = None) -> Result:
+    """Load tiles of a 16-row matrix one after another: each waits for the one before to be popped."""
+    text = f"""
+    program loads
+    tensor X dram fp32 [4096, 16]
+    kernel k blocks (b {blocks}) {{
+      ring a sram fp32 [16, 16]
+      queue load {{ loop i {times} {{ load a <- X[{rows}, 0] }} }}
+      queue use {{ loop i {times} {{ pop a }} }}
+    }}"""
+    return run(parse(text), chip or cached(blocks))
+
+
+def bits(result: Result, part: str, access: str, *operations: str) -> int:
+    return sum(
+        n
+        for key, n in result.energy.counts.items()
+        if key.part == part and key.access == access and (not operations or key.operation in operations)
+    )
+
+
+WAY = DMA + 2 * HOP + CACHE
+
+
+def test_a_miss_pays_dram_and_a_hit_pays_the_cache() -> None:
+    one, two = loads("0", 1), loads("0", 2)
+    assert one.ticks == LAUNCH + WAY + DRAM + DRAM_TICKS
+    assert two.ticks - one.ticks == WAY + LINK_TICKS  # the slowest service of a hit is the link's
+    assert bits(two, "dram", "read") == TILE * 8
+    assert bits(two, "cache", "read") == 2 * TILE * 8
+    assert bits(two, "cache", "write", "fill") == TILE * 8
+
+
+def test_a_tile_on_its_way_is_not_fetched_again() -> None:
+    result = loads("0", 1, blocks=4)
+    assert bits(result, "dram", "read") == TILE * 8
+    # all wait for the one fill; then the cache's link serves them in turn
+    assert result.ticks <= LAUNCH + WAY + DRAM + DRAM_TICKS + 3 * LINK_TICKS
+    assert result.ticks >= LAUNCH + WAY + DRAM + DRAM_TICKS
+
+
+def test_a_cache_that_is_too_small_by_one_tile_always_misses_a_cyclic_walk() -> None:
+    fits = loads("i % 4 * 16", 12, chip=cached(capacity="4 KiB"))
+    thrashes = loads("i % 5 * 16", 15, chip=cached(capacity="4 KiB"))
+    assert bits(fits, "dram", "read") == 4 * TILE * 8
+    assert bits(thrashes, "dram", "read") == 15 * TILE * 8  # least recently used is the worst for a cycle
+
+
+def stores(tiles: int, chip: Chip) -> Result:
+    text = f"""
+    program stores
+    tensor Y dram fp32 [4096, 16]
+    kernel k blocks (b 1) {{
+      ring a sram fp32 [16, 16]
+      queue make {{ loop i {tiles} {{ fill a 1 push a }} }}
+      queue store {{ loop i {tiles} {{ store Y[i * 16, 0] <- a pop a }} }}
+    }}"""
+    return run(parse(text), chip)
+
+
+def test_dirty_tiles_leave_when_evicted_and_the_rest_is_charged_at_the_end() -> None:
+    result = stores(10, cached(capacity="4 KiB"))
+    assert bits(result, "dram", "write", "write_back") == 6 * TILE * 8
+    assert bits(result, "dram", "write", "final_write_back") == 4 * TILE * 8
+    assert bits(result, "dram", "read") == 0
+    assert result.dram_bytes == 6 * TILE
+
+
+def test_write_through_writes_at_once() -> None:
+    chip = cached(capacity="64 KiB").replace({"cache.write_back": False})
+    result = stores(10, chip)
+    assert bits(result, "dram", "write", "write_back") == 10 * TILE * 8
+    assert bits(result, "dram", "write", "final_write_back") == 0
+
+
+def test_a_kernel_finds_what_the_one_before_left() -> None:
+    text = """
+    program two
+    tensor X dram fp32 [16, 16]
+    tensor Y dram fp32 [16, 16]
+    kernel first blocks (b 1) {
+      ring a sram fp32 [16, 16]
+      queue make { fill a 1 push a }
+      queue store { store X[0, 0] <- a pop a }
+    }
+    kernel second blocks (b 1) {
+      ring a sram fp32 [16, 16]
+      queue load { load a <- X[0, 0] }
+      queue store { store Y[0, 0] <- a pop a }
+    }"""
+    result = run(parse(text), cached())
+    assert bits(result, "dram", "read") == 0
+    assert bits(result, "cache", "read", "load") == TILE * 8
+
+
+def test_wires_to_the_dram_are_charged_for_what_misses_only() -> None:
+    at = {"dram.at": [["0 mm", "9 mm"]], "cache.at": [["0 mm", "0 mm"]], "network.wire_energy": "1 pJ/bit/mm"}
+    chip = cached().replace(at)
+    once, twice = loads("0", 1, chip=chip), loads("0", 2, chip=chip)
+    fill = [(key.mm, n) for key, n in twice.energy.counts.items() if key.part == "wires" and key.operation == "fill"]
+    assert fill == [(pytest.approx(9.0), TILE * 8)]
+    assert fill == [(key.mm, n) for key, n in once.energy.counts.items() if key[0] == "wires" and key[2] == "fill"]
+
+
+def test_a_shared_scratchpad_answers_with_its_own_latency_and_never_asks_dram() -> None:
+    shared = {"capacity": "1 MiB", "bandwidth": "64 B/cycle", "banks": 1, "interleave": "64 B", "latency": "5 cycles"}
+    text = """
+    program pad
+    tensor X shared fp32 [16, 16]
+    kernel k blocks (b 1) {
+      ring a sram fp32 [16, 16]
+      queue load { load a <- X[0, 0] }
+      queue use { pop a }
+    }"""
+    result = run(parse(text), plain_chip(1, shared=shared))
+    assert result.ticks == LAUNCH + DMA + 2 * HOP + 5 + LINK_TICKS
+    assert bits(result, "shared", "read") == TILE * 8
+    assert bits(result, "dram", "read") == 0
