@@ -223,7 +223,7 @@ def _load(load: Load, scope: Scope) -> Step:
     box_at = compile_region(load.src, tensor, scope.where(load))
     shape, sizes = _target_shape(load.dst, scope), load.src.sizes
     name, item_bytes, transpose = tensor.name, tensor.type.bytes, load.transpose
-    pad = round_to(np.float32(load.pad), tensor.dtype)
+    pad = round_to(_scalar(load.pad, tensor.type.is_float), tensor.dtype)
 
     def action(frame: Frame) -> None:
         box = box_at(frame.env)
@@ -314,11 +314,11 @@ def _mma(mma: Mma, scope: Scope) -> Step:
     (wait_a, read_a), (wait_b, read_b) = _operand(mma.a, mma, scope), _operand(mma.b, mma, scope)
     dtype = scope.group.ring(mma.a.ring).dtype
     product = matrix_product(dtype, mma.transpose_a, mma.transpose_b, scope.exact_order)
-    if mma.accumulate:
-        read_sum = _read_open(mma.dst, mma, scope)
-        compute: Compute = lambda frame: product(read_a(frame), read_b(frame), read_sum(frame).bits)  # noqa: E731
-    else:
-        compute = lambda frame: product(read_a(frame), read_b(frame), None)  # noqa: E731
+    read_sum = _read_open(mma.dst, mma, scope) if mma.accumulate else None
+
+    def compute(frame: Frame) -> Array:
+        return product(read_a(frame), read_b(frame), read_sum(frame).bits if read_sum else None)
+
     return _computed(mma, mma.dst, (wait_a, wait_b), compute, scope)
 
 
@@ -346,8 +346,13 @@ def _in_compute_type(read: Read, floats: bool) -> Compute:
 
 
 def _constant(value: float, floats: bool) -> Compute:
-    scalar: Array = np.asarray(np.float32(value) if floats else round_to(value, "int32"))
+    scalar = _scalar(value, floats)
     return lambda frame: scalar
+
+
+def _scalar(value: float, floats: bool) -> Array:
+    """Take an immediate in the type of the computation."""
+    return np.asarray(np.float32(value) if floats else round_to(value, "int32"))
 
 
 def _reduce(reduce: Reduce, scope: Scope) -> Step:
@@ -355,17 +360,21 @@ def _reduce(reduce: Reduce, scope: Scope) -> Step:
     types = (scope.group.ring(reduce.dst).type, scope.group.ring(reduce.src.ring).type)
     floats, axis = any(t.is_float for t in types), reduce.axis
     value, kind = _in_compute_type(read, floats), np.float32 if floats else np.int32
-    if scope.exact_order and reduce.op == "sum":  # accumulate adds one by one, where reduce may add in pairs
-        compute: Compute = lambda frame: np.add.accumulate(value(frame), axis=axis, dtype=kind).take([-1], axis)  # noqa: E731
-    else:
-        function = REDUCE_OPS[reduce.op].compute
-        compute = lambda frame: function(value(frame), axis=axis, dtype=kind, keepdims=True)  # noqa: E731
+    one_by_one = scope.exact_order and reduce.op == "sum"  # accumulate is sequential, where reduce may add in pairs
+    function = REDUCE_OPS[reduce.op].compute
+
+    def compute(frame: Frame) -> Array:
+        if one_by_one:
+            return np.add.accumulate(value(frame), axis=axis, dtype=kind).take([-1], axis)
+        result: Array = function(value(frame), axis=axis, dtype=kind, keepdims=True)
+        return result
+
     return _computed(reduce, reduce.dst, (wait,), compute, scope)
 
 
 def _fill(fill: Fill, scope: Scope) -> Step:
     ring = scope.group.ring(fill.dst)
-    values = np.full(ring.shape, round_to(np.float32(fill.value), ring.dtype), ring.type.numpy)
+    values = np.full(ring.shape, round_to(_scalar(fill.value, ring.type.is_float), ring.dtype), ring.type.numpy)
     return _computed(fill, fill.dst, (), lambda frame: values, scope)
 
 

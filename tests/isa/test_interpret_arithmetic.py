@@ -290,3 +290,18 @@ def test_exact_order_sums_a_reduction_one_by_one():
     for value in X[0]:
         total = total + value
     assert interpret(p.build(), {"X": X}, exact_order=True)["Y"][0, 0] == total
+
+
+@pytest.mark.parametrize(("dtype", "value", "expected"), [("int32", 2**24 + 1, 2**24 + 1), ("fp32", 2**24 + 1, 2**24)])
+def test_a_fill_takes_its_value_in_the_type_of_the_destination(dtype, value, expected):
+    p = ProgramBuilder("fill")
+    Y = p.tensor("Y", dtype, (2,))
+    with p.kernel("main", grid={"i": 1}) as g:
+        y = g.ring("y", "sram", dtype, (2,))
+        with g.queue("compute"):
+            y.fill(value)
+            y.push()
+        with g.queue("store"):
+            Y[0].store(y)
+            y.pop()
+    assert run(p)["Y"].tolist() == [expected] * 2
