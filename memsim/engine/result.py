@@ -130,7 +130,7 @@ class Result:
 
     @cached_property
     def bytes_by_level(self) -> dict[str, int]:
-        """Bytes read and written at each level, the final write-back included (``network``: bytes sent, however far)."""
+        """Bytes read and written at each level, final write-back included (``network``: sent, however far)."""
         totals: dict[str, int] = defaultdict(int)
         for key, amount in self.energy.counts.items():
             if key.level not in ("compute", "dma") and key.part != "routers":

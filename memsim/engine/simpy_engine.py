@@ -27,6 +27,10 @@ TraceRow: TypeAlias = tuple[int, int, int, str, Step, int, int, int]
 """(kernel, block, core, queue, step, first tick, last tick, bytes)."""
 
 
+PROGRESS_EVERY = 1000
+"""Instructions between two calls of the progress function."""
+
+
 @dataclass(slots=True)
 class Block:
     """A resident block: its core, counters' first values, ring instances and unfinished work."""
@@ -62,7 +66,7 @@ class SimpyEngine:
         plan: Plan,
         *,
         trace: bool = False,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int], None] | None = None,
         env: simpy.Environment | None = None,
     ) -> None:
         self.plan, self.chip = plan, plan.chip
@@ -78,6 +82,7 @@ class SimpyEngine:
         self.trace: list[TraceRow] | None = [] if trace else None
         self.kernel_spans: list[tuple[str, int, int]] = []
         self.progress = progress
+        self.executed = 0
         self._blocks: dict[int, Block] = {}
         self._ended: deque[Block] = deque()
         self._one_ended = self.env.event()
@@ -120,8 +125,6 @@ class SimpyEngine:
                 residency.leave(block.number)
                 cores.append(block.core)
                 done += 1
-            if self.progress:
-                self.progress(done, total)
             starting = residency.enter(sorted(cores))
 
     def _start(self, residency: Residency, cluster: list[int]) -> None:
@@ -156,6 +159,7 @@ class SimpyEngine:
         counters = block.coordinates + [0] * (block.plan.counters - len(block.coordinates))
         for step in _walk(body, counters):
             queue.sequence += 1
+            self._count()
             self.executions[step.number, block.core] += 1
             if step.unit == "dma":
                 yield from self._issue_transfer(queue, step, counters)
@@ -169,6 +173,11 @@ class SimpyEngine:
                     yield from self._wait(queue, step, wait)
                 ring.pop(queue.number)
         self._finish_work(block)
+
+    def _count(self) -> None:
+        self.executed += 1
+        if self.progress and self.executed % PROGRESS_EVERY == 0:
+            self.progress(self.executed)
 
     def _spent(self, queue: QueueState, doing: str, ticks: int) -> None:
         if ticks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import simpy
 
@@ -13,7 +14,7 @@ from memsim.engine.result import Result, Run
 from memsim.engine.simpy_engine import SimpyEngine
 from memsim.errors import MemsimError
 from memsim.hierarchy import Chip
-from memsim.isa import verify
+from memsim.isa import analyze, verify
 from memsim.isa.model import Program
 
 ENGINES = ("simpy",)
@@ -43,7 +44,7 @@ def simulate(
     workload
         Name shown in reports; the program's own if not given.
     progress
-        Called with (blocks done, blocks in all) of the running kernel.
+        Called now and then with (instructions done, instructions in all).
 
     Raises
     ------
@@ -65,7 +66,11 @@ def run_plan(
     env: simpy.Environment | None = None,
 ) -> Result:
     """Run a compiled program; ``env`` is the SimPy environment, where it is not to be a new one."""
-    model = SimpyEngine(plan, trace=trace, progress=progress, env=env)
+    note = None
+    if progress is not None:
+        total = sum(e.count for e in analyze(plan.program).executions)
+        note = partial(_tell, progress, total)
+    model = SimpyEngine(plan, trace=trace, progress=note, env=env)
     ticks = model.run()
     counts = dict(model.hardware.ledger)
     add_postings(counts, (s for k in plan.kernels for g in k.groups for s in g.steps), model.executions)
@@ -79,3 +84,7 @@ def run_plan(
         model.trace,
     )
     return Result(plan, run, counts, workload=workload or plan.program.name, engine="simpy")
+
+
+def _tell(progress: Callable[[int, int], None], total: int, done: int) -> None:
+    progress(done, total)

@@ -93,6 +93,7 @@ class Expr:
 
     def __floordiv__(self, by: int) -> Expr:
         _check_divisor(by)
+        by = int(by)
         if by == 1:
             return self
         if not self.terms:
@@ -101,6 +102,7 @@ class Expr:
 
     def __mod__(self, by: int) -> Expr:
         _check_divisor(by)
+        by = int(by)
         if by == 1:
             return Expr(0)
         if not self.terms:
@@ -200,8 +202,8 @@ def _collect(const: int, terms: Any) -> Expr:
 
 
 def _check_divisor(by: int) -> None:
-    if not isinstance(by, int) or by <= 0:
-        raise TypeError(f"// and % take a positive constant, found {by}")
+    if isinstance(by, bool) or not isinstance(by, (int, np.integer)) or by <= 0:
+        raise TypeError(f"// and % take a positive constant, found {by!r}")
 
 
 def _parts(atom: Atom) -> tuple[Expr, ...]:

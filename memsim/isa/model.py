@@ -250,7 +250,7 @@ class Queue(_Placed):
 
 @dataclass(frozen=True, slots=True)
 class Group(_Placed):
-    """Blocks that run the same text. ``grid`` names the block coordinates, ``cluster`` the box that is launched together.
+    """Blocks that run the same text; ``grid`` names the block coordinates, ``cluster`` is the box launched together.
 
     Blocks are numbered cluster by cluster, row-major over the grid of clusters and then inside each.
     Only blocks of one cluster may send to each other (any block of the kernel, where it is cooperative).

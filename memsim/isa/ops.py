@@ -30,9 +30,12 @@ class DType:
         return self.bits // 8
 
 
+_FLOAT_LIMITS: Callable[[Any], Any] = ml_dtypes.finfo
+
+
 def _float(name: str, kind: Any) -> DType:
     dtype = np.dtype(kind)
-    return DType(name, dtype.itemsize * 8, dtype, True, float(ml_dtypes.finfo(dtype).min))
+    return DType(name, dtype.itemsize * 8, dtype, True, float(_FLOAT_LIMITS(dtype).min))
 
 
 def _int(name: str, kind: Any) -> DType:

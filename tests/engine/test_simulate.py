@@ -1,0 +1,59 @@
+"""The public function: verification first, progress, determinism, clear errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from memsim.engine import simulate
+from memsim.errors import ChipError, MemsimError, ProgramError
+from memsim.isa import analyze, parse
+from tests.engine.machines import plain_chip
+
+TEXT = """
+program many
+tensor X dram fp32 [65536, 16]
+kernel k blocks (b 2) {
+  ring a sram fp32 [16, 16]
+  queue load { loop i 1000 { load a <- X[b * 16000 + i * 16, 0] } }
+  queue use { loop i 1000 { pop a } }
+}"""
+
+
+def test_progress_counts_instructions_up_to_the_total() -> None:
+    seen: list[tuple[int, int]] = []
+    program = parse(TEXT)
+    simulate(program, plain_chip(2), progress=lambda done, total: seen.append((done, total)))
+    total = sum(e.count for e in analyze(program).executions)
+    assert total == 4000
+    assert seen == [(done, total) for done in range(1000, total + 1, 1000)]
+
+
+def test_two_runs_are_equal() -> None:
+    first, second = (simulate(parse(TEXT), plain_chip(2), trace=True) for _ in range(2))
+    assert first.trace is not None
+    assert first.trace.equals(second.trace)
+    assert first.energy.frame().equals(second.energy.frame())
+
+
+def test_a_program_that_breaks_a_rule_is_refused_before_it_runs() -> None:
+    with pytest.raises(ProgramError, match="X"):
+        simulate(parse(TEXT.replace("65536", "4096")), plain_chip(2))
+
+
+def test_a_chip_that_cannot_hold_the_program_is_refused() -> None:
+    with pytest.raises(ChipError, match="sram"):
+        simulate(parse(TEXT), plain_chip(2, **{"core.sram.capacity": "100 B"}))
+
+
+def test_an_unknown_engine_is_named_with_those_that_exist() -> None:
+    with pytest.raises(MemsimError, match=r"(?s)no engine 'quick'.*simpy"):
+        simulate(parse(TEXT), plain_chip(2), engine="quick")
+
+
+def test_energy_is_grouped_by_known_columns_only() -> None:
+    result = simulate(parse(TEXT), plain_chip(2))
+    with pytest.raises(MemsimError, match=r"(?s)cannot group energy by partt.*part, tensor"):
+        result.energy.by("partt")
+    table = result.energy.by("part", "tensor")
+    assert list(table.columns) == ["part", "tensor", "bits", "count", "energy_j", "share"]
+    assert table["share"].sum() == pytest.approx(1)
