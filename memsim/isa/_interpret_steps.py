@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias, cast
 
 import numpy as np
 
 from memsim.errors import Location, ProgramError
+from memsim.isa._interpret_operands import (
+    Compute,
+    Read,
+    Scope,
+    computed,
+    consumers,
+    find_operand,
+    find_targets,
+    read_open,
+    target_shape,
+)
 from memsim.isa._interpret_rings import Frame, LoopSteps, RingState, Step, Wait
 from memsim.isa._interpret_tiles import (
     Array,
@@ -25,58 +32,21 @@ from memsim.isa.model import (
     Copy,
     Fill,
     Gather,
-    Group,
     Instruction,
     Iota,
-    Kernel,
     Load,
     Loop,
     Mma,
     Pop,
-    Program,
     Push,
-    Queue,
     Reduce,
     Send,
     Statement,
     Store,
-    Target,
     Tile,
     Vector,
-    ring_written,
-    walk,
 )
 from memsim.isa.ops import DTYPES, REDUCE_OPS, VECTOR_OPS, round_to
-
-Read: TypeAlias = Callable[[Frame], TileValue]
-Targets: TypeAlias = Callable[[Frame], Sequence[RingState]]
-Compute: TypeAlias = Callable[[Frame], Array]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Where a queue stands: what its names mean, and how to tell of it in an error."""
-
-    program: Program
-    kernel: Kernel
-    group: Group
-    queue: Queue
-    exact_order: bool
-
-    def where(self, instruction: Instruction) -> str | Location:
-        """Place of an instruction: in its text if it has one, else by the names around it."""
-        names = f"kernel {self.kernel.name}, group {self.group.name}, queue {self.queue.name}"
-        return instruction.place or f"{names}, {type(instruction).__name__.lower()}"
-
-    def writes(self, ring: str) -> bool:
-        """Whether this queue produces the ring by computing in its open slot."""
-        return any(ring_written(instruction) == ring for instruction, _ in walk(self.queue.body))
-
-
-def consumers(group: Group) -> dict[str, tuple[str, ...]]:
-    """Names of the queues that pop each ring of the group."""
-    popped = {q.name: {i.ring for i, _ in walk(q.body) if isinstance(i, Pop)} for q in group.queues}
-    return {r.name: tuple(name for name, rings in popped.items() if r.name in rings) for r in group.rings}
 
 
 def compile_body(body: tuple[Statement, ...], scope: Scope) -> tuple[Step | LoopSteps, ...]:
@@ -115,113 +85,14 @@ def _compile(instruction: Instruction, scope: Scope) -> Step:
             return _pop(instruction, scope)
 
 
-# ---- operands ----
-
-
-def _operand(tile: Tile, instruction: Instruction, scope: Scope) -> tuple[Wait, Read]:
-    """Compile an operand to its wait and its read: the open slot of a ring that this queue writes, else a resident."""
-    name, ahead = tile.ring, tile.ahead
-    poppers = consumers(scope.group)[name]
-    consumer = poppers.index(scope.queue.name) if scope.queue.name in poppers else None
-    if consumer is None:
-        return lambda frame: None, _read_open(name, instruction, scope)
-    may_be_open = ahead == 0 and scope.writes(name)
-
-    def wait(frame: Frame) -> RingState | None:
-        ring = frame.rings[name]
-        resident = ring.pushed > ring.popped[consumer] + ahead or (may_be_open and ring.open is not None)
-        return None if resident else ring
-
-    def read(frame: Frame) -> TileValue:
-        ring = frame.rings[name]
-        if may_be_open and ring.open is not None:
-            return ring.open
-        return cast(TileValue, ring.slots[(ring.popped[consumer] + ahead) % ring.depth])
-
-    return wait, read
-
-
-def _read_open(name: str, instruction: Instruction, scope: Scope) -> Read:
-    where, is_mine = scope.where(instruction), scope.writes(name)
-
-    def read(frame: Frame) -> TileValue:
-        value = frame.rings[name].open
-        if value is None or not is_mine:
-            raise ProgramError(
-                f"ring {name} has no slot that this queue holds open, and none that it consumes",
-                where=where,
-                mend=f"write {name} in this queue first, or pop it in this queue after use",
-            )
-        return value
-
-    return read
-
-
-def _computed(instruction: Instruction, dst: str, waits: Sequence[Wait], compute: Compute, scope: Scope) -> Step:
-    """Step of an instruction that computes a tile into the open slot of ``dst``, opening it if need be."""
-    ring_shape, dtype = scope.group.ring(dst).shape, scope.group.ring(dst).dtype
-
-    def wait(frame: Frame) -> RingState | None:
-        ring = frame.rings[dst]
-        return None if ring.open is not None or ring.has_space else ring
-
-    def action(frame: Frame) -> None:
-        values = round_to(compute(frame), dtype)
-        frame.rings[dst].open = TileValue(values if values.shape == ring_shape else np.broadcast_to(values, ring_shape))
-
-    return Step(instruction, (*waits, wait), action)
-
-
-def _targets(target: Target, instruction: Instruction, scope: Scope) -> tuple[Wait, Targets]:
-    """Compile a target to the wait for space in each of its rings, and to those rings."""
-    name = target.ring
-    rings = _remote_rings(target, instruction, scope) if target.blocks else lambda frame: (frame.rings[name],)
-
-    def wait(frame: Frame) -> RingState | None:
-        for ring in rings(frame):
-            if not ring.has_space:
-                return ring
-        return None
-
-    return wait, rings
-
-
-def _remote_rings(target: Target, instruction: Instruction, scope: Scope) -> Targets:
-    group = scope.kernel.group(target.group or scope.group.name)
-    axes = [(compile_expression(start), count) for start, count in target.blocks or ()]
-    where = scope.where(instruction)
-
-    def rings(frame: Frame) -> list[RingState]:
-        starts = [(start(frame.env), count) for start, count in axes]
-        return [_reach(frame, group, at, target.ring, where) for at in _points(starts)]
-
-    return rings
-
-
-def _points(axes: list[tuple[int, int]]) -> list[tuple[int, ...]]:
-    return list(itertools.product(*(range(first, first + count) for first, count in axes)))
-
-
-def _reach(frame: Frame, group: Group, at: tuple[int, ...], ring: str, where: str | Location) -> RingState:
-    inside = all(0 <= value < size for value, (_, size) in zip(at, group.grid, strict=True))
-    reached = frame.cluster.get((group.name, group.block_index(at))) if inside else None
-    if reached is None:
-        raise ProgramError(
-            f"block {at} of group {group.name} is not in the cluster of block {frame.block}",
-            where=where,
-            mend="send within the cluster, enlarge the cluster, or make the kernel cooperative",
-        )
-    return reached[ring]
-
-
 # ---- transfers ----
 
 
 def _load(load: Load, scope: Scope) -> Step:
-    wait, targets = _targets(load.dst, load, scope)
+    wait, targets = find_targets(load.dst, load, scope)
     tensor = scope.program.tensor(load.src.tensor)
     box_at = compile_region(load.src, tensor, scope.where(load))
-    shape, sizes = _target_shape(load.dst, scope), load.src.sizes
+    shape, sizes = target_shape(load.dst, scope), load.src.sizes
     name, item_bytes, transpose = tensor.name, tensor.type.bytes, load.transpose
     pad = round_to(_scalar(load.pad, tensor.type.is_float), tensor.dtype)
 
@@ -239,12 +110,8 @@ def _load(load: Load, scope: Scope) -> Step:
     return Step(load, (wait,), action)
 
 
-def _target_shape(target: Target, scope: Scope) -> tuple[int, ...]:
-    return scope.kernel.group(target.group or scope.group.name).ring(target.ring).shape
-
-
 def _store(store: Store, scope: Scope) -> Step:
-    wait, read = _operand(store.src, store, scope)
+    wait, read = find_operand(store.src, store, scope)
     tensor = scope.program.tensor(store.dst.tensor)
     box_at = compile_region(store.dst, tensor, scope.where(store))
     sizes, transpose, name, item_bytes = store.dst.sizes, store.transpose, tensor.name, tensor.type.bytes
@@ -259,11 +126,11 @@ def _store(store: Store, scope: Scope) -> Step:
 
 
 def _gather(gather: Gather, scope: Scope) -> Step:
-    space, targets = _targets(gather.dst, gather, scope)
-    wait, read = _operand(gather.index, gather, scope)
+    space, targets = find_targets(gather.dst, gather, scope)
+    wait, read = find_operand(gather.index, gather, scope)
     where = scope.where(gather)
     box_at = compile_region(gather.src, scope.program.tensor(gather.src.tensor), where)
-    shape, name = _target_shape(gather.dst, scope), gather.src.tensor
+    shape, name = target_shape(gather.dst, scope), gather.src.tensor
 
     def action(frame: Frame) -> None:
         region = frame.tensors[name][box_at(frame.env).slices]
@@ -290,9 +157,9 @@ def _check_rows(index: Array, rows: int, frame: Frame, where: str | Location) ->
 
 
 def _forward(move: Copy | Send, scope: Scope) -> Step:
-    space, targets = _targets(move.dst, move, scope)
-    wait, read = _operand(move.src, move, scope)
-    shape = _target_shape(move.dst, scope)
+    space, targets = find_targets(move.dst, move, scope)
+    wait, read = find_operand(move.src, move, scope)
+    shape = target_shape(move.dst, scope)
     tile_bytes = scope.group.ring(move.src.ring).tile_bytes
     transpose = isinstance(move, Copy) and move.transpose
 
@@ -311,15 +178,15 @@ def _forward(move: Copy | Send, scope: Scope) -> Step:
 
 
 def _mma(mma: Mma, scope: Scope) -> Step:
-    (wait_a, read_a), (wait_b, read_b) = _operand(mma.a, mma, scope), _operand(mma.b, mma, scope)
+    (wait_a, read_a), (wait_b, read_b) = find_operand(mma.a, mma, scope), operand(mma.b, mma, scope)
     dtype = scope.group.ring(mma.a.ring).dtype
     product = matrix_product(dtype, mma.transpose_a, mma.transpose_b, scope.exact_order)
-    read_sum = _read_open(mma.dst, mma, scope) if mma.accumulate else None
+    read_sum = read_open(mma.dst, mma, scope) if mma.accumulate else None
 
     def compute(frame: Frame) -> Array:
         return product(read_a(frame), read_b(frame), read_sum(frame).bits if read_sum else None)
 
-    return _computed(mma, mma.dst, (wait_a, wait_b), compute, scope)
+    return computed(mma, mma.dst, (wait_a, wait_b), compute, scope)
 
 
 def _vector(vector: Vector, scope: Scope) -> Step:
@@ -330,13 +197,13 @@ def _vector(vector: Vector, scope: Scope) -> Step:
     values: list[Compute] = []
     for arg in vector.args:
         if isinstance(arg, Tile):
-            wait, read = _operand(arg, vector, scope)
+            wait, read = find_operand(arg, vector, scope)
             waits.append(wait)
             values.append(_in_compute_type(read, floats))
         else:
             values.append(_constant(arg, floats))
     function = op.compute
-    return _computed(vector, vector.dst, waits, lambda frame: function(*[value(frame) for value in values]), scope)
+    return computed(vector, vector.dst, waits, lambda frame: function(*[value(frame) for value in values]), scope)
 
 
 def _in_compute_type(read: Read, floats: bool) -> Compute:
@@ -356,7 +223,7 @@ def _scalar(value: float, floats: bool) -> Array:
 
 
 def _reduce(reduce: Reduce, scope: Scope) -> Step:
-    wait, read = _operand(reduce.src, reduce, scope)
+    wait, read = find_operand(reduce.src, reduce, scope)
     types = (scope.group.ring(reduce.dst).type, scope.group.ring(reduce.src.ring).type)
     floats, axis = any(t.is_float for t in types), reduce.axis
     value, kind = _in_compute_type(read, floats), np.float32 if floats else np.int32
@@ -369,13 +236,13 @@ def _reduce(reduce: Reduce, scope: Scope) -> Step:
         result: Array = function(value(frame), axis=axis, dtype=kind, keepdims=True)
         return result
 
-    return _computed(reduce, reduce.dst, (wait,), compute, scope)
+    return computed(reduce, reduce.dst, (wait,), compute, scope)
 
 
 def _fill(fill: Fill, scope: Scope) -> Step:
     ring = scope.group.ring(fill.dst)
     values = np.full(ring.shape, round_to(_scalar(fill.value, ring.type.is_float), ring.dtype), ring.type.numpy)
-    return _computed(fill, fill.dst, (), lambda frame: values, scope)
+    return computed(fill, fill.dst, (), lambda frame: values, scope)
 
 
 def _iota(iota: Iota, scope: Scope) -> Step:
@@ -384,14 +251,14 @@ def _iota(iota: Iota, scope: Scope) -> Step:
     steps = np.broadcast_to(np.arange(math.prod(line)).reshape(line), ring.shape)
     kind = np.float32 if DTYPES[ring.dtype].is_float else np.int32
     start: IntFunction = compile_expression(iota.start)
-    return _computed(iota, iota.dst, (), lambda frame: (steps + start(frame.env)).astype(kind), scope)
+    return computed(iota, iota.dst, (), lambda frame: (steps + start(frame.env)).astype(kind), scope)
 
 
 # ---- tokens ----
 
 
 def _push(push: Push, scope: Scope) -> Step:
-    name, read = push.ring, _read_open(push.ring, push, scope)
+    name, read = push.ring, read_open(push.ring, push, scope)
 
     def action(frame: Frame) -> None:
         value = read(frame)

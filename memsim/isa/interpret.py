@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from memsim.errors import ProgramError
+from memsim.isa._interpret_operands import Scope, consumers
 from memsim.isa._interpret_rings import (
     Frame,
     LoopSteps,
@@ -24,7 +25,7 @@ from memsim.isa._interpret_rings import (
     run_steps,
     run_to_end,
 )
-from memsim.isa._interpret_steps import Scope, compile_body, consumers
+from memsim.isa._interpret_steps import compile_body
 from memsim.isa._interpret_tiles import Array
 from memsim.isa.model import PER_CORE_ROLES, Group, Instruction, Kernel, Program, Tensor
 from memsim.isa.ops import round_to
