@@ -178,7 +178,7 @@ def _forward(move: Copy | Send, scope: Scope) -> Step:
 
 
 def _mma(mma: Mma, scope: Scope) -> Step:
-    (wait_a, read_a), (wait_b, read_b) = find_operand(mma.a, mma, scope), operand(mma.b, mma, scope)
+    (wait_a, read_a), (wait_b, read_b) = find_operand(mma.a, mma, scope), find_operand(mma.b, mma, scope)
     dtype = scope.group.ring(mma.a.ring).dtype
     product = matrix_product(dtype, mma.transpose_a, mma.transpose_b, scope.exact_order)
     read_sum = read_open(mma.dst, mma, scope) if mma.accumulate else None
