@@ -151,7 +151,7 @@ def build_graph(
             wiring.crossbar(centre)
         case "tree":
             wiring.tree()
-        case "graph":
+        case _:
             wiring.custom()
     reached = set(predecessors(wiring.graph, "core0"))
     for name in wiring.graph:

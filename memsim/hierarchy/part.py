@@ -32,8 +32,6 @@ class Part(BaseModel, metaclass=_PartType):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: object) -> object:
-        if isinstance(data, cls):
-            return data
         if not isinstance(data, dict):
             raise problem(f"{shown(data)} is not a table of values", "write a table with: " + ", ".join(keys_of(cls)))
         keys = keys_of(cls)

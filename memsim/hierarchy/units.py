@@ -103,6 +103,7 @@ pJ/bit fJ/bit pJ/bit/mm fJ/bit/mm pJ/MAC fJ/MAC pJ/flop pJ/op fJ/op pJ nJ
 """
 _LONGEST = 80
 _TEXT = re.compile(r"\s*([+-]?\d+(?:\.\d*)?(?:/\d+)?(?:[eE][+-]?\d{1,9})?|[+-]?nan|[+-]?inf)\s*(.*?)\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(/\d+)?(e[+-]?\d+)?")
 _UNIT = re.compile(r"[A-Za-zµμ]+([*/][A-Za-zµμ]+){0,3}")
 _LARGEST, _SMALLEST = Fraction(10) ** 30, Fraction(1, 10**30)
 
@@ -170,25 +171,21 @@ def is_number(value: object) -> bool:
 
 def exact(value: object, mend: str = "") -> Fraction:
     """A number or its decimal text as an exact fraction; refuses what is not finite, or absurdly large or small."""
-    text = repr(float(value)) if isinstance(value, float) else str(value)
-    if any(word in text.lower() for word in ("nan", "inf")):
+    text = (repr(float(value)) if isinstance(value, float) else str(value)).strip().lower()
+    if text.lstrip("+-") in ("nan", "inf"):
         raise problem(f"{text} is not a finite number", mend)
-    exponent = text.lower().partition("e")[2]
-    if len(text) > _LONGEST or (exponent and abs(int(exponent)) > 40):
+    if len(text) <= _LONGEST and not _NUMBER.fullmatch(text):
+        raise problem(f"{shown(text)} is not a number", mend)
+    mantissa, _, exponent = text.partition("e")
+    top, _, bottom = mantissa.partition("/")
+    if len(text) > _LONGEST or abs(int(exponent or 0)) > 40:
         raise problem(f"{shown(text)} is out of all proportion", mend)
-    number = _fraction(text, mend)
+    if bottom and not int(bottom):
+        raise problem(f"{shown(text)} divides by 0", mend)
+    number = Fraction(top) / int(bottom or 1) * Fraction(10) ** int(exponent or 0)
     if number and not _SMALLEST < abs(number) < _LARGEST:
         raise problem(f"{shown(text)} is out of all proportion", mend)
     return number
-
-
-def _fraction(text: str, mend: str) -> Fraction:
-    mantissa, _, exponent = text.lower().partition("e")
-    top, _, bottom = mantissa.partition("/")
-    try:
-        return Fraction(top) / Fraction(bottom or 1) * Fraction(10) ** int(exponent or 0)
-    except (ValueError, ZeroDivisionError):
-        raise problem(f"{shown(text)} is not a number", mend) from None
 
 
 # Writing ---------------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def test_a_technology_of_ones_own_may_start_from_a_named_one() -> None:
     assert (chip.technology.name, chip.wire_energy_pj_per_bit_mm) == ("own, from n7", 0.08)
     assert (chip.mac_energy("bf16"), chip.mac_energy("fp16")) == (1.0, n7.mac_energy["fp16"])
     assert chip == Chip.from_text(chip.to_toml())
-    free = small(technology={"wire_energy": "1 pJ/bit/mm"})
+    free = small(technology=Technology(wire_energy="1 pJ/bit/mm"))
     assert (free.wire_energy_pj_per_bit_mm, free.read_energy("sram"), free.read_energy("dram")) == (1.0, 0.0, 0.0)
     assert n7 == technologies()["n7"]
 
@@ -193,6 +193,18 @@ def test_replace_takes_whole_parts_and_takes_them_away() -> None:
     assert chip.cache is not None
     assert chip.replace({"cache.capacity": "2 MiB"}).capacity_bytes("cache") == 2**21
     assert chip.replace({"cache": None}) == small()
+
+
+def test_sources_go_with_what_they_are_the_source_of() -> None:
+    h100 = Chip.preset("h100_sxm")
+    without = h100.replace({"cache": None})
+    assert set(h100.sources) - set(without.sources) == {key for key in h100.sources if key.startswith("cache.")}
+    other = h100.replace({"dram": {"capacity": "1 GB", "bandwidth": "1 TB/s"}})
+    assert {key: text for key, text in other.sources.items() if key.startswith("dram")} == {
+        "dram": "changed by the user"
+    }
+    told = h100.replace({"clock": "1 GHz", "sources": {"clock": "a guess"}})
+    assert told.sources == {"clock": "a guess"}
 
 
 def test_replace_reaches_into_a_named_technology() -> None:

@@ -273,6 +273,21 @@ def test_a_mistake_in_a_file_is_told_with_its_line(right: str, wrong: str, messa
     assert mistake(TEXT.replace(right, wrong, 1)) == message
 
 
+def test_lines_are_found_in_dotted_keys_and_inline_tables() -> None:
+    dotted = TEXT.replace("[core.vector]", "[core.matrix]\nnative.bf17 = [1, 1, 1, 1]\n\n[core.vector]")
+    assert mistake(dotted).startswith("mine.toml: line 12: core.matrix.native.bf17: unknown operand type 'bf17'")
+    inline = TEXT.replace("[core.vector]", "[core.matrix]\nnative = {bf16 = [1, 1]}\n\n[core.vector]")
+    assert mistake(inline).startswith("mine.toml: line 12: core.matrix.native.bf16: [1, 1] is not [m, n, k, cycles]")
+
+
+def test_the_first_six_mistakes_are_told_and_the_others_counted() -> None:
+    wrong = TEXT.replace("[core.vector]", "[core.reg]\ncapacity = 1\nbandwidth = 1\nlatency = 1\n\n[core.vector]")
+    wrong = wrong.replace("lanes = 32", "lanes = 0\nspecial_lanes = 0\nlatency = 1").replace("1 GHz", "fast")
+    told = mistake(wrong).splitlines()
+    assert len(told) == 8
+    assert told[-2:] == ["  and 1 more", '  mend: write a frequency, such as "1.5 GHz"']
+
+
 def test_several_mistakes_are_told_at_once() -> None:
     text = TEXT.replace("256 KiB", "5 kg").replace("lanes = 32", "lanes = 0").replace("64 GB/s", "fast")
     assert mistake(text) == (

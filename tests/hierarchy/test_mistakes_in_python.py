@@ -18,6 +18,7 @@ NATIVE = {"bf16": (1, 1, 1, 1)}
     [
         (Memory, {"capacity": "5 kg"}, "Memory.capacity: '5 kg' is not a size in bytes: its unit is mass"),
         (Memory, {}, "Memory: capacity is missing"),
+        (Memory, {"capacity": "1e35 B"}, "Memory.capacity: '1e35' is out of all proportion"),
         (Memory, {"capacity": None}, "Memory.capacity: None is not a size in bytes"),
         (Memory, {"capacity": 1 << 61}, "2305843009213693952 is not a whole number of bytes below 2^60"),
         (Memory, {"capacity": 1, "latency": Duration(-1, "s")}, "Memory.latency: '-1 s' must be at least 0"),
@@ -31,6 +32,11 @@ NATIVE = {"bf16": (1, 1, 1, 1)}
         (MatrixUnit, {}, "MatrixUnit: a dot-product unit needs its native steps"),
         (MatrixUnit, {"native": {"bf17": (1, 1, 1, 1)}}, "MatrixUnit.native.bf17: unknown operand type 'bf17'"),
         (MatrixUnit, {"native": {"bf16": (1, 1, 1)}}, "native.bf16: (1, 1, 1) is not [m, n, k, cycles]"),
+        (
+            MatrixUnit,
+            {"kind": "systolic", "rows": 3, "cols": 3, "cycles_scale": {"bf16": 1}, "native": NATIVE},
+            "MatrixUnit.native: native steps belong to a dot-product unit",
+        ),
         (MatrixUnit, {"native": NATIVE, "rows": 3}, "rows, cols and cycles_scale belong to a systolic array"),
         (MatrixUnit, {"native": NATIVE, "latency": "3 ns"}, "MatrixUnit.latency: 3 ns is not in cycles"),
         (MatrixUnit, {"kind": "systolic", "rows": 3}, "MatrixUnit: a systolic array needs rows, cols and cycles_scale"),
@@ -43,7 +49,7 @@ NATIVE = {"bf16": (1, 1, 1, 1)}
         (
             MatrixUnit,
             {"kind": "systolic", "rows": 3, "cols": 3, "cycles_scale": {"bf16": "1/0"}},
-            "MatrixUnit.cycles_scale.bf16: '1/0' is not a number",
+            "MatrixUnit.cycles_scale.bf16: '1/0' divides by 0",
         ),
         (
             Network,
@@ -55,6 +61,12 @@ NATIVE = {"bf16": (1, 1, 1, 1)}
         (Network, {"link_bandwidth": 1, "edges": [["core0", "core0"]]}, "links a node to itself"),
         (Cache, {"capacity": 1, "bandwidth": "1 B/s", "write_back": "maybe"}, "'maybe' is neither true nor false"),
         (Dram, {"capacity": 1, "bandwidth": "1 B/s", "efficiency": "lots"}, "Dram.efficiency: 'lots' is not a number"),
+        (
+            Dram,
+            {"capacity": 1, "bandwidth": "1 B/s", "efficiency": "seven"},
+            "Dram.efficiency: 'seven' is not a number",
+        ),
+        (Dram, {"capacity": 1, "bandwidth": "1 B/s", "efficiency": [1]}, "Dram.efficiency: [1] is not a number"),
         (Dram, {"capacity": 1, "bandwidth": "1 B/s", "at": "left"}, "Dram.at: 'left' is not a list of places"),
         (Dram, {"capacity": 1, "bandwidth": "1 B/s", "at": [1]}, "Dram.at: 1 is not a pair of lengths"),
     ],
@@ -119,7 +131,16 @@ def test_questions_about_what_is_not_there_are_answered_with_what_is() -> None:
         chip.port_positions("sram")
 
 
-@given(st.text(max_size=60))
+@given(st.text(max_size=60) | st.from_regex(r"[-+]?[0-9./e]{1,12}", fullmatch=True))
+def test_any_text_is_a_share_or_a_clear_mistake(text: str) -> None:
+    try:
+        assert 0 < small(**{"dram.efficiency": text}).dram.efficiency <= 1
+    except ChipError as e:
+        assert "dram.efficiency: " in str(e) or "dram.bandwidth: " in str(e)
+        assert "literal" not in str(e)
+
+
+@given(st.text(max_size=60) | st.from_regex(r"[-+]?[0-9./e]{1,12} (K?i?B|TB/s|m?m)", fullmatch=True))
 def test_any_text_is_a_quantity_or_a_clear_mistake(text: str) -> None:
     try:
         assert small(**{"core.sram.capacity": text}).core.sram.capacity > 0
