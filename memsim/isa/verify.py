@@ -4,8 +4,8 @@ The checks run in the order in which they rely on each other, and the first erro
 
 1. names and sizes (`_verify_names`), 2. types and shapes (`_verify_types`), 3. trip counts, regions and targets
 (`_verify_regions`), 4. which queue produces and consumes each ring (`_verify_roles`), 5. tokens: rates and deadlock
-(`tokens`), 6. races between tensor accesses (`_verify_races`), 7. capacity of the chip's memories
-(`_verify_capacity`).
+(`tokens`), 6. blocks on cores, and capacity of the chip's memories (`_verify_capacity`), 7. races between accesses to
+tensors (`_verify_races`).
 
 None runs the program: trip counts may be as large as 2^62.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from memsim.isa._verify_capacity import check_capacity
 from memsim.isa._verify_names import check_names
+from memsim.isa._verify_races import check_races
 from memsim.isa._verify_regions import check_regions
 from memsim.isa._verify_roles import check_roles
 from memsim.isa._verify_types import check_types
@@ -49,3 +50,4 @@ def verify(program: Program, chip: Machine | None = None) -> None:
     check_roles(sites)
     check_tokens(sites)
     check_capacity(program, chip)
+    check_races(program, sites)
