@@ -27,8 +27,8 @@ def check_end(network: Network, kernel: Kernel, deepen: Callable[[dict[tuple[int
     if waiting:
         chain = _chain(network, waiting[0])
         last = chain[-1]
-        if _blocker(network, last).ended:
-            raise _unequal(network, kernel, *_rates_of_wait(network, last))
+        if _is_lost(network, last):
+            raise _starved(network, kernel, last)
         raise _deadlock(network, kernel, chain, waiting, deepen)
     for slot, fill in enumerate(network.fill):
         if fill:
@@ -44,15 +44,21 @@ def _chain(network: Network, actor: Actor) -> list[Actor]:
     chain = [actor]
     while True:
         following = _blocker(network, chain[-1])
-        if following.ended:
+        if following is None or following.ended:
             return chain
         if following in chain:
             return chain[chain.index(following) :]
         chain.append(following)
 
 
-def _blocker(network: Network, actor: Actor) -> Actor:
-    """The actor for whose move ``actor`` waits; one that can still move, if there is one."""
+def _is_lost(network: Network, actor: Actor) -> bool:
+    """Whether an actor waits for one that has ended, or for none at all."""
+    following = _blocker(network, actor)
+    return following is None or following.ended
+
+
+def _blocker(network: Network, actor: Actor) -> Actor | None:
+    """The actor for whose move ``actor`` waits: one that has not ended, if there is one."""
     wait = network.waits_for(actor)
     assert wait is not None
     kind, at = wait
@@ -63,7 +69,7 @@ def _blocker(network: Network, actor: Actor) -> Actor:
     if network.owner[ring] >= 0:
         return network.actors[network.owner[ring]]
     producers = [other for other in network.actors if _may_produce(network, other, ring)]
-    return next((other for other in producers if not other.ended), producers[0] if producers else network.actors[-1])
+    return next((other for other in producers if not other.ended), producers[0] if producers else None)
 
 
 def _may_produce(network: Network, actor: Actor, ring: int) -> bool:
@@ -83,15 +89,23 @@ def _fills(network: Network, actor: Actor, op: Op, ring: int) -> bool:
 # ---- unequal rates ----
 
 
-def _rates_of_wait(network: Network, actor: Actor) -> tuple[int, int, int]:
-    """Slot, pushes and pops of the ring for which ``actor`` waits in vain, had the actor been able to go on."""
+def _starved(network: Network, kernel: Kernel, actor: Actor) -> ProgramError:
+    """The error of an actor that waits for one that has ended: the rates that they would have, could it go on."""
     kind, at = network.waits_for(actor) or (DATA, 0)
-    if kind == DATA:
-        pops = _times(actor, lambda op: op.pop >= 0 and actor.slot_base + op.pop == at)
-        return at, network.pushes[network.slot_ring[at]], pops
-    slot = max(network.slots_of[at], key=lambda s: network.fill[s])
-    pushes = _times(actor, lambda op: _fills(network, actor, op, at))
-    return slot, pushes, network.pushes[at] - network.fill[slot]
+    if kind != DATA:
+        slot = max(network.slots_of[at], key=lambda s: network.fill[s])
+        pushes = _times(actor, lambda op: _fills(network, actor, op, at))
+        return _unequal(network, kernel, slot, pushes, network.pushes[at] - network.fill[slot])
+    pushes = network.pushes[network.slot_ring[at]]
+    pops = _times(actor, lambda op: op.pop >= 0 and actor.slot_base + op.pop == at)
+    if pushes != pops:
+        return _unequal(network, kernel, at, pushes, pops)
+    name = network.ring_name(network.slot_ring[at])
+    return network.error(
+        actor,
+        f"ring {name} is read ahead beyond the last of its {pushes} tiles",
+        "read only tiles that are still to be pushed, or push more",
+    )
 
 
 def _times(actor: Actor, chosen: Callable[[Op], bool]) -> int:
@@ -114,14 +128,18 @@ def _unequal(network: Network, kernel: Kernel, slot: int, pushes: int, pops: int
     name, block = network.ring_name(ring), network.ring_of[ring][0]
     queue = network.actors[network.consumer[slot]].code.name
     group = network.codes[network.blocks[block].group].group
-    if pushes == pops:  # equal in number, but the last tiles are read ahead of where they are
-        cause = f"queue {queue} reads ahead in ring {name} beyond the last of its {pushes} tiles"
-        mend = "read only tiles that are still pushed, or push more"
-    else:
-        cause = f"ring {name} is filled {pushes} times in all, and queue {queue} pops it {pops} times"
-        mend = "make the trip counts around both equal; each consuming queue pops each tile once"
-    where = group_where(kernel, group, f"ring {name}")
-    return ProgramError(f"{cause} ({network.block_text(block)})", where=where, mend=mend)
+    owner = network.owner[ring]
+    by = f" by queue {network.actors[owner].code.name}" if owner >= 0 else ""
+    return ProgramError(
+        f"ring {name} is filled {_count(pushes)}{by}, and popped {_count(pops)} by queue {queue} "
+        f"({network.block_text(block)})",
+        where=group_where(kernel, group, f"ring {name}"),
+        mend="make the trip counts around both equal; each consuming queue pops each tile once",
+    )
+
+
+def _count(times: int) -> str:
+    return "once" if times == 1 else f"{times} times"
 
 
 # ---- deadlock ----

@@ -317,7 +317,7 @@ class Network:
             self.owner[ring] = actor.index
         elif self.owner[ring] != actor.index:
             other = self.actors[self.owner[ring]]
-            raise self._error(
+            raise self.error(
                 actor,
                 f"ring {self.ring_name(ring)} of {self.block_text(self.ring_of[ring][0])} has two producers: "
                 f"queue {actor.code.name} here, and queue {other.code.name} of {self.block_text(other.block)}",
@@ -326,13 +326,14 @@ class Network:
 
     def _unopened(self, actor: Actor, ring: int) -> NoReturn:
         name = self.ring_name(ring)
-        raise self._error(
+        raise self.error(
             actor,
             f"ring {name} has no open slot",
             f"write {name} first: `fill`, an operation without accumulation, or `mma {name} = ...` opens a slot, "
             "`push` closes it",
         )
 
-    def _error(self, actor: Actor, cause: str, mend: str) -> ProgramError:
+    def error(self, actor: Actor, cause: str, mend: str) -> ProgramError:
+        """An error at the instruction at which an actor stands."""
         site = actor.op.site
         return ProgramError(f"{cause} ({self.moment(actor)})", where=site.where if site else "", mend=mend)

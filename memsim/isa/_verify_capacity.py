@@ -6,9 +6,13 @@ import math
 
 from memsim.errors import ChipError, MemsimError, ProgramError
 from memsim.isa.analyze import kernel_bytes, peak_bytes
+from memsim.isa.lexical import nearest
 from memsim.isa.machine import Machine
 from memsim.isa.model import PER_CORE_ROLES, Kernel, Program
 from memsim.isa.sites import placed
+
+_USUAL_ROLES = ("dram", "shared", "sram", "reg")
+"""Roles that are proposed where one is unknown, if the chip has them."""
 
 
 def check_capacity(program: Program, chip: Machine | None) -> None:
@@ -67,11 +71,10 @@ def _check_roles(program: Program, chip: Machine) -> None:
     for kernel in program.kernels:
         for group in kernel.groups:
             used += [(ring.memory, f"kernel {kernel.name} / ring {ring.name}") for ring in group.rings]
+    known = [role for role in _USUAL_ROLES if chip.capacity_bytes(role) is not None]
     for role, where in used:
         if chip.capacity_bytes(role) is None:
-            raise ChipError(
-                f"{chip.name} has no memory {role!r}", where=where, mend="use a role that the chip binds to a memory"
-            )
+            raise ChipError(f"{chip.name} has no memory {role!r}", where=where, mend=nearest(role, known))
 
 
 def _check_memories(program: Program, chip: Machine) -> None:

@@ -32,7 +32,7 @@ from memsim.isa.model import (
     transfer_target,
 )
 from memsim.isa.ops import DTYPES, REDUCE_OPS, VECTOR_OPS
-from memsim.isa.sites import Site, group_where, placed, sites_of
+from memsim.isa.sites import Site, group_path, group_where, placed, sites_of
 
 
 def check_names(program: Program) -> None:
@@ -63,7 +63,7 @@ def _check_kernel(kernel: Kernel) -> None:
             _check_ring(ring, group_where(kernel, group, f"ring {ring.name}"))
         _check_distinct([q.name for q in group.queues], "queue", group_where(kernel, group))
         for queue in group.queues:
-            path = [group_where(kernel, group), f"queue {queue.name}"]
+            path = [*group_path(kernel, group), f"queue {queue.name}"]
             _check_loops(queue.body, [name for name, _ in group.grid], path)
 
 

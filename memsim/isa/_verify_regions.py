@@ -26,7 +26,7 @@ from memsim.isa.model import (
     Target,
     transfer_target,
 )
-from memsim.isa.sites import Site, group_where, placed
+from memsim.isa.sites import Site, group_path, placed
 
 MAX_TRIPS = 2**62
 """Largest trip count of a loop."""
@@ -38,7 +38,7 @@ def check_regions(program: Program, sites: Iterable[Site]) -> None:
         for group in kernel.groups:
             grid = [(name, Expr(size)) for name, size in group.grid]
             for queue in group.queues:
-                _check_trips(queue.body, grid, group, [group_where(kernel, group), f"queue {queue.name}"])
+                _check_trips(queue.body, grid, group, [*group_path(kernel, group), f"queue {queue.name}"])
     for site in sites:
         match site.instruction:
             case Load(src=region) | Gather(src=region) | Store(dst=region):

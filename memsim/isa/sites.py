@@ -55,7 +55,7 @@ class Site:
     @property
     def where(self) -> str:
         """The place as an error names it."""
-        parts = [*_group_path(self.kernel, self.group), f"queue {self.queue.name}"]
+        parts = [*group_path(self.kernel, self.group), f"queue {self.queue.name}"]
         parts += [f"loop {loop.var}" for loop in self.loops]
         return placed([*parts, describe(self.instruction)], self.instruction)
 
@@ -93,7 +93,7 @@ def _statements(
 
 def group_where(kernel: Kernel, group: Group, *parts: str) -> str:
     """Place of something in a group that is not an instruction."""
-    return placed([*_group_path(kernel, group), *parts], group)
+    return placed([*group_path(kernel, group), *parts], group)
 
 
 def placed(parts: list[str], at: Instruction | Loop | Queue | Group | Kernel) -> str:
@@ -102,7 +102,8 @@ def placed(parts: list[str], at: Instruction | Loop | Queue | Group | Kernel) ->
     return f"{at.place} ({path})" if at.place else path
 
 
-def _group_path(kernel: Kernel, group: Group) -> list[str]:
+def group_path(kernel: Kernel, group: Group) -> list[str]:
+    """The first parts of a path; a kernel's only group is not named if it has the kernel's name."""
     only = len(kernel.groups) == 1 and group.name == kernel.name
     return [f"kernel {kernel.name}"] if only else [f"kernel {kernel.name}", f"group {group.name}"]
 
