@@ -96,7 +96,7 @@ def cast(x: Node, dtype: str) -> Node:
 
 
 def sum(x: Node, axis: int = -1, *, keepdims: bool = False) -> Node:
-    """Sum along one axis. A vector's has shape (1,)."""
+    """Sum along one axis, int32 for integers. A vector's has shape (1,)."""
     return _reduce("sum", x, axis, keepdims)
 
 
@@ -204,7 +204,8 @@ def _reduce(op: str, x: Node, axis: int, keepdims: bool) -> Node:
     kept = (*x.shape[:number], 1, *x.shape[number + 1 :])
     dropped = (*x.shape[:number], *x.shape[number + 1 :]) or (1,)
     attributes = MappingProxyType({"axis": number, "keepdims": keepdims})
-    return Node(op, (x,), kept if keepdims else dropped, x.dtype, attributes)
+    dtype = "int32" if op == "sum" and not DTYPES[x.dtype].is_float else x.dtype
+    return Node(op, (x,), kept if keepdims else dropped, dtype, attributes)
 
 
 def _norm(op: str, x: Node, parameters: list[tuple[str, Node | None]], eps: float) -> Node:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from memsim.errors import WorkloadError
+from memsim.isa.lexical import KEYWORDS
 from memsim.isa.ops import DTYPES
 from memsim.workloads.operators import OPERATORS
 from memsim.workloads.shapes import (
@@ -141,6 +142,10 @@ def check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise WorkloadError(
             f"{name!r} is not a name", where="tensor", mend="begin with a letter; go on with letters, digits and _"
+        )
+    if name in KEYWORDS:
+        raise WorkloadError(
+            f"{name!r} is a keyword of tile programs", where="tensor", mend=f"choose another name, such as {name}_"
         )
     return name
 

@@ -1,0 +1,70 @@
+"""From a graph and a chip to a program: fuse, plan each kernel, write it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memsim.hierarchy import Chip
+from memsim.isa.builder import ProgramBuilder
+from memsim.isa.handles import TensorHandle
+from memsim.isa.model import Program
+from memsim.lowering.expansion import names_of, recipe_of
+from memsim.lowering.facts import Facts
+from memsim.lowering.fusion import fuse as partition
+from memsim.lowering.matmul import emit_matmul
+from memsim.lowering.matmul_plan import plan_matmul
+from memsim.lowering.recipes import MatmulRecipe, Recipe, VectorRecipe
+from memsim.lowering.vector_kernel import emit_vector
+from memsim.lowering.vector_plan import plan_vector
+from memsim.workloads import Node, flops, inputs_of, output_names
+from memsim.workloads.graph import as_roots
+
+
+def compile(nodes: Node | Sequence[Node], chip: Chip, *, name: str | None = None, fuse: bool = True) -> Program:
+    """Compile a graph to a tile program for a chip.
+
+    Inputs and results become tensors in DRAM: an input under its own name, a result under the name that
+    `Node.named` gave it, else ``out`` (``out0``, ``out1`` … of several).
+
+    Parameters
+    ----------
+    nodes
+        The results to compute.
+    chip
+        The chip that tiles, clusters and placement are chosen for.
+    name
+        Name of the program; by default that of the first kernel.
+    fuse
+        Let elementwise operations share a kernel with what they follow or feed; else each is a kernel of its own.
+
+    Raises
+    ------
+    ChipError
+        The chip cannot hold even the smallest tiles, or its matrix unit does not multiply a type.
+    """
+    roots = as_roots(nodes)
+    results = dict(zip((id(root) for root in roots), output_names(roots), strict=True))
+    groups = partition(roots, join=fuse)
+    inputs = inputs_of(roots)
+    names = names_of(groups, [*inputs, *results.values()])
+    program = ProgramBuilder(name or groups[0].label, useful_flops=flops(roots))
+    tensors = {id(node): program.tensor(key, node.dtype, node.shape) for key, node in inputs.items()}
+    for group, kernel in zip(groups, names, strict=True):
+        root = group.root
+        tensors[id(root)] = program.tensor(results.get(id(root), kernel), root.dtype, root.shape)
+
+    def tensor_of(node: Node) -> TensorHandle:
+        return tensors[id(node)]
+
+    facts = Facts(chip)
+    for group, kernel in zip(groups, names, strict=True):
+        _emit(program, recipe_of(group, kernel, tensor_of, tensors[id(group.root)]), facts)
+    return program.build()
+
+
+def _emit(program: ProgramBuilder, recipe: Recipe, facts: Facts) -> None:
+    match recipe:
+        case MatmulRecipe():
+            emit_matmul(program, recipe, plan_matmul(recipe, facts))
+        case VectorRecipe():
+            emit_vector(program, recipe, plan_vector(recipe, facts))

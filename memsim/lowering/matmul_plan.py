@@ -1,0 +1,219 @@
+"""Chooses tiles, stages and clusters of a matrix product by an analytic estimate of its time on the chip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from memsim.hierarchy import MatrixUnit
+from memsim.isa.ops import MMA_TYPES
+from memsim.lowering.facts import Facts
+from memsim.lowering.matmul_cost import Grid, Tile, TileCost
+from memsim.lowering.recipes import MatmulRecipe
+from memsim.lowering.rings import RingSpec, Room, place, too_small
+from memsim.lowering.values import LEAF, Value, order
+from memsim.lowering.vectors import Scratch, Step, schedule
+
+MOST_STAGES = 4  # deeper rings of the same bytes are finer tiles
+LARGEST_TILE = 8192
+SLACK = 1.05  # of plans whose estimates differ by less, the one with the fewest instructions is as good
+REG_SHARE = 2  # accumulators take at most 1/2 of the registers: the rest is for operands and the epilogue
+
+
+@dataclass(frozen=True, slots=True)
+class MatmulPlan:
+    """How a matrix product is cut into tiles, and how these are dealt to the cores."""
+
+    tile: Tile
+    grid: Grid
+    cycles: float
+    """Estimated core cycles."""
+
+    def __str__(self) -> str:
+        tile, grid = self.tile, self.grid
+        return (
+            f"tiles {tile.m} x {tile.n} x {tile.k}, {tile.stages} stages, {tile.accumulators} accumulators, "
+            f"{grid.at_once} clusters of {grid.rows} x {grid.columns}, groups of {grid.group}"
+        )
+
+
+def plan_matmul(recipe: MatmulRecipe, facts: Facts) -> MatmulPlan:
+    """The plan with the least estimated time; of those about as quick, the one with the fewest instructions.
+
+    Raises
+    ------
+    ChipError
+        The matrix unit does not multiply this type, or not even the smallest tile fits a core.
+    """
+    return _Planner(recipe, facts, facts.matrix(recipe.dtype, recipe.name)).best()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rings:
+    specs: tuple[RingSpec, ...]
+    steps: tuple[Step, ...]
+
+
+def ring_specs(recipe: MatmulRecipe, m: int, n: int, k: int, stages: int, accumulators: int) -> _Rings:
+    """The rings for a tile, and the schedule of the epilogue."""
+    swapped_a, swapped_b = _is_swapped(recipe, "a"), _is_swapped(recipe, "b")
+    total = MMA_TYPES[recipe.dtype]
+    direct = stores_directly(recipe)
+    specs = [
+        RingSpec("a", recipe.dtype, (k, m) if swapped_a else (m, k), stages, moved=True),
+        RingSpec("b", recipe.dtype, (n, k) if swapped_b else (k, n), stages, moved=True),
+        RingSpec("c", total, (m, n), accumulators),
+    ]
+    if direct:
+        return _Rings(tuple(specs), ())
+    sizes = (*(1 for _ in recipe.batch), m, n)
+    for name, value in extras(recipe).items():
+        assert value.access is not None
+        specs.append(RingSpec(name, value.dtype, value.access.tile_shape(sizes, 2), 1, moved=True))
+    specs.append(RingSpec("d", recipe.out.dtype, (m, n), 1, moved=True))
+    scratch = Scratch()
+    steps = schedule(
+        {"d": recipe.value},
+        [recipe.accumulator, *extras(recipe).values()],
+        lambda value: tile_shape(recipe, value, sizes),
+        scratch,
+        {"c": recipe.accumulator} if accumulators == 1 else None,
+    )
+    return _Rings((*specs, *scratch.specs), steps)
+
+
+def tile_shape(recipe: MatmulRecipe, value: Value, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of a value's tile of the result."""
+    rank = len(recipe.space)
+    return tuple(sizes[axis] if axis in value.span else 1 for axis in (rank - 2, rank - 1))
+
+
+def extras(recipe: MatmulRecipe) -> dict[str, Value]:
+    """The tiles that the epilogue loads, by the names of their rings."""
+    leaves = [value for value in order([recipe.value]) if value.op == LEAF]
+    return {f"e{i}": value for i, value in enumerate(leaves)}
+
+
+def stores_directly(recipe: MatmulRecipe) -> bool:
+    """Whether the accumulator is the result, bit for bit."""
+    return recipe.value is recipe.accumulator and recipe.out.dtype == recipe.accumulator.dtype
+
+
+def _is_swapped(recipe: MatmulRecipe, which: str) -> bool:
+    """Whether an operand lies in memory the other way round."""
+    access = recipe.a if which == "a" else recipe.b
+    axes = [dim.axis for dim in access.dims if dim is not None]
+    inner = len(recipe.batch)
+    return inner in axes and inner + 1 in axes and axes.index(inner) > axes.index(inner + 1)
+
+
+@dataclass(frozen=True)
+class _Planner:
+    recipe: MatmulRecipe
+    facts: Facts
+    unit: MatrixUnit
+
+    def best(self) -> MatmulPlan:
+        """Try every candidate."""
+        plans = [plan for tile in self._tiles() for plan in self._plans(tile)]
+        if not plans:
+            m, n, k = (min(sizes) for sizes in self._candidates())
+            specs = ring_specs(self.recipe, m, n, k, 1, 1).specs
+            raise too_small(self.recipe.name, self.facts.chip.name, specs, self.facts.room)
+        limit = SLACK * min(plan.cycles for plan in plans)
+        return min((plan for plan in plans if plan.cycles <= limit), key=self._rank)
+
+    def _rank(self, plan: MatmulPlan) -> tuple[int, float, int]:
+        steps = math.prod(-(-n // t) for n, t in zip(self._sizes, (plan.tile.m, plan.tile.n, plan.tile.k), strict=True))
+        return steps, plan.cycles, sum(spec.bytes for spec in plan.tile.specs)
+
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        return self.recipe.m, self.recipe.n, self.recipe.k
+
+    def _candidates(self) -> tuple[list[int], list[int], list[int]]:
+        """Tile sizes along m, n and k."""
+        m0, n0, k0 = self._native
+        m, n, k = self._sizes
+        ks = [k] if self._is_packed("a", 1) or self._is_packed("b", 0) else multiples(k0, k)
+        ns = [n] if self._is_packed("b", 1) or self._is_packed("out", 1) else multiples(n0, n)
+        return multiples(m0, m), ns, ks
+
+    @property
+    def _native(self) -> tuple[int, int, int]:
+        if self.unit.kind == "dot":
+            step = self.unit.native[self.recipe.dtype]
+            return step.m, step.n, step.k
+        assert self.unit.rows and self.unit.cols
+        return self.unit.rows, self.unit.cols, self.unit.rows
+
+    def _is_packed(self, which: str, axis: int) -> bool:
+        """Whether heads lie side by side along an axis, which is then taken whole."""
+        access = {"a": self.recipe.a, "b": self.recipe.b, "out": self.recipe.out}[which]
+        number = len(self.recipe.batch) + axis
+        return any(dim is not None and dim.axis == number and dim.head is not None for dim in access.dims)
+
+    def _tiles(self) -> Iterator[Tile]:
+        """Tiles that fit, each with as many stages as fit."""
+        ms, ns, ks = self._candidates()
+        room = self.facts.room
+        for m in ms:
+            for n in ns:
+                if 4 * m * n > room.reg + room.sram:
+                    continue
+                for k in ks:
+                    for accumulators in (1, 2):
+                        tile = self._fit(m, n, k, accumulators, room)
+                        if tile is not None:
+                            yield tile
+
+    def _fit(self, m: int, n: int, k: int, accumulators: int, room: Room) -> Tile | None:
+        sums = accumulators * 4 * m * n
+        reg = room.reg if sums * REG_SHARE <= room.reg else 0
+        for stages in range(MOST_STAGES, 0, -1):
+            rings = ring_specs(self.recipe, m, n, k, stages, accumulators)
+            memories = place(rings.specs, Room(reg, room.sram))
+            if memories is not None:
+                return Tile(m, n, k, stages, accumulators, rings.specs, memories, rings.steps)
+        return None
+
+    def _plans(self, tile: Tile) -> Iterator[MatmulPlan]:
+        across, along = -(-self.recipe.m // tile.m), -(-self.recipe.n // tile.n)
+        cost = TileCost(self.recipe, self.facts, tile)
+        for rows, columns in self.clusters(across, along):
+            total = math.prod(self.recipe.batch) * -(-across // rows) * -(-along // columns)
+            at_once = min(self.facts.cores // (rows * columns), total)
+            group = self._group(-(-across // rows), rows * tile.m, columns * tile.n, at_once)
+            grid = Grid(rows, columns, total, at_once, group)
+            yield MatmulPlan(tile, grid, cost.total(grid))
+
+    def clusters(self, across: int, along: int) -> Iterator[tuple[int, int]]:
+        """Shapes of clusters: pairs on chips with a cache, as on NVIDIA's Hopper; else up to the whole chip."""
+        most = min(2, self.facts.cores) if self.facts.chip.cache else self.facts.cores
+        for rows in _powers(min(across, most)):
+            for columns in _powers(min(along, most // rows)):
+                yield rows, columns
+
+    def _group(self, across: int, rows: int, columns: int, at_once: int) -> int:
+        """The divisor of ``across`` for which tiles that run at once touch the fewest operands."""
+        if not self.facts.chip.cache:
+            return 1
+        divisors = [g for g in range(1, across + 1) if across % g == 0]
+        return min(divisors, key=lambda g: (min(g, at_once) * rows + -(-at_once // g) * columns, g))
+
+
+def multiples(native: int, length: int) -> list[int]:
+    """Tile sizes for a dimension: its length if small, else powers of two below it from a quarter of the native one."""
+    sizes = {min(length, LARGEST_TILE)} if length <= native else set()
+    size = max(16, native // 4)
+    while size < min(length, LARGEST_TILE):
+        sizes.add(size)
+        size *= 2
+    if length <= LARGEST_TILE:
+        sizes.add(length if length < size else size)
+    return sorted(min(size, length) for size in sizes)
+
+
+def _powers(most: int) -> list[int]:
+    return [1 << i for i in range(most.bit_length())]
