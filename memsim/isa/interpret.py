@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from memsim.errors import ProgramError
 from memsim.isa._interpret_operands import Scope, consumers
@@ -76,7 +77,8 @@ def interpret(
     tensors = _initial_tensors(program, inputs, used_cores)
     total = sum(kernel.block_count for kernel in program.kernels)
     done = 0
-    with np.errstate(all="ignore"):
+    # one BLAS thread: tiles are small, and threads that wait for a busy core cost far more than they save
+    with np.errstate(all="ignore"), threadpool_limits(1):
         for kernel in program.kernels:
             for blocks in _run_kernel(program, kernel, tensors, used_cores, exact_order, observer):
                 done += blocks
