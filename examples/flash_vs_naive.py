@@ -16,6 +16,6 @@ for tokens in (128, 256, 512):
         result = ms.simulate(program, chip, workload=f"{kind} attention, {tokens} tokens")
         moved, energy, time = result.bytes_by_level["dram"] / 1e6, result.energy_j * 1e6, result.time_s * 1e6
         print(f"{tokens:6} {kind:>6} {moved:8.2f} {energy:9.1f} {time:8.1f}")
-        if not ms.check(graph, program).passed:
+        if not ms.check(program, graph).ok:
             raise SystemExit(f"{kind} attention of {tokens} tokens computes the wrong numbers")
     result.plot.roofline(f"flash_{tokens}.png")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memsim import engine, hierarchy, isa, lowering, report, workloads
-    from memsim.checking import Check, check
     from memsim.engine import Result, simulate
     from memsim.errors import ChipError, MemsimError, ProgramError, WorkloadError
     from memsim.hierarchy import Chip
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
         to_json,
         verify,
     )
-    from memsim.lowering import compile
+    from memsim.lowering import CheckReport, check, compile
     from memsim.report import Comparison, compare
     from memsim.workloads import random_inputs, reference, tensor
 
 __all__ = [
-    "Check",
+    "CheckReport",
     "Chip",
     "ChipError",
     "Comparison",
@@ -61,12 +60,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "checking": ["Check", "check"],
     "engine": ["Result", "simulate"],
     "errors": ["ChipError", "MemsimError", "ProgramError", "WorkloadError"],
     "hierarchy": ["Chip"],
     "isa": ["Program", "ProgramBuilder", "analyze", "from_json", "interpret", "parse", "to_json", "verify"],
-    "lowering": ["compile"],
+    "lowering": ["CheckReport", "check", "compile"],
     "report": ["Comparison", "compare"],
     "workloads": ["random_inputs", "reference", "tensor"],
 }

@@ -96,7 +96,7 @@ CASES = [
     ("run matmul --set dtype=bf61", "bf61", "bf16"),
     ("run matmul --set core.sram.capcity=1KiB", "core.sram.capcity", "core.sram.capacity"),
     ("run matmul --set core.sram.capacity=lots", "lots", "256 KiB"),
-    ("run matmul --set core.sram.capacity=64", "64", "KiB"),
+    ("run matmul --set core.sram.capacity=64", "holds 64 bytes", "raise core.sram.capacity"),
     ("run good.tile --set m=4", "nothing is called 'm'", ""),
     # files
     ("run missing.tile", "missing.tile: no such file", "check the name"),

@@ -47,13 +47,15 @@ def test_first_chip(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_fusion(capsys: pytest.CaptureFixture[str]) -> None:
-    totals = run("fusion.py")["totals"]
-    tensor = 2048 * 2048 * 4
-    assert totals["one kernel"]["dram_bytes"] == 4 * tensor  # a, b, c in; the result out
-    assert totals["two kernels"]["dram_bytes"] == 6 * tensor  # and the product out and in again
-    assert totals["one kernel"]["energy_j"] < totals["two kernels"]["energy_j"]
-    assert totals["one kernel"]["time_s"] < totals["two kernels"]["time_s"]
-    assert re.search(r"fusion saves [\d.]+ mJ, \d+%", capsys.readouterr().out)
+    results = run("fusion.py")["results"]
+    one, two = results["one kernel"], results["two kernels"]
+    tensor = 1024 * 1024 * 4
+    assert one.bytes_by_level["dram"] == 4 * tensor  # a, b, c in; the result out
+    assert two.bytes_by_level["dram"] == 6 * tensor  # and the product out and in again
+    assert (len(one.kernels), len(two.kernels)) == (1, 2)
+    assert one.energy_j < two.energy_j
+    assert one.time_s < two.time_s
+    assert re.search(r"fusion saves [1-9]\d* uJ, \d+%", capsys.readouterr().out)
 
 
 def test_flash_vs_naive(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,10 +15,10 @@ from memsim.cli._workloads import find
 from memsim.errors import MemsimError
 
 if TYPE_CHECKING:
-    from memsim.checking import Check
     from memsim.engine import Result
     from memsim.hierarchy import Chip
     from memsim.isa import Program
+    from memsim.lowering import CheckReport
 
 CHECK_LIMIT = 2 * 10**11
 """Operations up to which the numerics are checked unless the user says otherwise: seconds of numpy."""
@@ -77,7 +77,7 @@ def run(
     _write_files(result, job, figures, trace, program)
     if json_file is not None:
         write_json(summary(result, job, verdict), None if to_stdout else json_file)
-    if verdict is not None and not verdict.passed:
+    if verdict is not None and not verdict.ok:
         raise typer.Exit(CHECK_FAILED)
 
 
@@ -103,7 +103,7 @@ def prepare(workload: str, chip_name: str, pairs: list[str]) -> Job:
         return Job(workload, compile(graph, chip, name=workload), chip, graph, parameters)
 
 
-def summary(result: Result, job: Job, verdict: Check | None) -> dict[str, Any]:
+def summary(result: Result, job: Job, verdict: CheckReport | None) -> dict[str, Any]:
     """The numbers of a run as plain JSON: those of the result, the parameters, utilisations and the check."""
     from memsim.report import to_json
 
@@ -112,7 +112,7 @@ def summary(result: Result, job: Job, verdict: Check | None) -> dict[str, Any]:
         **to_json(result, checked=verdict is not None, max_rel_err=verdict.max_rel_err if verdict else None),
         "parameters": job.parameters,
         "utilisation": {str(kind): float(share) for kind, share in busiest.items()},
-        "check_passed": verdict.passed if verdict else None,
+        "check_passed": verdict.ok if verdict else None,
         "tolerance": verdict.tolerance if verdict else None,
     }
 
@@ -131,7 +131,7 @@ def _print_result(result: Result) -> None:
     typer.echo()
 
 
-def _check(job: Job, wanted: bool | None, operations: int) -> tuple[Check | None, str]:
+def _check(job: Job, wanted: bool | None, operations: int) -> tuple[CheckReport | None, str]:
     """The verdict, if there is one, and the line that tells it or says why there is none."""
     if wanted is False:
         return None, "numbers not checked: --no-check"
@@ -139,10 +139,10 @@ def _check(job: Job, wanted: bool | None, operations: int) -> tuple[Check | None
         return None, "numbers not checked: a tile file has no reference"
     if wanted is None and operations > CHECK_LIMIT:
         return None, f"numbers not checked: {operations:.2g} operations (--check insists, above {CHECK_LIMIT:.0g})"
-    from memsim.checking import check
+    from memsim.lowering import check
 
-    with phase("checking the numbers") as progress:
-        verdict = check(job.graph, job.program, cores=job.chip.core_count, progress=progress)
+    with phase("checking the numbers"):
+        verdict = check(job.program, job.graph)
     return verdict, str(verdict)
 
 
