@@ -103,7 +103,7 @@ def _starved(network: Network, kernel: Kernel, actor: Actor) -> ProgramError:
     name = network.ring_name(network.slot_ring[at])
     return network.error(
         actor,
-        f"ring {name} is read ahead beyond the last of its {pushes} tiles",
+        f"ring {name} is read ahead beyond the last of its tiles ({pushes} in all)",
         "read only tiles that are still to be pushed, or push more",
     )
 
