@@ -8,12 +8,15 @@ from memsim.hierarchy import Chip
 from memsim.isa.builder import ProgramBuilder
 from memsim.isa.handles import TensorHandle
 from memsim.isa.model import Program
-from memsim.lowering.expansion import names_of, recipe_of
+from memsim.lowering.expansion import names_of, recipes_of
 from memsim.lowering.facts import Facts
+from memsim.lowering.flash import emit_flash
+from memsim.lowering.flash_plan import plan_flash
 from memsim.lowering.fusion import fuse as partition
 from memsim.lowering.matmul import emit_matmul
 from memsim.lowering.matmul_plan import plan_matmul
-from memsim.lowering.recipes import MatmulRecipe, Recipe, VectorRecipe
+from memsim.lowering.recipes import FlashRecipe, MatmulRecipe, Recipe, RopeRecipe, VectorRecipe
+from memsim.lowering.rope import emit_rope, plan_rope
 from memsim.lowering.vector_kernel import emit_vector
 from memsim.lowering.vector_plan import plan_vector
 from memsim.workloads import Node, flops, inputs_of, output_names
@@ -58,7 +61,8 @@ def compile(nodes: Node | Sequence[Node], chip: Chip, *, name: str | None = None
 
     facts = Facts(chip)
     for group, kernel in zip(groups, names, strict=True):
-        _emit(program, recipe_of(group, kernel, tensor_of, tensors[id(group.root)]), facts)
+        for recipe in recipes_of(group, kernel, tensor_of, tensors[id(group.root)], program.tensor):
+            _emit(program, recipe, facts)
     return program.build()
 
 
@@ -68,3 +72,7 @@ def _emit(program: ProgramBuilder, recipe: Recipe, facts: Facts) -> None:
             emit_matmul(program, recipe, plan_matmul(recipe, facts))
         case VectorRecipe():
             emit_vector(program, recipe, plan_vector(recipe, facts))
+        case FlashRecipe():
+            emit_flash(program, recipe, plan_flash(recipe, facts))
+        case RopeRecipe():
+            emit_rope(program, recipe, plan_rope(recipe, facts))

@@ -9,6 +9,7 @@ from memsim.isa.handles import TensorHandle
 from memsim.isa.ops import DTYPES, MMA_TYPES
 from memsim.lowering import values
 from memsim.lowering.fusion import REDUCTIONS, Fused, view_of
+from memsim.lowering.naive import NewTensor, naive_recipes
 from memsim.lowering.recipes import FlashRecipe, MatmulRecipe, Recipe, RopeRecipe, VectorRecipe
 from memsim.lowering.spaces import Access, Along, aligned
 from memsim.lowering.values import Value
@@ -99,15 +100,18 @@ class Expansion:
         return values.layer_norm(value, axes[-1], length, eps, given.get("weight"), given.get("bias"))
 
 
-def recipe_of(group: Fused, name: str, tensor_of: Callable[[Node], TensorHandle], out: TensorHandle) -> Recipe:
-    """The kernel that computes a fused share of the graph into ``out``."""
+def recipes_of(
+    group: Fused, name: str, tensor_of: Callable[[Node], TensorHandle], out: TensorHandle, new_tensor: NewTensor
+) -> list[Recipe]:
+    """The kernels that compute a fused share of the graph into ``out``: one, save for naive attention."""
     if group.product is not None:
-        return _matmul(group, group.product, name, tensor_of, out)
+        return [_matmul(group, group.product, name, tensor_of, out)]
     if group.root.op == "attention":
-        return _flash(group.root, name, tensor_of, out)
+        flash = _flash(group.root, name, tensor_of, out)
+        return naive_recipes(flash, new_tensor) if group.root.attributes["kind"] == "naive" else [flash]
     if group.root.op == "rope":
-        return _rope(group.root, name, tensor_of, out)
-    return _vector(group, name, tensor_of, out)
+        return [_rope(group.root, name, tensor_of, out)]
+    return [_vector(group, name, tensor_of, out)]
 
 
 def _vector(group: Fused, name: str, tensor_of: Callable[[Node], TensorHandle], out: TensorHandle) -> VectorRecipe:

@@ -43,6 +43,19 @@ class _Writer:
     # ---- where a tile is ----
 
     @property
+    def _coordinates(self) -> tuple[Expr, Expr, Expr]:
+        """Cluster, and row and column of the block in it; constant where there is only one."""
+        c, y, x = (
+            coordinate if size > 1 else Expr(0)
+            for coordinate, size in zip(
+                self.kernel.coordinates,
+                (self.plan.grid.at_once, self.plan.grid.rows, self.plan.grid.columns),
+                strict=True,
+            )
+        )
+        return c, y, x
+
+    @property
     def _counts(self) -> tuple[int, ...]:
         """Tiles of a whole cluster: of the batch, along m, along n."""
         high, wide = self.plan.tile.m * self.plan.grid.rows, self.plan.tile.n * self.plan.grid.columns
@@ -57,11 +70,11 @@ class _Writer:
         total = 1
         for count in self._counts:
             total *= count
-        return repeat(self.kernel, "t", turns(total, self.plan.grid.at_once, self.kernel.coordinates[0]))
+        return repeat(self.kernel, "t", turns(total, self.plan.grid.at_once, self._coordinates[0]))
 
     def _starts(self, turn: Expr) -> tuple[list[Expr], Expr, Expr]:
         """Batch coordinates, first row and first column of this block's tile."""
-        c, y, x = self.kernel.coordinates
+        c, y, x = self._coordinates
         *batch, across, along = self._counts
         group = self.plan.grid.group
         tile = turn * self.plan.grid.at_once + c
@@ -82,7 +95,7 @@ class _Writer:
 
     def load_a(self) -> None:
         """Tiles of a: the first block of each row of the cluster loads them for the row."""
-        _, y, x = self.kernel.coordinates
+        _, y, x = self._coordinates
         plan = self.plan
         ones = (1,) * len(self.recipe.batch)
         with (
@@ -96,14 +109,14 @@ class _Writer:
                 self.rings["a"],
                 [*batch, row, k * plan.tile.k],
                 (*ones, plan.tile.m, plan.tile.k),
-                to=(self.kernel.coordinates[0], y, (Expr(0), plan.grid.columns)) if plan.grid.columns > 1 else None,
+                to=(self._coordinates[0], y, (Expr(0), plan.grid.columns)) if plan.grid.columns > 1 else None,
                 clip=self._beyond[0],
                 transpose=False,
             )
 
     def load_b(self) -> None:
         """Tiles of b: the first block of each column of the cluster loads them for the column."""
-        _, y, x = self.kernel.coordinates
+        _, y, x = self._coordinates
         plan = self.plan
         ones = (1,) * len(self.recipe.batch)
         with (
@@ -117,7 +130,7 @@ class _Writer:
                 self.rings["b"],
                 [*batch, k * plan.tile.k, column],
                 (*ones, plan.tile.k, plan.tile.n),
-                to=(self.kernel.coordinates[0], (Expr(0), plan.grid.rows), x) if plan.grid.rows > 1 else None,
+                to=(self._coordinates[0], (Expr(0), plan.grid.rows), x) if plan.grid.rows > 1 else None,
                 clip=self._beyond[1],
                 transpose=False,
             )
