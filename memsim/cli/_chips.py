@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memsim.cli._console import print_entry
 from memsim.cli._files import read_chip
 
 if TYPE_CHECKING:
@@ -24,20 +25,12 @@ def chips(context: typer.Context) -> None:
 @app.command("list")
 def list_chips() -> None:
     """List the presets, with the numbers that matter most."""
-    from rich.console import Console
-    from rich.table import Table
-
     from memsim.hierarchy import Chip
 
-    table = Table(box=None, pad_edge=False)
-    for header in ("chip", "cores", "clock", "peak", "dram", "description"):
-        table.add_column(header, justify="left" if header in ("chip", "description") else "right")
     for name in Chip.presets():
         chip = Chip.preset(name)
-        table.add_row(
-            name, str(chip.core_count), _clock(chip), _peak(chip), _dram(chip), chip.description.splitlines()[0]
-        )
-    Console().print(table)
+        numbers = f"{chip.core_count} cores  {_clock(chip)}  {_peak(chip)}  DRAM {_dram(chip)}"
+        print_entry(name, chip.description, numbers)
 
 
 @app.command("show")
@@ -50,7 +43,7 @@ def show(
 
 @app.command("technologies")
 def technologies() -> None:
-    """List the named technologies, with the unit energies that set them apart."""
+    """List the named technologies and their unit energies."""
     from rich.console import Console
     from rich.table import Table
 
@@ -83,10 +76,8 @@ def _clock(chip: Chip) -> str:
 def _peak(chip: Chip) -> str:
     matrix = chip.core.matrix
     if matrix is None:
-        return "-"
-    dtype = next((d for d in ("bf16", "fp16", "fp32", "int8") if matrix.supports(d)), None)
-    if dtype is None:
-        return "-"
+        return "no matrix unit"
+    dtype = next((d for d in ("bf16", "fp16", "fp32", "int8") if matrix.supports(d)), matrix.dtypes[0])
     flops = 2 * float(matrix.peak_macs_per_cycle(dtype)) * chip.core_count * float(chip.clock)
     return f"{flops / 1e12:.4g} TFLOP/s {dtype}"
 

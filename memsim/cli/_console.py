@@ -1,4 +1,4 @@
-"""Progress on stderr, shown only to someone who watches; stdout holds nothing but answers."""
+"""What a person sees: entries of a list on stdout, and progress on stderr, only where someone watches."""
 
 from __future__ import annotations
 
@@ -25,3 +25,15 @@ def phase(name: str) -> Iterator[Report]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(name, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def print_entry(name: str, summary: str, details: str) -> None:
+    """Print one entry of a list: its name, and below it two indented lines, wrapped to the terminal."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    console.print(Text(name, style="bold"))
+    for line, style in ((summary, ""), (details, "dim")):
+        console.print(Padding(Text(line, style=style), (0, 0, 0, 4), expand=False))

@@ -38,6 +38,10 @@ class Job:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
+def _png(what: str) -> Any:
+    return typer.Option(metavar="FILE.png", help=what)
+
+
 def run(
     workload: Annotated[str, typer.Argument(metavar="WORKLOAD|FILE.tile", help="See: memsim workloads.")],
     chip: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="See: memsim chips.")] = "toy",
@@ -48,13 +52,19 @@ def run(
     check: Annotated[
         bool | None, typer.Option("--check/--no-check", help="Compare values with numpy. Default: up to 2e11 FLOP.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Numbers; - is stdout.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Energy by part and by tensor.")] = None,
-    roofline: Annotated[Path | None, typer.Option(metavar="FILE.png", help="The workload under the roofs.")] = None,
-    timeline: Annotated[Path | None, typer.Option(metavar="FILE.png", help="The queues of a core over time.")] = None,
-    floorplan: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Traffic on each link, in place.")] = None,
-    trace: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Every instruction, for Perfetto.")] = None,
-    program: Annotated[Path | None, typer.Option(metavar="FILE.tile", help="The tile program that is run.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers (- prints them).")
+    ] = None,
+    plot: Annotated[Path | None, _png("Draw energy by part and by tensor.")] = None,
+    roofline: Annotated[Path | None, _png("Draw the workload under the roofs.")] = None,
+    timeline: Annotated[Path | None, _png("Draw the queues of a core over time.")] = None,
+    floorplan: Annotated[Path | None, _png("Draw traffic on each link, in place.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write every instruction, for Perfetto.")
+    ] = None,
+    program: Annotated[
+        Path | None, typer.Option(metavar="FILE.tile", help="Write the tile program that is run.")
+    ] = None,
     engine: Annotated[str, typer.Option(metavar="NAME", help="Simulation engine.")] = "simpy",
 ) -> None:
     """Simulate a workload on a chip: time, energy, what bounds it, and whether its numbers are right."""

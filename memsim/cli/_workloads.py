@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+from memsim.cli._console import print_entry
 from memsim.errors import WorkloadError
 
 if TYPE_CHECKING:
@@ -13,18 +14,11 @@ if TYPE_CHECKING:
 
 def workloads() -> None:
     """List the workloads with their parameters and defaults."""
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
-
     from memsim.workloads import WORKLOADS
 
-    console = Console(highlight=False)
     for workload in WORKLOADS.values():
-        console.print(Text(workload.name, style="bold"))
         settings = "  ".join(f"{key}={_shown(value)}" for key, value in workload.parameters.items())
-        for line, style in ((workload.summary.replace("`", ""), ""), (settings, "dim")):
-            console.print(Padding(Text(line, style=style), (0, 0, 0, 4)))
+        print_entry(workload.name, workload.summary.replace("`", ""), settings)
 
 
 def find(name: str) -> Workload:
