@@ -62,14 +62,16 @@ def _digits(
     terms: Sequence[tuple[Atom, int]], tile: tuple[int, int], known: set[Atom], ranges: Mapping[str, Range]
 ) -> set[Atom]:
     """Atoms that a number decides, given those that are known already."""
-    open_terms = [(abs(factor), _width(atom, ranges), atom) for atom, factor in terms if not _is_known(atom, known)]
-    rest = sum(factor * width for factor, width, _ in open_terms) + tile[0] * tile[1]
+    digits: list[tuple[int, int, Atom | None]] = [(*tile, None)] if tile[1] else []
+    digits += [(abs(factor), _width(atom, ranges), atom) for atom, factor in terms if not _is_known(atom, known)]
+    rest = sum(factor * width for factor, width, _ in digits)
     found: set[Atom] = set()
-    for factor, width, atom in sorted(open_terms, key=lambda term: -term[0]):
+    for factor, width, atom in sorted(digits, key=lambda digit: -digit[0]):
         rest -= factor * width
         if factor <= rest:
             break
-        found.add(atom)
+        if atom is not None:
+            found.add(atom)
     return found
 
 

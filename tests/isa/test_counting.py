@@ -122,7 +122,7 @@ def test_a_triangle_of_clipped_tiles_is_quick():
     factors = [clipped_size(y * 64, 64, 1, 64 * HUGE - 13), clipped_size(k * 128, 128, 1, 32 * HUGE - 1)]
     start = time.perf_counter()
     sum_over(loops, factors)
-    assert time.perf_counter() - start < 0.1
+    assert time.perf_counter() - start < 0.5
 
 
 def test_products_beyond_64_bits_are_exact_where_points_are_listed():
