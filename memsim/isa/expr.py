@@ -203,7 +203,7 @@ def _collect(const: int, terms: Any) -> Expr:
 
 def _check_divisor(by: int) -> None:
     if isinstance(by, bool) or not isinstance(by, (int, np.integer)) or by <= 0:
-        raise TypeError(f"// and % take a positive constant, found {by!r}")
+        raise TypeError(f"// and % take a positive constant, found {by}")
 
 
 def _parts(atom: Atom) -> tuple[Expr, ...]:
