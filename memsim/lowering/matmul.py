@@ -13,6 +13,7 @@ from memsim.lowering.matmul_plan import MatmulPlan, extras, stores_directly
 from memsim.lowering.recipes import MatmulRecipe
 from memsim.lowering.rings import declare
 from memsim.lowering.spaces import digits, repeat, turns
+from memsim.lowering.vector_layout import OUT
 from memsim.lowering.vectors import emit
 
 
@@ -171,7 +172,7 @@ class _Writer:
 
     def store(self) -> None:
         """Store finished tiles."""
-        ring = self.rings["c" if stores_directly(self.recipe) else "d"]
+        ring = self.rings["c" if stores_directly(self.recipe) else OUT]
         with self.kernel.queue("store"), self._tiles() as turn:
             self.recipe.out.store(ring, self._tile_starts(turn), self._tile_sizes, clip=any(self._beyond))
             ring.pop()
@@ -195,9 +196,11 @@ class _Writer:
     def _product(self, accumulate: bool) -> None:
         a, b, c = (self.rings[name] for name in "abc")
         plan = self.plan
+        ones = (1,) * len(self.recipe.batch)
+        left, right = (plan.tile.m, plan.tile.k), (plan.tile.k, plan.tile.n)
         c.mma(
-            _oriented(a, (plan.tile.m, plan.tile.k)),
-            _oriented(b, (plan.tile.k, plan.tile.n)),
+            _oriented(a, left, self.recipe.a.is_swapped((*ones, *left))),
+            _oriented(b, right, self.recipe.b.is_swapped((*ones, *right))),
             accumulate=accumulate,
         )
         a.pop()
@@ -210,9 +213,10 @@ class _Writer:
         emit(self.plan.tile.steps, self.rings, known, self._tile_starts(turn), 2)
         for name in leaves:
             self.rings[name].pop()
-        self.rings["d"].push()
+        self.rings[OUT].push()
 
 
-def _oriented(ring: RingHandle, shape: tuple[int, int]) -> RingHandle | TileHandle:
-    """The operand [m, k] or [k, n] that a ring holds, perhaps the other way round."""
-    return ring if ring.ring.shape == shape else ring.T
+def _oriented(ring: RingHandle, shape: tuple[int, int], is_swapped: bool) -> RingHandle | TileHandle:
+    """The operand [m, k] or [k, n] that a ring holds, perhaps the other way round; a square tile does not show it."""
+    turned = is_swapped if shape[0] == shape[1] else ring.ring.shape != shape
+    return ring.T if turned else ring
