@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -89,34 +88,29 @@ class Facts:
         rates = np.array([self.per_cycle(rate) for _, _, rate in edges])
         return {(a, b): i for i, (a, b, _) in enumerate(edges)}, rates
 
-    def spread_cycles(self, destinations: Iterable[tuple[int, ...]]) -> Array:
-        """Cycles that each link is busy when every set of cores is sent one byte as a multicast.
+    def spread_cycles(self, destinations: np.ndarray[Any, np.dtype[np.int64]]) -> Array:
+        """Cycles that each link is busy when every row of cores is sent one byte as a multicast.
 
         The bytes come from all memory ports in equal parts.
         """
-        numbers, rates = self._edges
-        load = np.zeros(len(rates))
-        nodes = self.chip.memory_nodes("dram")
-        for cores in destinations:
-            for node in nodes:
-                tree: set[int] = set()
-                for core in cores:
-                    tree.update(self._route_edges(node, core, numbers))
-                load[list(tree)] += 1 / len(nodes)
-        return load / rates
+        _, rates = self._edges
+        load = sum(paths[destinations].any(axis=1).sum(axis=0) for paths in self._paths)
+        return np.asarray(load / len(self._paths) / rates)
 
-    def _route_edges(self, node: str, core: int, numbers: dict[tuple[str, str], int]) -> tuple[int, ...]:
-        key = (node, core)
-        if key not in self._routes:
-            path = self.chip.route(node, f"core{core}")
-            self._routes[key] = tuple(numbers[edge] for edge in pairwise(path))
-        return self._routes[key]
+    @cached_property
+    def _paths(self) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
+        """For each memory port, whether the route to a core (row) takes a link (column)."""
+        numbers, rates = self._edges
+        result = []
+        for node in self.chip.memory_nodes("dram"):
+            taken = np.zeros((self.cores, len(rates)), bool)
+            for core in range(self.cores):
+                route = self.chip.route(node, f"core{core}")
+                taken[core, [numbers[edge] for edge in pairwise(route)]] = True
+            result.append(taken)
+        return result
 
     @cached_property
     def spreads(self) -> dict[tuple[int, int, int], tuple[Array, Array]]:
         """What `spread_cycles` gave for the clusters that were looked at."""
-        return {}
-
-    @cached_property
-    def _routes(self) -> dict[tuple[str, int], tuple[int, ...]]:
         return {}

@@ -7,15 +7,17 @@ of 2. Tiles on the diagonal, or beyond the last key, are masked; those before th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from memsim.isa.builder import KernelBuilder, ProgramBuilder
-from memsim.isa.expr import Expr
+from memsim.isa.expr import Expr, maximum
 from memsim.isa.handles import RingHandle
 from memsim.isa.ops import DTYPES
-from memsim.lowering.flash_plan import FlashPlan, Triangle
+from memsim.lowering.flash_cost import Triangle, item_counts
+from memsim.lowering.flash_plan import FlashPlan
 from memsim.lowering.recipes import FlashRecipe
 from memsim.lowering.rings import declare
 from memsim.lowering.spaces import digits, repeat, turns
@@ -26,7 +28,8 @@ MASKED = DTYPES["fp32"].lowest
 
 def emit_flash(program: ProgramBuilder, recipe: FlashRecipe, plan: FlashPlan) -> None:
     """Write the kernel."""
-    with program.kernel(recipe.name, grid={"core": plan.workers}) as kernel:
+    grid = {"core": plan.clusters, "y": plan.cluster}
+    with program.kernel(recipe.name, grid=grid, cluster={"y": plan.cluster}) as kernel:
         needed = [spec for spec in plan.specs if spec.name not in _unused(recipe, plan)]
         writer = _Writer(recipe, plan, kernel, declare(kernel, needed, plan.memories))
         writer.load()
@@ -62,19 +65,41 @@ class _Writer:
     rings: Mapping[str, RingHandle]
 
     @contextmanager
-    def _items(self, queue: str) -> Iterator[_Item]:
-        """Record a queue that takes this worker's items in turn."""
-        (core,) = self.kernel.coordinates
-        triangle = Triangle(self.recipe, self.plan.rows, self.plan.columns)
-        tiles = triangle.query_tiles
-        heads = self.recipe.batch * self.recipe.heads
-        count = turns(heads * tiles, self.plan.workers, core)
-        with self.kernel.queue(queue), repeat(self.kernel, "t", count) as turn:
-            item = turn * self.plan.workers + core
-            batch, head, tile = digits(item, (self.recipe.batch, self.recipe.heads, tiles))
-            if self.plan.stride:
-                tile = (item + item // tiles * self.plan.stride) % tiles
+    def _items(self, queue: str, *, leading: bool = False) -> Iterator[_Item]:
+        """Record a queue that takes this block's items in turn; ``leading``, only in the first block of a cluster."""
+        plan, recipe = self.plan, self.recipe
+        triangle = Triangle(recipe, plan.rows, plan.columns)
+        counts = item_counts(recipe, triangle, plan.cluster, plan.shares_heads)
+        core, y = self._coordinates
+        leads = maximum(1 - y, 0) if leading and plan.cluster > 1 else 1
+        count = turns(math.prod(counts), plan.clusters, core)
+        with (
+            self.kernel.queue(queue),
+            repeat(self.kernel, "lead", leads),
+            repeat(self.kernel, "t", count) as turn,
+        ):
+            item = turn * plan.clusters + core
+            batch, head, tile = digits(item, counts)
+            if plan.stride:
+                tile = (item + item // counts[2] * plan.stride) % counts[2]
+            beside = Expr(0) if leading else y
+            if plan.shares_heads:
+                head = head * plan.cluster + beside
+            else:
+                tile = tile * plan.cluster + beside
             yield _Item(batch, head, tile, triangle.full(tile), triangle.total(tile))
+
+    @property
+    def _coordinates(self) -> tuple[Expr, Expr]:
+        """Cluster, and block in it; constant where there is only one."""
+        core, y = self.kernel.coordinates
+        return core, y if self.plan.cluster > 1 else Expr(0)
+
+    @property
+    def _beyond(self) -> bool:
+        """Whether whole tiles of queries may lie beyond the last."""
+        tiles = -(-self.recipe.queries // self.plan.rows)
+        return not self.plan.shares_heads and tiles % self.plan.cluster != 0
 
     def _starts(self, item: _Item, key: Expr) -> list[Expr]:
         """First index along each axis of the space."""
@@ -87,10 +112,11 @@ class _Writer:
     def load(self) -> None:
         """Load queries in one queue, keys and values in another."""
         with self._items("load_q") as item:
-            self.recipe.q.load(self.rings["q"], self._starts(item, Expr(0)), self._sizes)
-        with self._items("load_kv") as item, repeat(self.kernel, "j", item.total) as key:
-            self.recipe.k.load(self.rings["k"], self._starts(item, key), self._sizes)
-            self.recipe.v.load(self.rings["v"], self._starts(item, key), self._sizes)
+            self.recipe.q.load(self.rings["q"], self._starts(item, Expr(0)), self._sizes, clip=self._beyond)
+        to = (self._coordinates[0], (Expr(0), self.plan.cluster)) if self.plan.cluster > 1 else None
+        with self._items("load_kv", leading=True) as item, repeat(self.kernel, "j", item.total) as key:
+            self.recipe.k.load(self.rings["k"], self._starts(item, key), self._sizes, to=to)
+            self.recipe.v.load(self.rings["v"], self._starts(item, key), self._sizes, to=to)
 
     def scores(self) -> None:
         """Scores of a tile: q k^T."""
@@ -167,5 +193,5 @@ class _Writer:
     def store(self) -> None:
         """Store the result."""
         with self._items("store") as item:
-            self.recipe.out.store(self.rings["out"], self._starts(item, Expr(0)), self._sizes)
+            self.recipe.out.store(self.rings["out"], self._starts(item, Expr(0)), self._sizes, clip=self._beyond)
             self.rings["out"].pop()

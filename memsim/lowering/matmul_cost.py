@@ -121,8 +121,5 @@ def spread(facts: Facts, rows: int, columns: int, clusters: int) -> tuple[Array,
         blocks = np.arange(clusters * size).reshape(clusters, rows, columns)
         a_sets = blocks.reshape(-1, columns)
         b_sets = blocks.swapaxes(1, 2).reshape(-1, rows)
-        facts.spreads[key] = (
-            facts.spread_cycles([tuple(cores) for cores in a_sets.tolist()]),
-            facts.spread_cycles([tuple(cores) for cores in b_sets.tolist()]),
-        )
+        facts.spreads[key] = (facts.spread_cycles(a_sets), facts.spread_cycles(b_sets))
     return facts.spreads[key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memsim.hierarchy import MatrixUnit
 from memsim.isa.ops import MMA_TYPES
@@ -13,6 +13,7 @@ from memsim.lowering.matmul_cost import Grid, Tile, TileCost
 from memsim.lowering.recipes import MatmulRecipe
 from memsim.lowering.rings import RingSpec, Room, place, too_small
 from memsim.lowering.values import LEAF, Value, order
+from memsim.lowering.vector_layout import OUT, leaf_names
 from memsim.lowering.vectors import Scratch, Step, schedule
 
 MOST_STAGES = 4  # deeper rings of the same bytes are finer tiles
@@ -55,14 +56,14 @@ class _Rings:
     steps: tuple[Step, ...]
 
 
-def ring_specs(recipe: MatmulRecipe, m: int, n: int, k: int, stages: int, accumulators: int) -> _Rings:
-    """The rings for a tile, and the schedule of the epilogue."""
+def ring_specs(recipe: MatmulRecipe, m: int, n: int, k: int, accumulators: int) -> _Rings:
+    """The rings for a tile, operands in a single stage, and the schedule of the epilogue."""
     swapped_a, swapped_b = _is_swapped(recipe, "a"), _is_swapped(recipe, "b")
     total = MMA_TYPES[recipe.dtype]
     direct = stores_directly(recipe)
     specs = [
-        RingSpec("a", recipe.dtype, (k, m) if swapped_a else (m, k), stages, moved=True),
-        RingSpec("b", recipe.dtype, (n, k) if swapped_b else (k, n), stages, moved=True),
+        RingSpec("a", recipe.dtype, (k, m) if swapped_a else (m, k), moved=True, fixed=True),
+        RingSpec("b", recipe.dtype, (n, k) if swapped_b else (k, n), moved=True, fixed=True),
         RingSpec("c", total, (m, n), accumulators),
     ]
     if direct:
@@ -70,11 +71,11 @@ def ring_specs(recipe: MatmulRecipe, m: int, n: int, k: int, stages: int, accumu
     sizes = (*(1 for _ in recipe.batch), m, n)
     for name, value in extras(recipe).items():
         assert value.access is not None
-        specs.append(RingSpec(name, value.dtype, value.access.tile_shape(sizes, 2), 1, moved=True))
-    specs.append(RingSpec("d", recipe.out.dtype, (m, n), 1, moved=True))
+        specs.append(RingSpec(name, value.dtype, value.access.tile_shape(sizes, 2), moved=True))
+    specs.append(RingSpec(OUT, recipe.out.dtype, (m, n), moved=True))
     scratch = Scratch()
     steps = schedule(
-        {"d": recipe.value},
+        {OUT: recipe.value},
         [recipe.accumulator, *extras(recipe).values()],
         lambda value: tile_shape(recipe, value, sizes),
         scratch,
@@ -91,8 +92,8 @@ def tile_shape(recipe: MatmulRecipe, value: Value, sizes: tuple[int, ...]) -> tu
 
 def extras(recipe: MatmulRecipe) -> dict[str, Value]:
     """The tiles that the epilogue loads, by the names of their rings."""
-    leaves = [value for value in order([recipe.value]) if value.op == LEAF]
-    return {f"e{i}": value for i, value in enumerate(leaves)}
+    names = leaf_names(recipe.value)
+    return {names[id(value)]: value for value in order([recipe.value]) if value.op == LEAF}
 
 
 def stores_directly(recipe: MatmulRecipe) -> bool:
@@ -119,7 +120,7 @@ class _Planner:
         plans = [plan for tile in self._tiles() for plan in self._plans(tile)]
         if not plans:
             m, n, k = (min(sizes) for sizes in self._candidates())
-            specs = ring_specs(self.recipe, m, n, k, 1, 1).specs
+            specs = ring_specs(self.recipe, m, n, k, 1).specs
             raise too_small(self.recipe.name, self.facts.chip.name, specs, self.facts.room)
         limit = SLACK * min(plan.cycles for plan in plans)
         return min((plan for plan in plans if plan.cycles <= limit), key=self._rank)
@@ -171,11 +172,12 @@ class _Planner:
     def _fit(self, m: int, n: int, k: int, accumulators: int, room: Room) -> Tile | None:
         sums = accumulators * 4 * m * n
         reg = room.reg if sums * REG_SHARE <= room.reg else 0
+        rings = ring_specs(self.recipe, m, n, k, accumulators)
         for stages in range(MOST_STAGES, 0, -1):
-            rings = ring_specs(self.recipe, m, n, k, stages, accumulators)
-            memories = place(rings.specs, Room(reg, room.sram))
+            specs = tuple(replace(spec, depth=stages) if spec.name in ("a", "b") else spec for spec in rings.specs)
+            memories = place(specs, Room(reg, room.sram))
             if memories is not None:
-                return Tile(m, n, k, stages, accumulators, rings.specs, memories, rings.steps)
+                return Tile(m, n, k, stages, accumulators, specs, memories, rings.steps)
         return None
 
     def _plans(self, tile: Tile) -> Iterator[MatmulPlan]:

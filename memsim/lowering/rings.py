@@ -23,7 +23,9 @@ class RingSpec:
     shape: tuple[int, ...]
     depth: int = 1
     moved: bool = False
-    """Whether transfers fill or drain it, so that it has to lie in SRAM."""
+    """Whether transfers fill or drain it: it goes to SRAM if there is room."""
+    fixed: bool = False
+    """Whether it must lie in SRAM, as the operands of a matrix unit do."""
 
     @property
     def bytes(self) -> int:
@@ -40,15 +42,19 @@ class Room:
 
 
 def place(specs: Iterable[RingSpec], room: Room) -> dict[str, str] | None:
-    """A memory for each ring, or None where they do not fit: what is only computed on goes to registers first."""
+    """A memory for each ring, or None where they do not fit.
+
+    What moves goes to SRAM first, what is only computed on to registers; either takes the other where it has to.
+    """
     left = {REG: room.reg, SRAM: room.sram}
     memories: dict[str, str] = {}
-    for spec in sorted(specs, key=lambda spec: not spec.moved):
-        memory = SRAM if spec.moved or spec.bytes > left[REG] else REG
+    for spec in sorted(specs, key=lambda spec: (not spec.fixed, not spec.moved)):
+        choices = [SRAM] if spec.fixed else [SRAM, REG] if spec.moved else [REG, SRAM]
+        memory = next((choice for choice in choices if spec.bytes <= left[choice]), None)
+        if memory is None:
+            return None
         left[memory] -= spec.bytes
         memories[spec.name] = memory
-        if left[memory] < 0:
-            return None
     return memories
 
 
@@ -59,20 +65,17 @@ def declare(kernel: KernelBuilder, specs: Sequence[RingSpec], memories: Mapping[
 
 def too_small(kernel: str, chip: str, specs: Sequence[RingSpec], room: Room) -> ChipError:
     """The error for a core that cannot hold even these smallest rings."""
-    moved = sum(spec.bytes for spec in specs if spec.moved)
+    fixed = sum(spec.bytes for spec in specs if spec.fixed)
     total = sum(spec.bytes for spec in specs)
-    largest = sorted(specs, key=lambda spec: -spec.bytes)[:4]
-    listed = ", ".join(f"{spec.name} {spec.bytes:,}" for spec in largest)
-    if moved > room.sram:
-        cause = f"sram of a core of {chip} holds {room.sram:,} bytes, the smallest tiles need {moved:,}: {listed}"
+    listed = ", ".join(f"{s.name} {s.bytes:,}" for s in sorted(specs, key=lambda spec: -spec.bytes)[:4])
+    if fixed > room.sram:
+        cause = f"sram of a core of {chip} holds {room.sram:,} bytes, the smallest tiles need {fixed:,}: {listed}"
     else:
         cause = (
-            f"sram and reg of a core of {chip} hold {room.sram:,} and {room.reg:,} bytes, the smallest tiles need"
-            f" {total:,}, of which {moved:,} in sram: {listed}"
+            f"sram and reg of a core of {chip} hold {room.sram:,} and {room.reg:,} bytes,"
+            f" the smallest tiles need {total:,}: {listed}"
         )
-    needed = max(moved, total - room.reg)
-    return ChipError(
-        cause,
-        where=f"kernel {kernel}",
-        mend=f'raise core.sram.capacity to at least "{needed} B", or shrink the workload',
-    )
+    largest = max((spec.bytes for spec in specs), default=0)
+    needed = max(fixed, total if largest > room.reg else total - room.reg + largest)
+    mend = f'raise core.sram.capacity to "{needed} B" or more, or shrink the workload'
+    return ChipError(cause, where=f"kernel {kernel}", mend=mend)
