@@ -87,7 +87,9 @@ def _among(
     ]
     grains = [_grain(accesses, starts, dimension) for dimension in range(len(tensor.shape))]
     tiles = [math.prod(-(-size // g) for size, g in zip(a.region.sizes, grains, strict=True)) for a in accesses]
-    if sum(tile * len(s[0]) for tile, s in zip(tiles, starts, strict=True)) > MAX_POINTS:
+    copies = cores.count if cores is not None else 1
+    keys = copies * math.prod(-(-extent // g) for extent, g in zip(tensor.shape, grains, strict=True))
+    if keys >= 2**62 or sum(tile * len(s[0]) for tile, s in zip(tiles, starts, strict=True)) > MAX_POINTS:
         return None, False
     listed = [
         _Listed(access, p, _cells(tensor, access, s, grains, _core(access, p, cores)))

@@ -25,6 +25,7 @@ Blocks whose trip counts and targets are equal behave equally, so each distinct 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 from memsim.errors import ProgramError
@@ -35,10 +36,12 @@ from memsim.isa._token_net import Network, Sets
 from memsim.isa.counting import ranges_of
 from memsim.isa.model import Kernel
 from memsim.isa.rewriting import substitute
-from memsim.isa.sites import Site, placed
+from memsim.isa.sites import Site, group_where, placed
 
 MAX_STEPS = 2_000_000
 """Steps of one set of connected blocks that are run, what folding skips left out."""
+MAX_BLOCKS = 200_000
+"""Blocks of one group that are looked at, those that only differ in coordinates without effect counted once."""
 
 
 def check_tokens(sites: Sequence[Site], *, fold: bool = True) -> None:
@@ -112,6 +115,7 @@ def _behaviour(codes: Sequence[GroupCode], blocks: Sequence[Block]) -> object:
 
 def _connected_blocks(kernel: Kernel, codes: Sequence[GroupCode]) -> Iterator[list[Block]]:
     """Sets of blocks that transfers join, enough of them to see every behaviour."""
+    _check_count(kernel, codes)
     if kernel.cooperative and any(map(_talks, codes)):
         yield from _joined(codes, [block for code in codes for block in _all_blocks(code)])
         return
@@ -126,6 +130,24 @@ def _connected_blocks(kernel: Kernel, codes: Sequence[GroupCode]) -> Iterator[li
             yield from _joined(codes, cluster)
 
 
+def _check_count(kernel: Kernel, codes: Sequence[GroupCode]) -> None:
+    """Refuse kernels whose blocks differ in so many ways that looking at each would take minutes."""
+    for code in codes:
+        used = _coordinates_used(code)
+        kinds = math.prod(size for name, size in code.group.grid if name in used or _talks(code))
+        if kinds > MAX_BLOCKS:
+            raise ProgramError(
+                f"cannot look at {kinds:,} blocks whose trip counts or targets may all differ (at most {MAX_BLOCKS:,})",
+                where=group_where(kernel, code.group),
+                mend="use fewer blocks and loop in each, or trip counts that depend on fewer coordinates",
+            )
+
+
+def _coordinates_used(code: GroupCode) -> set[str]:
+    """Variables that occur in trip counts."""
+    return {name for queue in code.queues for loop, _ in queue.loops for name in loop.count.variables()}
+
+
 def _talks(code: GroupCode) -> bool:
     """Whether some transfer of the group names its target blocks."""
     return any(target is not None for targets in specialise(code, {}).targets for target in targets)
@@ -138,7 +160,7 @@ def _all_blocks(code: GroupCode) -> Iterator[Block]:
 
 def _distinct_blocks(code: GroupCode) -> Iterator[Block]:
     """A block for each value of the coordinates that occur in trip counts."""
-    used = {name for queue in code.queues for loop, _ in queue.loops for name in loop.count.variables()}
+    used = _coordinates_used(code)
     choices = [range(size) if name in used else range(1) for name, size in code.group.grid]
     for point in itertools.product(*choices):
         yield specialise(code, {name: value for (name, _), value in zip(code.group.grid, point, strict=True)})

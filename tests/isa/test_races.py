@@ -231,6 +231,13 @@ def test_what_can_be_neither_proved_nor_listed_is_refused_with_the_reason():
     assert "more than 10,000,000 elements" in found
 
 
+def test_a_tensor_of_too_many_elements_to_number_is_not_listed():
+    """2^70 elements: keys of 64 bits would run into each other."""
+    drawn = store(f"{2**35}, {2**35}", "1", "y*0 + k%2*7, k//2*3 + k%2", "y 1", "loop k 6 {")
+    accesses = [access_of(s, region_of(s), True) for s in sites_of(drawn) if isinstance(s.instruction, Store)]
+    assert find_meeting(drawn.tensors[0], accesses, None) == (None, False)
+
+
 PAIR = """
 program pair {cores}
 tensor C {role} fp32 [{shape}]

@@ -1,12 +1,13 @@
 import re
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memsim.errors import ProgramError
-from memsim.isa import parse, tokens
+from memsim.isa import _token_fold, parse, tokens
 from memsim.isa._token_fold import Folder
 from memsim.isa.expr import Expr, maximum, minimum, var
 from memsim.isa.interpret import interpret
@@ -332,3 +333,34 @@ def test_every_consumer_holds_the_slot():
     assert "queue r (block y=0) waits at `pop b` for a tile of ring b (0 resident, 0 pushed so far)" in found
     assert "give ring a depth 4" in found
     assert outcome(program(queues, {"a": 4, "b": 1})) is None
+
+
+def test_too_many_different_blocks_are_refused():
+    queues = {"p": (loop("k", y + 1, load("a")),), "q": (loop("k", y + 1, Pop("a")),)}
+    assert "cannot look at 1,000,000 blocks" in outcome(program(queues, {"a": 2}, grid=10**6))
+    same = {"p": (loop("k", 9, load("a")),), "q": (loop("k", 9, Pop("a")),)}
+    assert outcome(program(same, {"a": 2}, grid=10**9)) is None
+
+
+@pytest.mark.parametrize(("fills", "depth"), [(9, 2), (9, 1), (HUGE, 4)])
+def test_a_ring_that_is_filled_too_often(fills, depth):
+    """Its producer is stuck when the consumer has ended: the error tells how often it would have filled the ring."""
+    queues = {"p": (loop("k", fills, load("a")),), "q": (loop("k", 4, Pop("a")),)}
+    expected = f"ring a is filled {fills} times by queue p, and popped 4 times by queue q (block y=0)"
+    assert expected in quick(program(queues, {"a": depth}))
+
+
+def test_many_queues_are_folded_by_few_patterns():
+    """Seven queues of two loops each would make 128 choices of the loop that advances."""
+    rings = [f"r{number}" for number in range(6)]
+    queues = {"q0": (loop("i", 10**6, loop("k", 10**6, load("r0"))),)}
+    for number, (before, after) in enumerate(pairwise(rings), start=1):
+        queues[f"q{number}"] = (loop("i", 10**6, loop("k", 10**6, Pop(before), load(after))),)
+    queues["q6"] = (loop("i", 10**6, loop("k", 10**6, Pop("r5"))),)
+    assert quick(program(queues, dict.fromkeys(rings, 2)), 5) is None
+
+
+def test_a_short_history_still_folds(monkeypatch):
+    monkeypatch.setattr(_token_fold, "_MAX_HISTORY", 20)
+    queues = {"p": (loop("k", HUGE, load("a")),), "q": (loop("k", HUGE, Pop("a")),)}
+    assert quick(program(queues, {"a": 2})) is None
