@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -37,19 +36,19 @@ def simulate(job: tuple[str, str, Path]) -> tuple[str, str, str, float]:
 
 
 def main() -> None:
-    """Run everything, longest first, and print the reports in order."""
+    """Run everything, longest first, and print each report when it is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the figures")
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     jobs = [(name, chip, folder) for name in reversed(WORKLOADS) for chip in CHIPS]
-    with multiprocessing.get_context("spawn").Pool(min(len(jobs), os.cpu_count() or 1)) as pool:
-        for name, chip, report, seconds in pool.imap(simulate, jobs):
-            print(f"{report}\n\n{name} on {chip} was simulated in {seconds:.0f} s\n")
-            if (name, chip) == ("matmul", "h100_sxm"):
-                print(f"For comparison: {MEASURED}.\n")
-            sys.stdout.flush()
+    processes = min(len(jobs), os.cpu_count() or 1)
+    print(f"simulating {len(jobs)} pairs of workload and chip in {processes} processes\n", flush=True)
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for name, chip, report, seconds in pool.imap_unordered(simulate, jobs):
+            measured = f"for comparison: {MEASURED}\n" if (name, chip) == ("matmul", "h100_sxm") else ""
+            print(f"{report}\n\n{measured}simulated in {seconds:.0f} s\n\n", flush=True)
     print(f"{time.perf_counter() - started:.0f} s in all; figures in {folder}/:")
     for path in sorted(folder.glob("*.png")):
         print(f"  {path.name}")
