@@ -8,6 +8,7 @@ from memsim.hierarchy import Chip
 from memsim.isa.builder import ProgramBuilder
 from memsim.isa.handles import TensorHandle
 from memsim.isa.model import Program
+from memsim.isa.verify import verify
 from memsim.lowering.expansion import names_of, recipes_of
 from memsim.lowering.facts import Facts
 from memsim.lowering.flash import emit_flash
@@ -43,7 +44,7 @@ def compile(nodes: Node | Sequence[Node], chip: Chip, *, name: str | None = None
     Raises
     ------
     ChipError
-        The chip cannot hold even the smallest tiles, or its matrix unit does not multiply a type.
+        The chip cannot hold the tensors or even the smallest tiles, or its matrix unit does not multiply a type.
     """
     roots = as_roots(nodes)
     results = dict(zip((id(root) for root in roots), output_names(roots), strict=True))
@@ -63,7 +64,9 @@ def compile(nodes: Node | Sequence[Node], chip: Chip, *, name: str | None = None
     for group, kernel in zip(groups, names, strict=True):
         for recipe in recipes_of(group, kernel, tensor_of, tensors[id(group.root)], program.tensor):
             _emit(program, recipe, facts)
-    return program.build()
+    result = program.build(verify=False)
+    verify(result, chip)
+    return result
 
 
 def _emit(program: ProgramBuilder, recipe: Recipe, facts: Facts) -> None:
