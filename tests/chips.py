@@ -46,10 +46,19 @@ def chips(draw: st.DrawFn, cores: int = 8) -> Chip:
             "energy_per_bit_hop": "10 fJ/bit",
         },
     }
+    parts["shared"] = {
+        "capacity": "64 MiB",
+        "bandwidth": draw(_rate(3, 256)),
+        "banks": draw(st.sampled_from([2, 4, 6])),
+        "latency": draw(_cycles(20)),
+        "interleave": "128 B",
+        "at": draw(st.sampled_from([[["1 mm", "1 mm"]], [["0 mm", "1 mm"], ["2 mm", "1 mm"]]])),
+    }
     if draw(st.booleans()):
         parts["cache"] = {
             "capacity": draw(st.sampled_from(["1 KiB", "8 KiB", "1 MiB"])),
-            "slices": draw(st.integers(2, 6)),
+            "slices": draw(st.sampled_from([2, 4, 6])),
+            "at": draw(st.sampled_from([[["1 mm", "0 mm"]], [["0 mm", "0 mm"], ["2 mm", "0 mm"]]])),
             "bandwidth": draw(_rate(16, 256)),
             "latency": draw(_cycles(20)),
             "interleave": "128 B",

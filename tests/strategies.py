@@ -24,12 +24,21 @@ from tests.scenes import draw_shape, draw_tile, write_scene
 
 @st.composite
 def programs(
-    draw: Draw, *, max_executions: int = 2000, max_cores: int = 8, per_core_tensors: bool = True, max_kernels: int = 3
+    draw: Draw,
+    *,
+    max_executions: int = 2000,
+    max_cores: int = 8,
+    per_core_tensors: bool = True,
+    max_kernels: int = 3,
+    shared: bool = False,
 ) -> Program:
-    """Draw a valid program of at most ``max_executions`` instruction executions that fits ``max_cores`` cores."""
+    """Draw a valid program of at most ``max_executions`` instruction executions that fits ``max_cores`` cores.
+
+    With ``shared`` some of its tensors lie in a scratchpad that all cores share.
+    """
     cores = choose_from(draw, (None, max_cores))
     roles = ("dram", "dram", "dram", "sram") if cores and per_core_tensors else ("dram",)
-    tensors = Tensors(roles)
+    tensors = Tensors((*roles, "shared") if shared else roles)
     count = choose_from(draw, range(1, max_kernels + 1))
     kernels = tuple(_kernel(draw, f"kernel{i}", tensors, max_executions // count, max_cores) for i in range(count))
     program = Program("drawn", tuple(t.build() for t in tensors.drafts), kernels)

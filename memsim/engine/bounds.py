@@ -8,6 +8,7 @@ adds launch, the shortest way of a first tile from memory, and all products that
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Set
 from fractions import Fraction
 
 from memsim.engine.hardware import Hardware, memory_node, node_of
@@ -17,8 +18,10 @@ from memsim.isa.model import Gather, Load
 Executions = dict[tuple[int, int], int]
 
 
-def time_bounds(plan: Plan, hardware: Hardware, executions: Executions) -> dict[str, Fraction]:
-    """Each bound's name and its time in ticks."""
+def time_bounds(
+    plan: Plan, hardware: Hardware, executions: Executions, empty: Set[int] = frozenset()
+) -> dict[str, Fraction]:
+    """Each bound's name and its time in ticks; ``empty``: steps of which a transfer had nothing to move."""
     chip = plan.chip
     bounds: dict[str, Fraction] = {}
     by_kind: dict[str, list[int]] = defaultdict(list)
@@ -31,14 +34,14 @@ def time_bounds(plan: Plan, hardware: Hardware, executions: Executions) -> dict[
     for name, banks in hardware.banks.items():
         if banks.busy.any():
             bounds[f"roofline: {name} bandwidth"] = Fraction(int(banks.busy.sum()), len(banks.busy))
-    for kind, label in (("sram", "busiest sram port"), ("link", "busiest link")):
+    for kind, label in (("sram", "busiest sram port"), ("reg", "busiest register port"), ("link", "busiest link")):
         if any(by_kind[kind]):
             bounds[label] = Fraction(max(by_kind[kind]))
-    bounds["critical path"] = Fraction(sum(_kernel_path(plan, k, hardware, executions) for k in plan.kernels))
+    bounds["critical path"] = Fraction(sum(_kernel_path(plan, k, hardware, executions, empty) for k in plan.kernels))
     return bounds
 
 
-def _kernel_path(plan: Plan, kernel: KernelPlan, hardware: Hardware, executions: Executions) -> int:
+def _kernel_path(plan: Plan, kernel: KernelPlan, hardware: Hardware, executions: Executions, empty: Set[int]) -> int:
     chip = plan.chip
     launch = chip.ticks_of(chip.launch)
     steps = [s for group in kernel.groups for s in group.steps]
@@ -53,7 +56,7 @@ def _kernel_path(plan: Plan, kernel: KernelPlan, hardware: Hardware, executions:
             work[core, step.unit] += times * step.interval
     if not work:
         return start
-    return start + _first_tile(plan, hardware, steps) + max(work.values())
+    return start + _first_tile(plan, hardware, steps, empty) + max(work.values())
 
 
 def _needs_loaded_tile(group: GroupPlan, step: Step) -> bool:
@@ -65,15 +68,18 @@ def _needs_loaded_tile(group: GroupPlan, step: Step) -> bool:
     return step.unit in ("matrix", "vector") and any(ring in filled for ring, _ in step.reads)
 
 
-def _first_tile(plan: Plan, hardware: Hardware, steps: list[Step]) -> int:
-    """The shortest latency of any load: issue, request, memory, and the way back, with no byte to wait for."""
+def _first_tile(plan: Plan, hardware: Hardware, steps: list[Step], empty: Set[int]) -> int:
+    """The shortest latency of any load: issue, request, memory, and the way back, with no byte to wait for.
+
+    A load of which clipping left nothing may have been the first: it pays its issue only.
+    """
     chip = plan.chip
     best = None
     for step in steps:
         if not isinstance(step.instruction, (Load, Gather)):
             continue
         way = max(step.interval, step.latency)
-        if step.access is not None and step.access.layout is not None:
+        if step.access is not None and step.access.layout is not None and step.number not in empty:
             role = step.source_role
             banks = hardware.banks["cache" if role == "dram" and chip.cache else role]
             ways = [

@@ -183,7 +183,6 @@ class _GroupCompiler:
             unit, interval, latency, moves, work = self._vector_cost(instruction, ring)
         postings = [Posting(r.memory, self.labels[r.name], r.memory, access, bits) for r, access, bits in moves if bits]
         postings.append(Posting(unit, self.labels[name], "compute", work[0], work[1]))
-        port_bits = sum(bits for r, _, bits in moves if r.memory == "sram")
         return Step(
             number,
             instruction,
@@ -195,10 +194,18 @@ class _GroupCompiler:
             unit=unit,
             interval=interval,
             latency=latency,
-            port_ticks=ticks_for(self.chip.core.sram.bandwidth, port_bits // 8, self.chip),
+            ports=self._ports(moves),
             tensor=self.labels[name],
             postings=tuple(postings),
         )
+
+    def _ports(self, moves: list[tuple[Ring, str, int]]) -> tuple[tuple[str, int], ...]:
+        """Ticks for which the operands take the port of each core memory that has a bandwidth."""
+        ports = []
+        for name in ("sram", "reg"):
+            size = sum(bits for ring, _, bits in moves if ring.memory == name) // 8
+            ports.append((name, ticks_for(getattr(self.chip.core, name).bandwidth, size, self.chip)))
+        return tuple((name, ticks) for name, ticks in ports if ticks)
 
     def _matrix_cost(self, mma: Mma, c: Ring) -> tuple[str, int, int, list[tuple[Ring, str, int]], tuple[str, int]]:
         a, b = self.group.ring(mma.a.ring), self.group.ring(mma.b.ring)

@@ -94,7 +94,7 @@ class Banks:
         """Move ``size`` bytes of a segment: (start, finish) without the latency."""
         per_port = self.per_port
         return serve_banks(
-            self.free_at, self.busy, port * per_port, per_port, segment, size, self.chunk,
+            self.free_at, self.busy, port * per_port, per_port, self.ports, segment, size, self.chunk,
             self.rate.numerator, self.rate.denominator, head,
         )  # fmt: skip
 
@@ -182,22 +182,24 @@ class Hardware:
                     if b not in reached:
                         reached.add(b)
                         children.setdefault(a, []).append(b)
-            found = self._routes[source, targets] = self._tree(source, children)
+            found = self._routes[source, targets] = self._tree(source, children, targets)
         return found
 
-    def _tree(self, node: str, children: dict[str, list[str]]) -> Route:
+    def _tree(self, node: str, children: dict[str, list[str]], targets: tuple[str, ...]) -> Route:
         hops: list[Hop] = []
         servers: list[int] = []
         mm = 0.0
-        while len(children.get(node, [])) == 1:
+        while len(children.get(node, [])) == 1 and node not in targets:
             following = children[node][0]
             hops.append(self.hops[node, following])
             servers.append(hops[-1].server)
             mm += self.length[node, following]
             node = following
         forks = []
+        if node in targets and node in children:  # one that the way to others leads through
+            forks.append(Route((), (), node, 0.0, ()))
         for following in children.get(node, []):
-            branch = self._tree(following, children)
+            branch = self._tree(following, children, targets)
             hop = self.hops[node, following]
             forks.append(Route((hop, *branch.hops), branch.forks, branch.leaf, 0.0, ()))
             servers += [hop.server, *branch.servers]
@@ -270,6 +272,10 @@ class Hardware:
         self._post("cache", tensor, operation, -1, "read", size)
         self._post("dram", tensor, operation, -1, "write", size)
         self._wire(tensor, operation, -1, size, self.chip.backing_mm)
+
+    def drained_at(self) -> int:
+        """Tick at which the DRAM has taken the last byte that has been written back so far."""
+        return int(self.banks["dram"].free_at.max())
 
     def flush(self) -> None:
         """Charge the energy of writing back what is dirty at the end; nobody waits for it."""

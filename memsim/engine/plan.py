@@ -74,8 +74,8 @@ class Step:
     """"matrix", "vector" or "dma"; empty for push and pop."""
     interval: int = 0
     latency: int = 0
-    port_ticks: int = 0
-    """Ticks of the SRAM port that the operands of a compute instruction take."""
+    ports: tuple[tuple[str, int], ...] = ()
+    """(memory, ticks) of each core memory's port that the operands of a compute instruction take."""
     access: Access | None = None
     target: TargetPlan | None = None
     source: Tile | None = None

@@ -39,6 +39,8 @@ class Run:
     hardware: Hardware
     executions: dict[tuple[int, int], int]
     moved: dict[int, int]
+    empty: frozenset[int]
+    """Steps of which a transfer had nothing left to move after clipping."""
     stalls: dict[tuple[str, str], int]
     kernel_spans: list[tuple[str, int, int]]
     trace: list[Any] | None
@@ -184,7 +186,7 @@ class Result:
     @cached_property
     def bounds(self) -> pd.DataFrame:
         """Analytic lower bounds: bound, time_s, of_time (share of the simulated time); the tightest first."""
-        found = time_bounds(self.plan, self.run.hardware, self.run.executions)
+        found = time_bounds(self.plan, self.run.hardware, self.run.executions, self.run.empty)
         ordered = sorted(found.items(), key=lambda item: -item[1])
         rows = [(name, float(t * self.tick_s), float(t / max(1, self.ticks))) for name, t in ordered]
         return self._frame(rows, ["bound", "time_s", "of_time"])

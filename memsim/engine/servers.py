@@ -38,6 +38,7 @@ def serve_banks(
     busy: Array,
     first_bank: int,
     banks: int,
+    ports: int,
     segment: int,
     size: int,
     chunk: int,
@@ -47,11 +48,12 @@ def serve_banks(
 ) -> tuple[int, int]:
     """Serve ``size`` bytes of a segment from banks (DRAM channels, cache slices) ``first_bank .. +banks - 1``.
 
-    Chunks of ``chunk`` bytes go to successive banks from one that the segment's number decides; each bank moves
-    ``rate_num / rate_den`` bytes a tick, rounded up once. Returns (earliest start, latest finish) over the banks.
+    Chunks of ``chunk`` bytes go to successive banks from one that the segment's number decides, apart from which of
+    the memory's ``ports`` it lies behind (`scatter` over the ports); each bank moves ``rate_num / rate_den`` bytes a
+    tick, rounded up once. Returns (earliest start, latest finish) over the banks.
     """
     chunks = (size + chunk - 1) // chunk
-    origin = scatter(segment, banks)
+    origin = scatter(segment, ports * banks) // ports
     begin, finish = np.int64(2**62), np.int64(head)
     for i in range(min(chunks, banks)):
         pieces = (chunks - i + banks - 1) // banks

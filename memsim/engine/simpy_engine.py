@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import simpy
 
-from memsim.engine.arbiter import Arbiter
+from memsim.engine.arbiter import Arbiter, Serve
 from memsim.engine.hardware import Hardware
 from memsim.engine.layout import Pieces
 from memsim.engine.plan import GroupPlan, KernelPlan, LoopNode, Node, Plan, Step
@@ -80,6 +80,8 @@ class SimpyEngine:
         """Bytes moved by each transfer step."""
         self.stalls: dict[tuple[str, str], int] = defaultdict(int)
         self.trace: list[TraceRow] | None = [] if trace else None
+        self.empty: set[int] = set()
+        """Transfer steps of which at least one execution had nothing to move."""
         self.kernel_spans: list[tuple[str, int, int]] = []
         self.progress = progress
         self.executed = 0
@@ -90,11 +92,11 @@ class SimpyEngine:
         self._limits = (self.chip.core.dma.max_transfers, self.chip.core.dma.max_bytes)
 
     def run(self) -> int:
-        """Run every kernel; returns the tick at which the last one has ended."""
+        """Run every kernel; returns the tick at which the last one, and all that it wrote back, has ended."""
         main = self.env.process(self._kernels())
         self.env.run(until=main)
         self.hardware.flush()
-        return int(self.env.now)
+        return max(int(self.env.now), self.hardware.drained_at())
 
     # Kernels and blocks --------------------------------------------------------------------------------------
 
@@ -212,25 +214,27 @@ class SimpyEngine:
 
         def use_unit(tick: int) -> tuple[int, int]:
             start = hardware.serve(unit, tick, step.interval)
-            return (start if step.port_ticks else start + step.interval), start
+            return (start if step.ports else start + step.interval), start
 
         begun = yield self.arbiter.request(self._key(queue), use_unit)
-        if step.port_ticks:
-            port = hardware.units["sram"][core]
-
-            def use_port(tick: int) -> tuple[int, None]:
-                end = hardware.serve(port, tick, step.port_ticks) + step.port_ticks
-                return max(end, tick + step.interval), None
-
-            yield self.arbiter.request(self._key(queue), use_port)
+        ports = [self._use_port(hardware.units[name][core], ticks, step.interval) for name, ticks in step.ports]
+        yield from [self.arbiter.request(self._key(queue), port) for port in ports]
         ended = int(now.now)
         slot.ready_at = max(slot.ready_at, ended + step.latency)
         slot.by_mma = isinstance(step.instruction, Mma)
         self._spent(queue, f"waiting for the {step.unit} unit", begun - asked)
         self._spent(queue, "working", step.interval)
-        self._spent(queue, "waiting for the sram port", ended - begun - step.interval)
+        self._spent(queue, "waiting for a memory port", ended - begun - step.interval)
         if self.trace is not None:
             self.trace.append((self._kernel, block.number, core, queue.name, step, begun, ended, 0))
+
+    def _use_port(self, port: int, ticks: int, interval: int) -> Serve:
+        """Take a port from the moment the unit starts; go on when both have ended."""
+
+        def serve(tick: int) -> tuple[int, None]:
+            return max(self.hardware.serve(port, tick, ticks) + ticks, tick + interval), None
+
+        return serve
 
     def _blocked_compute(self, queue: QueueState, step: Step) -> Wait | None:
         rings, now = queue.block.rings, int(self.env.now)
@@ -290,6 +294,8 @@ class SimpyEngine:
         queue.bytes += size
         block.unfinished += 1
         self.moved[step.number] += size
+        if not size:
+            self.empty.add(step.number)
         return flight
 
     def _traced(
@@ -337,6 +343,8 @@ class SimpyEngine:
         if access is None:
             return [], step.tile_bytes
         starts = [f(counters) for f in access.starts]
+        if access.rows is not None and access.layout is None:
+            return [], access.rows[0] * access.sizes[1] * access.element_bytes
         if access.rows is not None:
             return _gathered(step, starts, queue.sequence)
         if access.layout is None:

@@ -79,6 +79,7 @@ def run_plan(
         model.hardware,
         dict(model.executions),
         dict(model.moved),
+        frozenset(model.empty),
         dict(model.stalls),
         model.kernel_spans,
         model.trace,

@@ -96,7 +96,7 @@ class TransferModel:
         hardware, step, role = self.hardware, flight.step, flight.step.target_role
         route = hardware.route(node_of(flight.core), (memory_node(self.chip, role, port),))
         key, size = (*flight.key, port), _size(pieces)
-        tail = yield from self._pass_hops(flight, route, size, tail, key)
+        tail = yield from self._pass_hops(flight, route, size, tail, key, at_source=True)
         who = (step.tensor, step.operation, flight.core)
 
         def access(tick: int) -> tuple[int, None]:
@@ -109,12 +109,12 @@ class TransferModel:
 
     def _on_chip(self, flight: Flight) -> Process:
         """Copy, send, and loads and stores of a core's own memory."""
-        flight.leaving = 1
         tail = yield from self._leave(flight)
         parts: list[Process] = []
         others = tuple(node_of(core) for core in sorted(flight.targets) if core != flight.core)
         if others:
             route = self.hardware.route(node_of(flight.core), others)
+            flight.leaving = 1 if route.hops else len(route.forks)
             parts.append(self._deliver(flight, route, flight.size, tail, (*flight.key, 0)))
         if flight.step.target is None or flight.core in flight.targets:
             copies = len(flight.targets.get(flight.core, [None]))
@@ -143,13 +143,17 @@ class TransferModel:
     def _deliver(self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey) -> Process:
         """Send bytes over a route or tree, and into the memories of the cores at its leaves."""
         self.hardware.post_route(route, flight.step.tensor, flight.step.operation, flight.core, size)
-        yield from self._fan_out(flight, route, size, tail, key)
+        yield from self._fan_out(flight, route, size, tail, key, at_source=True)
 
-    def _fan_out(self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey) -> Process:
-        tail = yield from self._pass_hops(flight, route, size, tail, key)
+    def _fan_out(
+        self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey, *, at_source: bool
+    ) -> Process:
+        tail = yield from self._pass_hops(flight, route, size, tail, key, at_source=at_source)
         if route.forks:
+            first = at_source and not route.hops
             forks = enumerate(route.forks)
-            yield from self._together([self._fan_out(flight, fork, size, tail, (*key, i)) for i, fork in forks])
+            ways = [self._fan_out(flight, fork, size, tail, (*key, i), at_source=first) for i, fork in forks]
+            yield from self._together(ways)
         else:
             core = int(route.leaf.removeprefix("core"))
             yield from self._enter(flight, core, len(flight.targets[core]), size, tail, key)
@@ -171,10 +175,12 @@ class TransferModel:
         tail = yield self.arbiter.request(key, self._pass(server, service, latency, tail))
         return tail
 
-    def _pass_hops(self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey) -> TailProcess:
+    def _pass_hops(
+        self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey, *, at_source: bool
+    ) -> TailProcess:
         for i, hop in enumerate(route.hops):
             tail = yield self.arbiter.request(key, self._pass(hop.server, hop.service(size), hop.latency, tail))
-            if i == 0 and flight.source is not None:
+            if i == 0 and at_source and flight.source is not None:
                 gone = tail - hop.latency - int(self.env.now)
                 Alarm(self.env, max(0, gone), lambda: self._left(flight))
         return tail

@@ -99,7 +99,7 @@ class Dma(Part):
     issue: Time = Duration(Fraction(1), "cycle")
     """How long one transfer occupies the engine."""
     latency: Time = NO_TIME
-    """Start-up added to each transfer."""
+    """From the start of a transfer's issue until its head sets out; at least ``issue``."""
     max_transfers: Count = 16
     """Transfers that one queue may have in flight."""
     max_bytes: Bytes = 1 << 20

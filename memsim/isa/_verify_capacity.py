@@ -73,6 +73,12 @@ def _check_roles(program: Program, chip: Machine) -> None:
             used += [(ring.memory, f"kernel {kernel.name} / ring {ring.name}") for ring in group.rings]
     known = [role for role in _USUAL_ROLES if chip.capacity_bytes(role) is not None]
     for role, where in used:
+        if role == "cache":
+            raise ChipError(
+                "no tensor can be placed in a cache: it holds what passes through it",
+                where=where,
+                mend="place it in `dram`; the cache keeps what is used again",
+            )
         if chip.capacity_bytes(role) is None:
             raise ChipError(f"{chip.name} has no memory {role!r}", where=where, mend=nearest(role, known))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from memsim.engine.result import Result
@@ -15,7 +17,7 @@ CACHE = 11
 CACHE_TICKS, DRAM_TICKS, LINK_TICKS = TILE // 32, TILE // 8, TILE // 16
 
 
-def cached(cores: int = 1, capacity: str = "64 KiB", **changes: object) -> Chip:
+def cached(cores: int = 1, capacity: str = "64 KiB", **changes: Any) -> Chip:
     cache = {
         "capacity": capacity,
         "slices": 1,
@@ -144,3 +146,72 @@ def test_a_shared_scratchpad_answers_with_its_own_latency_and_never_asks_dram() 
     assert result.ticks == LAUNCH + DMA + 2 * HOP + 5 + LINK_TICKS
     assert bits(result, "shared", "read") == TILE * 8
     assert bits(result, "dram", "read") == 0
+
+
+def test_bytes_written_back_take_the_dram_its_time() -> None:
+    slow = {"dram.bandwidth": "1 B/cycle"}
+    five, ten = (stores(tiles, cached(capacity="4 KiB", **slow)) for tiles in (5, 10))
+    assert ten.ticks - five.ticks == 5 * TILE
+    through = stores(10, cached(**slow).replace({"cache.write_back": False}))
+    assert through.ticks >= LAUNCH + 10 * TILE
+    for result in (five, ten, through):
+        assert result.mbu <= 1
+        assert (result.bounds["of_time"] <= 1).all()
+
+
+def test_bytes_written_back_are_read_from_the_cache_and_pass_the_wires_to_the_dram() -> None:
+    at = {"dram.at": [["0 mm", "9 mm"]], "cache.at": [["0 mm", "0 mm"]]}
+    result = stores(10, cached(capacity="4 KiB").replace(at))
+    assert bits(result, "cache", "read", "write_back") == 6 * TILE * 8
+    wires = {k.mm: n for k, n in result.energy.counts.items() if k.part == "wires" and k.operation == "write_back"}
+    assert wires == {9.0: 6 * TILE * 8}
+
+
+def test_bytes_written_back_belong_to_their_own_tensor() -> None:
+    text = """
+    program two
+    tensor X dram fp32 [16, 16]
+    tensor Y dram fp32 [32, 16]
+    kernel k blocks (b 1) {
+      ring a sram fp32 [16, 16]
+      queue make { loop i 3 { fill a 1 push a } }
+      queue store { store X[0, 0] <- a pop a loop i 2 { store Y[i * 16, 0] <- a pop a } }
+    }"""
+    result = run(parse(text), cached(capacity="1 KiB"))
+    written = {k.tensor: n for k, n in result.energy.counts.items() if k.part == "dram" and k.operation == "write_back"}
+    assert written == {"X": TILE * 8, "Y": TILE * 8}  # the second tile of Y stays to the end
+
+
+SLOW_LINK = {"network.link_bandwidth": "2 B/cycle"}
+
+
+def test_a_tile_that_misses_sets_out_when_the_dram_gives_its_first_byte() -> None:
+    assert loads("0", 1, chip=cached(**SLOW_LINK)).ticks == LAUNCH + WAY + DRAM + TILE // 2
+
+
+def test_a_tile_of_which_part_hits_sets_out_with_that_part() -> None:
+    text = """
+    program part
+    tensor X dram fp32 [16, 16]
+    kernel k blocks (b 1) {
+      ring a sram fp32 [4, 16]
+      ring b sram fp32 [8, 16]
+      queue load { load a <- X[0, 0] load b <- X[0, 0] }
+      queue use { pop a pop b }
+    }
+    kernel l blocks (b 1) {
+      ring a sram fp32 [4, 16]
+      queue load { load a <- X[8, 0] }
+      queue use { pop a }
+    }"""
+    chip = cached(**SLOW_LINK, **{"core.dma.max_transfers": 1})
+    result = run(parse(text), chip)
+    first, second = WAY + DRAM + 128, WAY + 256
+    assert result.ticks == 2 * LAUNCH + 2 * first + second
+    assert bits(result, "dram", "read") == (512 + 256) * 8
+
+
+def test_a_reader_of_a_tile_on_its_way_starts_when_it_has_arrived() -> None:
+    # the fill ends 128 + 50 after the first request; the second tile passes the link of the cache after that
+    result = loads("0", 1, blocks=2)
+    assert result.ticks == LAUNCH + DMA + 2 * HOP + DRAM_TICKS + DRAM + CACHE + LINK_TICKS

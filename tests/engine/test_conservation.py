@@ -106,17 +106,26 @@ def links_hand_on_what_they_get(program: Program, chip: Chip, result: Result) ->
     assert sent <= received if multicast else sent == received
 
 
+def memories_move_no_more_than_their_bandwidth(program: Program, chip: Chip, result: Result) -> None:
+    for role, memory in (("dram", chip.dram), ("shared", chip.shared)):
+        if memory is not None:
+            moved = amount(result, part=(role,), access=("read", "write"))
+            moved -= amount(result, part=(role,), operation=("final_write_back",), access=("write",))
+            assert moved <= 8 * result.ticks * chip.rate_per_tick(memory.bandwidth)
+
+
 LAWS = (
     ledger_adds_up,
     static_counts_are_those_of_analyze,
     memories_read_and_write_what_transfers_move,
     state_counts_are_within_their_bounds,
     time_is_no_less_than_any_bound,
+    memories_move_no_more_than_their_bandwidth,
     links_hand_on_what_they_get,
 )
 
 
-@given(programs(max_executions=800), chips())
+@given(programs(max_executions=800, shared=True), chips())
 @settings(max_examples=100)
 def test_every_run_obeys_the_laws(program: Program, chip: Chip) -> None:
     result = run(program, chip)
@@ -135,7 +144,7 @@ class _Shuffled(simpy.Environment):
         heapq.heappush(self._queue, (self._now + delay, priority, self._random.getrandbits(60), event))
 
 
-@given(programs(max_executions=400), chips(), st.integers(0, 1000))
+@given(programs(max_executions=400, shared=True), chips(), st.integers(0, 1000))
 def test_no_result_depends_on_the_order_of_events_within_a_tick(program: Program, chip: Chip, seed: int) -> None:
     first, second = run(program, chip), run(program, chip, _Shuffled(seed))
     assert first.ticks == second.ticks

@@ -78,3 +78,68 @@ def test_routers_are_charged_for_each_link() -> None:
     result = sends(4, [(0, [3])], chip)
     routers = result.energy.by("part").set_index("part").loc["routers", "energy_j"]
     assert routers == pytest.approx(TILE * 8 * 5 * 10e-15)  # in, three links, out
+
+
+def test_wires_of_a_tree_are_charged_once_for_each_branch() -> None:
+    result = sends(4, [(0, [1, 2, 3])])
+    (moved,) = [key for key in result.energy.counts if key.part == "wires"]
+    assert moved.mm == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("hops", [1, 3])
+def test_a_sent_tile_makes_room_when_its_last_byte_has_passed_the_first_link(hops: int) -> None:
+    text = f"""
+    program twice
+    kernel k blocks (x 4) cluster (4) {{
+      ring out sram fp32 [16, 16]
+      ring in sram fp32 [16, 16] depth 2
+      queue make {{ loop h max(0, 1 - x) {{ loop i 2 {{ fill out 1 push out }} }} }}
+      queue send {{ loop h max(0, 1 - x) {{ loop i 2 {{ send in to ({hops}) <- out pop out }} }} }}
+      queue use {{ loop h max(0, min(1, min(x - {hops} + 1, {hops} - x + 1))) {{ loop i 2 {{ pop in }} }} }}
+    }}"""
+    passed = READY + DMA + LINK_TICKS
+    assert run(parse(text), mesh(4)).ticks == passed + 16 + 2 + DMA + hops * HOP + LINK_TICKS
+
+
+CHAIN = {"network.topology": "graph", "network.edges": [["core0", "dram0"], ["core0", "core1"], ["core1", "core2"]]}
+
+
+def test_a_multicast_whose_way_leads_through_a_target_is_delivered_there_too() -> None:
+    text = """
+    program chain
+    tensor A dram fp32 [16, 16]
+    kernel k blocks (b 3) cluster (3) {
+      ring a sram fp32 [16, 16]
+      queue load { loop first max(1 - b, 0) { load a to (0 : 3) <- A[0, 0] } }
+      queue use { pop a }
+    }"""
+    result = run(parse(text), plain_chip(3, **CHAIN))
+    written = {key.core: n for key, n in result.energy.counts.items() if key.part == "sram" and key.access == "write"}
+    assert written == dict.fromkeys(range(3), TILE * 8)
+    links = {(link.src, link.dst): link.bytes for link in result.links.itertuples(index=False) if link.bytes}
+    assert links == {("dram0", "core0"): TILE, ("core0", "core1"): TILE, ("core1", "core2"): TILE}
+
+
+def test_a_tile_sent_two_ways_makes_room_when_it_has_left_by_both() -> None:
+    # core 1 stands between 0 and 2, and sends to both when a tile four times as large, from core 3, is on the way to 2
+    edges = [["core1", "dram0"], ["core1", "core0"], ["core1", "core2"], ["core3", "core1"]]
+    one, three = "loop h max(0, 1 - max(b - 1, 1 - b))", "loop h max(0, b - 2)"
+    text = f"""
+    program fork
+    kernel k blocks (b 4) cluster (4) {{
+      ring idle reg fp32 [64, 16]
+      ring out reg fp32 [16, 16]
+      ring in sram fp32 [16, 16] depth 2
+      ring big reg fp32 [64, 16]
+      ring far sram fp32 [64, 16]
+      queue make {{ {one} {{ fill idle 1 fill idle 1 loop i 2 {{ fill out 1 push out }} }} }}
+      queue send {{ {one} {{ loop i 2 {{ send in to (0 : 3) <- out pop out }} }} }}
+      queue use {{ loop h max(0, min(1, 3 - b)) {{ loop i 2 {{ pop in }} }} }}
+      queue jam {{ {three} {{ fill big 1 push big }} }}
+      queue drive {{ {three} {{ send far to (2) <- big pop big }} }}
+      queue drop {{ loop h max(0, 1 - max(b - 2, 2 - b)) {{ pop far }} }}
+    }}"""
+    chip = plain_chip(4, **{"network.topology": "graph", "network.edges": edges})
+    jammed = LAUNCH + 64 + 2 + DMA + HOP + 4 * LINK_TICKS  # when the large tile has left core 1
+    again = jammed + LINK_TICKS + 16 + 2  # the first tile follows it; then the slot is filled once more
+    assert run(parse(text), chip).ticks == again + DMA + HOP + LINK_TICKS

@@ -50,7 +50,7 @@ def test_banks_serve_chunk_by_chunk(
                 expected[bank] = start + -(-load * rate[1] // rate[0])
                 starts.append(start)
                 ends.append(expected[bank])
-        found = serve_banks(free_at, busy, 1, banks, segment, size, chunk, *rate, head)
+        found = serve_banks(free_at, busy, 1, banks, 1, segment, size, chunk, *rate, head)
         assert found == (min(starts), max(ends))
     assert free_at.tolist() == [0, *expected, 0]
 

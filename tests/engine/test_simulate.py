@@ -45,6 +45,12 @@ def test_a_chip_that_cannot_hold_the_program_is_refused() -> None:
         simulate(parse(TEXT), plain_chip(2, **{"core.sram.capacity": "100 B"}))
 
 
+def test_a_cache_is_no_place_for_a_tensor() -> None:
+    cache = {"capacity": "64 KiB", "bandwidth": "32 B/cycle"}
+    with pytest.raises(ChipError, match=r"(?s)tensor X.*no tensor can be placed in a cache.*`dram`"):
+        simulate(parse(TEXT.replace("X dram", "X cache")), plain_chip(2, cache=cache))
+
+
 def test_an_unknown_engine_is_named_with_those_that_exist() -> None:
     with pytest.raises(MemsimError, match=r"(?s)no engine 'quick'.*simpy"):
         simulate(parse(TEXT), plain_chip(2), engine="quick")
