@@ -41,8 +41,6 @@ class Op:
     """One step of a queue. Rings and slots are numbers within the group; -1 is none."""
 
     kind: int
-    depth: int = 0
-    """Loops around it."""
     loop: int = -1
     """Number of the loop in the queue, for ``LOOP`` and ``END``."""
     partner: int = -1
@@ -65,10 +63,11 @@ class QueueCode:
 
     name: str
     ops: list[Op] = field(default_factory=list)
-    loops: list[tuple[Loop, tuple[str, ...]]] = field(default_factory=list)
-    """Each loop, with the counters around it."""
+    loops: list[Loop] = field(default_factory=list)
     transfers: list[tuple[Site, int, int]] = field(default_factory=list)
     """(site, number of the group, number of the ring)."""
+    periods: dict[int, int] = field(default_factory=dict)
+    """Periods of loops by the index of their step, as far as they have been computed."""
 
 
 @dataclass(slots=True)
@@ -80,6 +79,8 @@ class GroupCode:
     queues: list[QueueCode]
     slots: list[tuple[int, int]]
     """(ring, consuming queue) of each slot."""
+    known: dict[int, tuple[tuple[str, ...], dict[tuple[int, ...], Expr]]] = field(default_factory=dict)
+    """Expressions of the text (by identity) at coordinates where they have been evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +101,29 @@ def compile_kernel(kernel: Kernel, sites: Mapping[tuple[str, tuple[int, ...]], S
 
 def specialise(code: GroupCode, coordinates: Mapping[str, int]) -> Block:
     """The block at ``coordinates``."""
-    counts = tuple(tuple(substitute(loop.count, coordinates) for loop, _ in queue.loops) for queue in code.queues)
-    targets = tuple(tuple(_blocks(site, coordinates) for site, _, _ in queue.transfers) for queue in code.queues)
+    counts = tuple(tuple(_at(code, loop.count, coordinates) for loop in queue.loops) for queue in code.queues)
+    targets = tuple(tuple(_blocks(code, site, coordinates) for site, _, _ in queue.transfers) for queue in code.queues)
     return Block(code.number, tuple(coordinates.values()), counts, targets)
 
 
-def _blocks(site: Site, coordinates: Mapping[str, int]) -> Blocks | None:
+def _blocks(code: GroupCode, site: Site, coordinates: Mapping[str, int]) -> Blocks | None:
     target = transfer_target(site.instruction)
     if target is None or target.blocks is None:
         return None
-    return tuple((substitute(start, coordinates), count) for start, count in target.blocks)
+    return tuple((_at(code, start, coordinates), count) for start, count in target.blocks)
+
+
+def _at(code: GroupCode, e: Expr, coordinates: Mapping[str, int]) -> Expr:
+    """``e`` at the block's coordinates; many blocks share those that occur in it."""
+    if e.is_constant:
+        return e
+    if id(e) not in code.known:
+        code.known[id(e)] = tuple(e.variables() & {name for name, _ in code.group.grid}), {}
+    names, values = code.known[id(e)]
+    key = tuple(coordinates.get(name, -1) for name in names)
+    if key not in values:
+        values[key] = substitute(e, coordinates)
+    return values[key]
 
 
 def points_in(blocks: Blocks, env: Mapping[str, int]) -> list[tuple[int, ...]]:
@@ -138,28 +152,26 @@ class _GroupCompiler:
         queues = []
         for number, queue in enumerate(self.group.queues):
             code = QueueCode(queue.name)
-            self._body(queue.body, code, (number,), ())
+            self._body(queue.body, code, (number,))
             code.ops.append(Op(HALT))
             queues.append(code)
         return GroupCode(self.group, self.groups[self.group.name], queues, self.slots)
 
-    def _body(
-        self, body: tuple[Statement, ...], code: QueueCode, path: tuple[int, ...], outer: tuple[str, ...]
-    ) -> None:
+    def _body(self, body: tuple[Statement, ...], code: QueueCode, path: tuple[int, ...]) -> None:
         for index, statement in enumerate(body):
             if not isinstance(statement, Loop):
-                code.ops.append(self._fire(statement, code, (*path, index), len(outer)))
+                code.ops.append(self._fire(statement, code, (*path, index)))
                 continue
             loop, start = len(code.loops), len(code.ops)
-            code.loops.append((statement, outer))
-            code.ops.append(Op(LOOP, len(outer), loop))
-            self._body(statement.body, code, (*path, index), (*outer, statement.var))
+            code.loops.append(statement)
+            code.ops.append(Op(LOOP, loop))
+            self._body(statement.body, code, (*path, index))
             code.ops[start].partner = len(code.ops)
-            code.ops.append(Op(END, len(outer) + 1, loop, start))
+            code.ops.append(Op(END, loop, start))
 
-    def _fire(self, instruction: Instruction, code: QueueCode, path: tuple[int, ...], depth: int) -> Op:
+    def _fire(self, instruction: Instruction, code: QueueCode, path: tuple[int, ...]) -> Op:
         site = self.sites[self.group.name, path]
-        op = Op(FIRE, depth, site=site)
+        op = Op(FIRE, site=site)
         queue = path[0]
         op.reads = tuple(
             (

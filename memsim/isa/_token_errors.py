@@ -110,7 +110,7 @@ def _starved(network: Network, kernel: Kernel, actor: Actor) -> ProgramError:
 
 def _times(actor: Actor, chosen: Callable[[Op], bool]) -> int:
     """How often the chosen steps of an actor run, if nothing stops it."""
-    loop_of = {loop: actor.counts[number] for number, (loop, _) in enumerate(actor.code.loops)}
+    loop_of = {loop: actor.counts[number] for number, loop in enumerate(actor.code.loops)}
     total = 0
     for op in actor.code.ops:
         if op.site is not None and chosen(op):

@@ -11,10 +11,13 @@ from memsim.isa._token_code import FIRE, LOOP
 from memsim.isa._token_net import Actor, Network
 from memsim.isa.chambers import period_of
 from memsim.isa.expr import Expr, Range, var
+from memsim.isa.model import transfer_target
 from memsim.isa.rewriting import simplify, substitute
 
 _MAX_PATTERNS = 64
 """Ways, at most, to choose the advancing loop of each queue."""
+_ROUNDS_BEFORE = 16
+"""Rounds that are run before states are compared: most short loops have ended by then."""
 _MAX_HISTORY = 400_000
 """Actor states that are remembered at most."""
 
@@ -38,50 +41,40 @@ class Folder:
         texts = {id(actor.code): None for actor in self.actors}
         self.text_of = [list(texts).index(id(actor.code)) for actor in self.actors]
         self.text_count = len(texts)
-        self.periods: dict[tuple[int, int], int] = {}
+        self.rounds = 0
 
     def observe(self) -> None:
         """Compare the state with earlier ones; if it recurs, skip as many periods as are alike."""
+        self.rounds += 1
+        if self.rounds <= _ROUNDS_BEFORE:
+            return
         network = self.network
         pushes = tuple(network.pushes[ring] for ring in self.rings)
         now = _Moment(tuple(tuple(actor.counters) for actor in self.actors), pushes)
         if len(self.history) * len(self.actors) > _MAX_HISTORY:
             self.history.clear()
         tokens = (*(network.fill[slot] for slot in self.slots), *(network.open[ring] for ring in self.rings))
-        for pattern in self._patterns():
-            kept = tuple(
-                _without(actor, pattern[text]) for actor, text in zip(self.actors, self.text_of, strict=True)
-            )
-            residues = tuple(
-                self._residue(actor, pattern[text]) for actor, text in zip(self.actors, self.text_of, strict=True)
-            )
+        views = [_views(actor) for actor in self.actors]
+        for pattern in self._patterns(views):
+            seen = [
+                view[min(pattern[text], len(view) - 1)] for view, text in zip(views, self.text_of, strict=True)
+            ]
+            kept, residues = tuple(k for k, _ in seen), tuple(r for _, r in seen)
             for key in {(pattern, tokens, kept, ()), (pattern, tokens, kept, residues if any(residues) else ())}:
                 before, self.history[key] = self.history.get(key), now
                 if before is not None and self._skip(before, now):
                     return
 
-    def _patterns(self) -> Iterator[tuple[int, ...]]:
+    def _patterns(self, views: Sequence[Sequence[object]]) -> Iterator[tuple[int, ...]]:
         """Which loop, counted from the outermost, may have advanced in the queues of each text."""
         deepest = [1] * self.text_count
-        for actor, text in zip(self.actors, self.text_of, strict=True):
-            deepest[text] = max(deepest[text], sum(trips > 1 for trips in actor.trips))
+        for view, text in zip(views, self.text_of, strict=True):
+            deepest[text] = max(deepest[text], len(view))
         if math.prod(deepest) <= _MAX_PATTERNS:
             yield from itertools.product(*(range(depth) for depth in deepest))
             return
         for level in range(max(deepest)):
             yield tuple(min(level, depth - 1) for depth in deepest)
-
-    def _residue(self, actor: Actor, choice: int) -> int:
-        """One more than the chosen counter's residue in the period of the text inside its loop; 0 if there is none."""
-        level = _level(actor, choice)
-        if level < 0:
-            return 0
-        key = (actor.index, actor.loops[level])
-        if key not in self.periods:
-            name = actor.name_of(level)
-            self.periods[key] = period_of([e for _, e in _inner_expressions(actor, level)], name)
-        period = self.periods[key]
-        return actor.counters[level] % period + 1 if period > 1 else 0
 
     def _skip(self, before: _Moment, now: _Moment) -> bool:
         """Skip what may be skipped of the periods after ``now`` that are like the one since ``before``."""
@@ -106,18 +99,32 @@ class Folder:
         return True
 
 
-def _level(actor: Actor, choice: int) -> int:
-    """The ``choice``-th (or innermost) loop of more than one trip around an actor; -1 if there is none."""
-    counted = [level for level, trips in enumerate(actor.trips) if trips > 1]
-    return counted[min(choice, len(counted) - 1)] if counted else -1
+def _views(actor: Actor) -> list[tuple[tuple[int, ...], int]]:
+    """Where an actor stands, once for each loop that may have advanced: those around it of more than one trip.
+
+    A view leaves the counter of that loop out, and has beside it one more than the counter's residue in the period of
+    the text inside the loop, or 0 if the text has none.
+    """
+    views = []
+    for level, trips in enumerate(actor.trips):
+        if trips > 1:
+            kept = (actor.pc, *actor.counters[:level], *actor.counters[level + 1 :])
+            period = _period(actor, actor.loops[level])
+            views.append((kept, actor.counters[level] % period + 1 if period > 1 else 0))
+    return views or [((actor.pc, *actor.counters), 0)]
 
 
-def _without(actor: Actor, choice: int) -> tuple[int, ...]:
-    """Where an actor stands, without the counter of the chosen loop."""
-    level = _level(actor, choice)
-    if level < 0:
-        return (actor.pc, *actor.counters)
-    return (actor.pc, *actor.counters[:level], *actor.counters[level + 1 :])
+def _period(actor: Actor, start: int) -> int:
+    """Period of the trip counts and targets inside the loop that begins at step ``start``, in its counter."""
+    periods = actor.code.periods
+    if start not in periods:
+        loop = actor.code.loops[actor.code.ops[start].loop]
+        inner = actor.code.ops[start + 1 : actor.code.ops[start].partner]
+        counts = [actor.code.loops[op.loop].count for op in inner if op.kind == LOOP]
+        targets = [transfer_target(op.site.instruction) for op in inner if op.site is not None]
+        starts = [first for target in targets if target for first, _ in target.blocks or ()]
+        periods[start] = period_of([*counts, *starts], loop.var)
+    return periods[start]
 
 
 def _alike(actor: Actor, level: int, advance: int, periods: int) -> int:
@@ -137,7 +144,7 @@ def _inner_expressions(actor: Actor, level: int) -> Iterator[tuple[str, Expr]]:
     for op in actor.code.ops[start + 1 : actor.code.ops[start].partner]:
         if op.kind == LOOP:
             count = actor.counts[op.loop]
-            yield actor.code.loops[op.loop][0].var, Expr(count) if isinstance(count, int) else count
+            yield actor.code.loops[op.loop].var, Expr(count) if isinstance(count, int) else count
         elif op.kind == FIRE and op.transfer >= 0:
             for target, _ in actor.aims[op.transfer].blocks or ():
                 yield "", target

@@ -72,7 +72,7 @@ class Actor:
 
     def name_of(self, level: int) -> str:
         """Counter of the ``level``-th loop around it."""
-        return self.code.loops[self.code.ops[self.loops[level]].loop][0].var
+        return self.code.loops[self.code.ops[self.loops[level]].loop].var
 
 
 class Network:
@@ -216,11 +216,11 @@ class Network:
         actor.loops.append(actor.pc)
         actor.counters.append(0)
         actor.trips.append(trips)
-        actor.env[actor.code.loops[op.loop][0].var] = 0
+        actor.env[actor.code.loops[op.loop].var] = 0
         actor.pc += 1
 
     def _repeat(self, actor: Actor, op: Op) -> bool:
-        name = actor.code.loops[op.loop][0].var
+        name = actor.code.loops[op.loop].var
         value = actor.counters[-1] + 1
         if value < actor.trips[-1]:
             actor.counters[-1] = actor.env[name] = value

@@ -145,7 +145,7 @@ def _check_count(kernel: Kernel, codes: Sequence[GroupCode]) -> None:
 
 def _coordinates_used(code: GroupCode) -> set[str]:
     """Variables that occur in trip counts."""
-    return {name for queue in code.queues for loop, _ in queue.loops for name in loop.count.variables()}
+    return {name for queue in code.queues for loop in queue.loops for name in loop.count.variables()}
 
 
 def _talks(code: GroupCode) -> bool:
