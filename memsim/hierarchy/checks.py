@@ -7,8 +7,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from memsim.hierarchy.changes import keys_below
+from memsim.hierarchy.part import Part
 from memsim.hierarchy.problems import nearest, problem, shown
-from memsim.hierarchy.units import Rate, scaled
+from memsim.hierarchy.units import Duration, Rate, scaled
 
 if TYPE_CHECKING:
     from memsim.hierarchy.chip import Chip
@@ -17,8 +18,11 @@ _MOST_TICKS_PER_SECOND = 10**15  # an hour stays below 2^62 ticks
 _LONGEST_INTEGER = 1 << 31  # bytes of a transfer times this stay below 2^63
 
 
+_LONGEST_DURATION = 1 << 56  # ticks; a hundred of them stay below 2^63
+
+
 def check_time(chip: Chip) -> None:
-    """The tick must not be too short, nor a rate in bytes a tick too long a fraction, for 64-bit integers."""
+    """The tick must not be too short, a duration too long, nor a rate too long a fraction, for 64-bit integers."""
     ticks = 1 / chip.tick
     if ticks > _MOST_TICKS_PER_SECOND:
         if 1 / chip.clock_period == ticks:
@@ -29,6 +33,9 @@ def check_time(chip: Chip) -> None:
             "use clocks with a large common divisor, such as whole MHz, or leave dram.clock out",
             key="dram.clock",
         )
+    for key, duration in _durations(chip):
+        if chip.ticks_of(duration) > _LONGEST_DURATION:
+            raise problem(f"{duration} is too long to reckon with", 'write such as "30 cycles" or "1.3 us"', key=key)
     for key, rate, share in _rates(chip):
         per_tick = chip.rate_per_tick(rate) * share
         if max(per_tick.numerator, per_tick.denominator) > _LONGEST_INTEGER:
@@ -38,6 +45,15 @@ def check_time(chip: Chip) -> None:
                 "give it, and the clocks, with fewer digits",
                 key=key,
             )
+
+
+def _durations(part: Part, prefix: str = "") -> Iterator[tuple[str, Duration]]:
+    for name in type(part).model_fields:
+        match getattr(part, name):
+            case Duration() as duration:
+                yield prefix + name, duration
+            case Part() as inner:
+                yield from _durations(inner, f"{prefix}{name}.")
 
 
 def _rates(chip: Chip) -> Iterator[tuple[str, Rate, Fraction]]:

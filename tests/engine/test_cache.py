@@ -215,3 +215,21 @@ def test_a_reader_of_a_tile_on_its_way_starts_when_it_has_arrived() -> None:
     # the fill ends 128 + 50 after the first request; the second tile passes the link of the cache after that
     result = loads("0", 1, blocks=2)
     assert result.ticks == LAUNCH + DMA + 2 * HOP + DRAM_TICKS + DRAM + CACHE + LINK_TICKS
+
+
+@pytest.mark.parametrize(("distribution", "rows"), [("sequential", 64), ("uniform", 64)])
+def test_gathers_one_after_another_take_other_rows(distribution: str, rows: int) -> None:
+    text = f"""
+    program rows
+    tensor W dram fp32 [64, 128]
+    tensor I shared int32 [16]
+    kernel k blocks (b 1) {{
+      ring i sram int32 [16]
+      ring a sram fp32 [16, 128]
+      queue index {{ load i <- I[0] }}
+      queue load {{ loop j 7 {{ gather a <- W[0 : 64, 0 : 128] by i distribution {distribution} }} pop i }}
+      queue use {{ loop j 7 {{ pop a }} }}
+    }}"""
+    shared = {"capacity": "1 KiB", "bandwidth": "64 B/cycle"}
+    result = run(parse(text), cached(shared=shared))
+    assert bits(result, "dram", "read") == rows * 512 * 8  # seven times a quarter: all, and each but once

@@ -172,6 +172,15 @@ def test_operands_in_a_slow_sram_hold_a_product_back() -> None:
     assert run(p.build(verify=False), chip).ticks == expected
 
 
+def test_a_quick_port_leaves_the_unit_its_interval() -> None:
+    p = ProgramBuilder("port")
+    with p.kernel("k", grid={"b": 1}) as k:
+        a = k.ring("a", "sram", "fp32", (16, 16))
+        with k.queue("q"):
+            a.fill(1)
+    assert run(p.build(verify=False), plain_chip(1, **{"core.sram.bandwidth": "4096 B/cycle"})).ticks == LAUNCH + 16
+
+
 def test_the_limit_in_flight_paces_a_stream() -> None:
     chip = plain_chip(1, **{"core.dma.max_transfers": 1})
     assert run(stream(4, depth=4), chip).ticks == LAUNCH + 4 * (WAY + DRAM_TICKS)
@@ -196,3 +205,81 @@ def test_a_clock_whose_period_is_no_whole_picosecond_loses_nothing() -> None:
     result = run(stream(7, depth=4), chip)
     assert result.ticks == LAUNCH + WAY + 7 * DRAM_TICKS
     assert result.tick_s * 3_000_000_000 == 1
+
+
+def test_a_product_that_does_not_accumulate_waits_for_the_one_before() -> None:
+    p = ProgramBuilder("again")
+    with p.kernel("k", grid={"b": 1}) as k:
+        a = k.ring("a", "reg", "fp32", (16, 16))
+        c = k.ring("c", "reg", "fp32", (16, 16))
+        with k.queue("q"):
+            a.fill(1)
+            with k.loop("i", 3):
+                c.mma(a, a, accumulate=False)
+    assert run(p.build(verify=False), plain_chip()).ticks == LAUNCH + 16 + 2 + 3 * 16 + 2 * 5
+
+
+def test_an_open_slot_is_rewritten_when_a_transfer_has_read_it() -> None:
+    p = ProgramBuilder("rewrite")
+    with p.kernel("k", grid={"b": 1}) as k:
+        a = k.ring("a", "reg", "fp32", (16, 16))
+        s = k.ring("s", "sram", "fp32", (16, 16))
+        with k.queue("q"):
+            a.fill(1)
+            s.copy(a)
+            a.fill(2)
+        with k.queue("use"):
+            s.pop()
+    chip = plain_chip(1, **{"core.reg.bandwidth": "4 B/cycle"})
+    assert run(p.build(verify=False), chip).ticks == LAUNCH + TILE // 4 + 2 + DMA + TILE // 4 + TILE // 4
+
+
+def test_the_limit_in_bytes_may_be_reached_and_not_passed() -> None:
+    two = run(stream(4, depth=4), plain_chip(1, **{"core.dma.max_transfers": 2})).ticks
+    assert run(stream(4, depth=4), plain_chip(1, **{"core.dma.max_bytes": f"{2 * TILE} B"})).ticks == two
+    one = LAUNCH + 4 * (WAY + DRAM_TICKS)
+    assert run(stream(4, depth=4), plain_chip(1, **{"core.dma.max_bytes": f"{2 * TILE - 1} B"})).ticks == one > two
+
+
+def test_the_critical_path_is_launch_the_shortest_way_and_the_products() -> None:
+    def bound(chip: Chip) -> float:
+        bounds = run(matmul(8, blocks=chip.core_count), chip).bounds.set_index("bound")
+        return float(bounds.loc["critical path", "time_s"])
+
+    assert bound(plain_chip()) == pytest.approx((LAUNCH + WAY + 8 * 16) * 1e-9)
+    row = plain_chip(3, **{"network.topology": "mesh"})  # the DRAM is at the first core, a hop each way
+    assert bound(row) == pytest.approx((LAUNCH + DMA + 2 * HOP + DRAM + 8 * 16) * 1e-9)
+
+
+def test_every_operand_of_a_product_is_charged_to_its_own_memory() -> None:
+    p = ProgramBuilder("energy")
+    with p.kernel("k", grid={"b": 1}) as k:
+        a = k.ring("a", "sram", "fp32", (16, 8))
+        b = k.ring("b", "reg", "fp32", (8, 16))
+        c = k.ring("c", "reg", "fp32", (16, 16))
+        with k.queue("q"):
+            a.fill(1)
+            b.fill(1)
+            c.fill(0)
+            c.mma(a, b)
+    energies = {"core.reg.read_energy": 1, "core.reg.write_energy": 10, "core.sram.read_energy": 100}
+    energies["core.sram.write_energy"] = 1000
+    native = {"core.matrix.native.fp32": [8, 16, 4, 1]}
+    frame = run(p.build(verify=False), plain_chip(1, **energies, **native)).energy.frame()
+    moved = frame[(frame["operation"] == "mma") & (frame["part"] != "matrix")]
+    # 2 x 1 x 2 native steps, each of 8 x 4 elements of a, 4 x 16 of b, and 8 x 16 of c there and back
+    assert moved.set_index(["part", "tensor", "access"])["energy_pj"].to_dict() == {
+        ("sram", "(a)", "read"): 4 * 8 * 4 * 32 * 100,
+        ("reg", "(b)", "read"): 4 * 4 * 16 * 32 * 1,
+        ("reg", "(c)", "read"): 4 * 8 * 16 * 32 * 1,
+        ("reg", "(c)", "write"): 4 * 8 * 16 * 32 * 10,
+    }
+
+
+@pytest.mark.parametrize("clock", ["1 GHz", "3 GHz"])
+def test_utilisation_is_work_over_what_the_peak_does_in_this_time(clock: str) -> None:
+    result = run(matmul(8, blocks=3), plain_chip(2, clock=clock))
+    assert result.mfu == pytest.approx(3 * 8 * 2 * 16**3 / (2 * 512 * result.cycles))  # two units of 512 a cycle
+    moved = 3 * (2 * 8 + 1) * TILE
+    assert result.dram_bytes == moved
+    assert result.mbu == pytest.approx(moved / (8 * result.cycles))

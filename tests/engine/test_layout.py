@@ -62,3 +62,16 @@ def test_aligned_tiles_are_whole_segments() -> None:
     layouts = lay_out(p.build(verify=False))
     assert layouts["A"].segment_shape == (64, 64)
     assert segment_count(layouts) == 64
+
+
+def test_tiles_that_start_between_their_own_multiples_make_smaller_segments() -> None:
+    p = ProgramBuilder("shifted")
+    a = p.tensor("A", "bf16", (520, 512))
+    with p.kernel("k", grid={"y": 4}) as k:
+        (y,) = k.coordinates
+        tile = k.ring("tile", "sram", "bf16", (128, 64))
+        with k.queue("load"), k.loop("i", 8) as i:
+            tile.load(a[y * 128 + 8, i * 64])
+        with k.queue("use"), k.loop("i", 8):
+            tile.pop()
+    assert lay_out(p.build(verify=False))["A"].segment_shape == (8, 64)
