@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from memsim.errors import Location, ProgramError
 from memsim.isa.expr import Expr, FloorDiv, Max, Min, Mod
-from memsim.isa.lexical import DISTRIBUTIONS, check_expr, nearest
+from memsim.isa.lexical import DISTRIBUTIONS, MAX_NESTING, check_expr, nearest
 from memsim.isa.model import (
     PER_CORE_ROLES,
     Gather,
@@ -114,6 +114,12 @@ def _check_loops(body: Sequence[Statement], scope: list[str], path: list[str]) -
             continue
         inner = [*path, f"loop {loop.var}"]
         where = placed(inner, loop)
+        if len(scope) > MAX_NESTING:
+            raise ProgramError(
+                f"loops stand more than {MAX_NESTING} deep within each other",
+                where=placed(path[:2], loop),
+                mend="use one loop, and // and % of its counter",
+            )
         if loop.var in scope:
             raise ProgramError(
                 f"loop counter {loop.var} shadows the one around it, or a block coordinate, of the same name",

@@ -120,6 +120,13 @@ def test_names_and_sizes(wrong, cause, mend):
     assert str(error.where)
 
 
+def test_loops_that_nest_too_deep():
+    body = BODY
+    for depth in reversed(range(2000)):
+        body = (Loop(f"k{depth}", Expr(1), body),)
+    assert "loops stand more than 64 deep" in refused(program(*body)).cause
+
+
 # ---- types and shapes ----
 
 
@@ -218,5 +225,3 @@ def test_targets(wrong, cause, mend):
 
 def test_groups_of_a_cooperative_kernel_may_feed_each_other():
     verify(of_two(Send(Target("r", ((var("y"), 1),), "other"), Tile("r")), True))
-
-
