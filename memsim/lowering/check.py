@@ -17,16 +17,22 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 TOLERANCE: dict[str, float] = {
     "fp32": 2e-5,
-    "fp16": 4e-3,
-    "bf16": 3e-2,
-    "fp8_e4m3": 0.25,
-    "fp8_e5m2": 0.5,
+    "fp16": 2**-9,
+    "bf16": 2**-7,
+    "fp8_e4m3": 2**-3,
+    "fp8_e5m2": 2**-2,
     "int8": 0.0,
     "int32": 0.0,
 }
-"""Largest error allowed, relative to |expected| + rms(expected): a few roundings to the coarsest type in the graph.
+"""Error allowed for each operation, relative to |expected| + rms(expected), by the coarsest type in the graph.
 
-Half a unit in the last place is 2^-24 in fp32, 2^-11 in fp16, 2^-8 in bf16, 2^-4 in fp8_e4m3, 2^-3 in fp8_e5m2."""
+One unit in the last place (two of them in fp16, where normal numbers end early): a result that lies between two
+numbers may be rounded either way. In fp32 it is the order of sums that counts, a few hundred units."""
+
+MOST_OPERATIONS = 4  # errors of more operations after one another average out
+ROUNDINGS = {"attention": 4, "softmax": 2, "exp": 2}
+"""Operations that count for more than one: an exponential makes of an absolute error a relative one."""
+ANGLE = 2.0**-23  # error of a rotary angle in fp32, relative to its size: up to the last position, in radians
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +57,17 @@ class CheckReport:
 
 
 def tolerance_of(nodes: Node | Sequence[Node]) -> float:
-    """The tolerance of the coarsest type in the graph; that of fp32 for integers that meet floats."""
-    dtypes = {node.dtype for node in walk(as_roots(nodes))}
-    return max(TOLERANCE[dtype] for dtype in dtypes)
+    """Largest error that roundings explain, relative to |expected| + rms(expected)."""
+    depth: dict[int, int] = {}
+    angle = 0.0
+    each = 0.0
+    for node in walk(as_roots(nodes)):
+        own = 0 if node.op in ("input", "transpose") else ROUNDINGS.get(node.op, 1)
+        depth[id(node)] = own + max((depth[id(arg)] for arg in node.nodes), default=0)
+        each = max(each, TOLERANCE[node.dtype])
+        if node.op == "rope":
+            angle = max(angle, ANGLE * (node.attributes["offset"] + node.shape[-2]))
+    return each * min(max(depth.values()), MOST_OPERATIONS) + angle
 
 
 def check(

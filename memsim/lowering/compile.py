@@ -20,7 +20,7 @@ from memsim.lowering.recipes import FlashRecipe, MatmulRecipe, Recipe, RopeRecip
 from memsim.lowering.rope import emit_rope, plan_rope
 from memsim.lowering.vector_kernel import emit_vector
 from memsim.lowering.vector_plan import plan_vector
-from memsim.workloads import Node, flops, inputs_of, output_names
+from memsim.workloads import Node, cast, flops, inputs_of, output_names
 from memsim.workloads.graph import as_roots
 
 
@@ -46,8 +46,8 @@ def compile(nodes: Node | Sequence[Node], chip: Chip, *, name: str | None = None
     ChipError
         The chip cannot hold the tensors or even the smallest tiles, or its matrix unit does not multiply a type.
     """
-    roots = as_roots(nodes)
-    results = dict(zip((id(root) for root in roots), output_names(roots), strict=True))
+    roots = _computed(as_roots(nodes))
+    results = dict(zip((id(root) for root in roots), output_names(as_roots(nodes)), strict=True))
     groups = partition(roots, join=fuse)
     inputs = inputs_of(roots)
     names = names_of(groups, [*inputs, *results.values()])
@@ -67,6 +67,14 @@ def compile(nodes: Node | Sequence[Node], chip: Chip, *, name: str | None = None
     result = program.build(verify=False)
     verify(result, chip)
     return result
+
+
+def _computed(roots: Sequence[Node]) -> tuple[Node, ...]:
+    """The results as nodes of their own: an input, or a node that is asked for twice, is copied."""
+    return tuple(
+        cast(root, root.dtype) if root.op == "input" or any(root is other for other in roots[:number]) else root
+        for number, root in enumerate(roots)
+    )
 
 
 def _emit(program: ProgramBuilder, recipe: Recipe, facts: Facts) -> None:

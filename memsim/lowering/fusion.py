@@ -15,6 +15,7 @@ from memsim.workloads.operators import OPERATORS
 from memsim.workloads.shapes import Shape
 
 REDUCTIONS = frozenset({"sum", "max", "mean"})
+LABELS = {op: f"reduce_{op}" for op in REDUCTIONS} | {"transpose": "transposed"}  # what would be keywords in a program
 ROW_OPERATIONS = REDUCTIONS | {"softmax", "layer_norm", "rms_norm"}
 
 
@@ -89,7 +90,7 @@ def _read_whole(roots: Sequence[Node]) -> set[int]:
 def _alone(node: Node) -> Fused:
     group = Fused(node, {id(node)})
     if not is_elementwise(node):
-        group.label = f"reduce_{node.op}" if node.op in REDUCTIONS else node.op
+        group.label = LABELS.get(node.op, node.op)
     if node.op == "matmul":
         group.product = node
     elif node.op in ROW_OPERATIONS:

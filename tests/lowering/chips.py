@@ -3,7 +3,7 @@
 from functools import cache
 
 from memsim.hierarchy import Chip
-from memsim.isa import analyze, verify
+from memsim.isa import Vector, analyze, verify
 from memsim.lowering import check, compile
 
 PRESETS = ("toy", "h100_sxm", "dally_grid", "tpu_v4")
@@ -54,3 +54,9 @@ def checked(node, on, **options):
 def executed(program, *kinds):
     """How often instructions of these kinds run."""
     return sum(e.count for e in analyze(program).executions if isinstance(e.instruction, kinds))
+
+
+def vector_count(program, op):
+    """How often an elementwise primitive runs."""
+    vectors = (e for e in analyze(program).executions if isinstance(e.instruction, Vector))
+    return sum(e.count for e in vectors if e.instruction.op == op)
