@@ -107,14 +107,14 @@ def _check_storage(storage: Tensor | Ring, where: str) -> None:
         _check_size(size, f"shape {storage.shape}: a dimension", where)
 
 
-def _check_loops(body: Sequence[Statement], scope: list[str], path: list[str]) -> None:
+def _check_loops(body: Sequence[Statement], scope: list[str], path: list[str], depth: int = 1) -> None:
     """Check names in trip counts, and that no counter shadows another or a block coordinate."""
     for loop in body:
         if not isinstance(loop, Loop):
             continue
         inner = [*path, f"loop {loop.var}"]
         where = placed(inner, loop)
-        if len(scope) > MAX_NESTING:
+        if depth > MAX_NESTING:
             raise ProgramError(
                 f"loops stand more than {MAX_NESTING} deep within each other",
                 where=placed(path[:2], loop),
@@ -127,7 +127,7 @@ def _check_loops(body: Sequence[Statement], scope: list[str], path: list[str]) -
                 mend=f"rename it, for example {loop.var}{len(scope)}",
             )
         _check_expr(loop.count, scope, where)
-        _check_loops(loop.body, [*scope, loop.var], inner)
+        _check_loops(loop.body, [*scope, loop.var], inner, depth + 1)
 
 
 # ---- instructions ----

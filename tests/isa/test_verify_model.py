@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from memsim.isa.expr import Expr, FloorDiv, var
+from memsim.isa.lexical import MAX_NESTING
 from memsim.isa.model import (
     Copy,
     Fill,
@@ -120,11 +121,17 @@ def test_names_and_sizes(wrong, cause, mend):
     assert str(error.where)
 
 
-def test_loops_that_nest_too_deep():
+def nested(depth):
     body = BODY
-    for depth in reversed(range(2000)):
-        body = (Loop(f"k{depth}", Expr(1), body),)
-    assert "loops stand more than 64 deep" in refused(program(*body)).cause
+    for level in range(depth):
+        body = (Loop(f"k{level}", Expr(1), body),)
+    return program(*body)
+
+
+def test_loops_that_nest_too_deep():
+    verify(nested(MAX_NESTING))
+    for depth in (MAX_NESTING + 1, 900):
+        assert f"loops stand more than {MAX_NESTING} deep" in refused(nested(depth)).cause
 
 
 # ---- types and shapes ----
