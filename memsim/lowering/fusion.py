@@ -67,7 +67,8 @@ def fuse(roots: Sequence[Node], *, join: bool = True) -> list[Fused]:
         if node.op == "input" or (node.op == "transpose" and id(node) not in kept):
             continue
         group = _alone(node)
-        candidates = [arg for arg in node.nodes if id(arg) in groups and id(arg) not in kept and users[id(arg)] == 1]
+        operands = {id(arg): arg for arg in node.nodes}.values()
+        candidates = [arg for arg in operands if id(arg) in groups and id(arg) not in kept and users[id(arg)] == 1]
         for arg in reversed(candidates) if join else ():
             _absorb(group, node, arg, groups)
         groups[id(node)] = group
