@@ -35,11 +35,11 @@ class _Writer:
     rings: Mapping[str, RingHandle]
 
     @contextmanager
-    def _tiles(self, queue: str) -> Iterator[list[Expr]]:
-        """Record a queue that takes this worker's tiles in turn; gives the first element of each."""
+    def _tiles(self) -> Iterator[list[Expr]]:
+        """The loop over this worker's tiles; gives the first element of each."""
         (core,) = self.kernel.coordinates
         count = turns(self.plan.tiling.total, self.plan.workers, core)
-        with self.kernel.queue(queue), repeat(self.kernel, "t", count) as turn:
+        with repeat(self.kernel, "t", count) as turn:
             yield self.plan.tiling.starts(turn * self.plan.workers + core)
 
     def _chunks(self, sweep: Sweep) -> AbstractContextManager[Expr]:
@@ -54,8 +54,14 @@ class _Writer:
         ]
 
     def load(self) -> None:
-        """Load the tiles of every pass."""
-        with self._tiles("load") as starts:
+        """Load the tiles of every pass, after those that stay."""
+        with self.kernel.queue("load"):
+            for name, value in self.plan.layout.constants.items():
+                self._load(name, value, [Expr(0) for _ in self.recipe.space], self.plan.tiling.sizes)
+            self._load_tiles()
+
+    def _load_tiles(self) -> None:
+        with self._tiles() as starts:
             for part in self.plan.layout.passes:
                 for name, value in part.leaves.items():
                     self._load(name, value, starts, self.plan.tiling.sizes)
@@ -72,10 +78,14 @@ class _Writer:
 
     def compute(self) -> None:
         """The vector work of every pass."""
-        with self._tiles("compute") as starts:
-            results: dict[int, Operand] = {}
-            for part in self.plan.layout.passes:
-                self._pass(part, starts, results)
+        constants = self.plan.layout.constants
+        with self.kernel.queue("compute"):
+            with self._tiles() as starts:
+                results: dict[int, Operand] = {id(value): self.rings[name] for name, value in constants.items()}
+                for part in self.plan.layout.passes:
+                    self._pass(part, starts, results)
+            for name in constants:
+                self.rings[name].pop()
 
     def _pass(self, part: PassLayout, starts: list[Expr], results: dict[int, Operand]) -> None:
         rank = len(self.recipe.space)
@@ -100,7 +110,7 @@ class _Writer:
 
     def store(self) -> None:
         """Store the results of the last pass."""
-        with self._tiles("store") as starts:
+        with self.kernel.queue("store"), self._tiles() as starts:
             for sweep in self.plan.layout.passes[-1].sweeps:
                 with self._chunks(sweep) as index:
                     sizes = self.plan.layout.chunk_sizes(sweep.chunk)

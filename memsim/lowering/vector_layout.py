@@ -56,6 +56,8 @@ class VectorLayout:
     sizes: tuple[int, ...]
     """Of a tile; along the reduced axis its whole length."""
     chunks: tuple[Chunk, ...]
+    constants: dict[str, Value] = field(default_factory=dict)
+    """Tiles that are the same for every tile of the space, by ring: they are loaded once a block."""
     names: dict[int, str] = field(default_factory=dict)
     rings: dict[str, RingSpec] = field(default_factory=dict)
     scratch: Scratch = field(default_factory=Scratch)
@@ -64,6 +66,12 @@ class VectorLayout:
     def __post_init__(self) -> None:
         self.names = leaf_names(self.recipe.value)
         value = self.recipe.value
+        shape_of = self._shapes(self.chunks[0])
+        for found in order([value]):
+            if found.op == LEAF and self._is_constant(found):
+                name = self.names[id(found)]
+                self.constants[name] = found
+                self._add(name, found.dtype, shape_of(found), moved=True)
         passes = many_passes(value) if self.is_chunked else one_pass(value)
         self.passes = tuple(self._pass(one, number) for number, one in enumerate(passes))
 
@@ -77,13 +85,18 @@ class VectorLayout:
         """Every ring."""
         return (*self.rings.values(), *self.scratch.specs)
 
+    def _is_constant(self, value: Value) -> bool:
+        cut = {axis for axis, n in enumerate(self.recipe.space) if self.sizes[axis] < n}
+        return not value.span & (cut | ({self.recipe.axis} if self.is_chunked else set()))
+
     def chunk_sizes(self, chunk: Chunk) -> tuple[int, ...]:
         """Sizes of a tile of one chunk."""
         return tuple(chunk.length if dim == self.recipe.axis else n for dim, n in enumerate(self.sizes))
 
     def _pass(self, one: Pass, number: int) -> PassLayout:
         axis = self.recipe.axis
-        leaves = {self.names[id(v)]: v for v in one.leaves() if self.is_chunked and axis not in v.span}
+        tiles = [v for v in one.leaves() if self.names[id(v)] not in self.constants]
+        leaves = {self.names[id(v)]: v for v in tiles if self.is_chunked and axis not in v.span}
         shape_of = self._shapes(self.chunks[0])
         for name, value in leaves.items():
             self._add(name, value.dtype, shape_of(value), 2, moved=True)
@@ -95,7 +108,7 @@ class VectorLayout:
         targets = {f"h{number}_{index}": value for index, value in enumerate(shared)}
         for name, value in targets.items():
             self._add(name, value.dtype, shape_of(value))
-        known = [*leaves.values(), *one.known]
+        known = [*self.constants.values(), *leaves.values(), *one.known]
         before = schedule(targets, known, shape_of, self.scratch)
         moving = self.is_chunked and not any(axis in v.span for v in (*one.leaves(), *one.targets.values()))
         chunks = (Chunk("", 0, 1, 1),) if moving else self.chunks
@@ -119,7 +132,7 @@ class VectorLayout:
 
     def _sweep(self, one: Pass, chunk: Chunk, known: Sequence[Value], staying: dict[str, Value]) -> Sweep:
         shape_of = self._shapes(chunk)
-        kept = {id(v) for v in staying.values()}
+        kept = {id(v) for v in (*self.constants.values(), *staying.values())}
         leaves = {self.names[id(v)] + chunk.suffix: v for v in one.leaves() if id(v) not in kept}
         for name, value in leaves.items():
             self._add(name, value.dtype, shape_of(value), 2, moved=True)

@@ -204,3 +204,9 @@ def test_chunks_cover_the_axis():
 def test_a_row_that_no_core_can_hold_even_in_chunks():
     with pytest.raises(ChipError, match=r"(?s)kernel softmax: sram and reg of a core of toy hold 16 and 64 bytes"):
         compile(softmax(LONG), toy(core__sram__capacity="16 B", core__reg__capacity="64 B"))
+
+
+def test_weights_that_all_rows_share_are_loaded_once_a_core():
+    weight = tensor("weight", (256,), "bf16")
+    program = checked(rms_norm(tensor("x", (1000, 256), "bf16"), weight), "toy")
+    assert analyze(program).bytes_read["dram"] == 1000 * 256 * 2 + 16 * 256 * 2
