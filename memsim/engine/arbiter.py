@@ -6,23 +6,26 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import simpy
+from simpy.events import NORMAL, EventPriority
 
 RequestKey: TypeAlias = tuple[int, ...]
 """(kernel, block, queue, sequence, part …): the order in which requests of one tick are served."""
 Serve: TypeAlias = Callable[[int], tuple[int, Any]]
 """Called with the tick; returns the tick at which the asker goes on, and what it is told."""
 
-AFTER_ALL_OTHERS = 2  # SimPy's own priorities are 0 (urgent) and 1 (normal)
+AFTER_ALL_OTHERS = EventPriority(2)  # SimPy's own priorities are 0 (urgent) and 1 (normal)
 
 
 class Alarm(simpy.Event):
     """An event that fires after a delay and calls ``then``."""
 
-    def __init__(self, env: simpy.Environment, delay: int, then: Callable[[], None], priority: int = 1) -> None:
+    def __init__(
+        self, env: simpy.Environment, delay: int, then: Callable[[], None], priority: EventPriority = NORMAL
+    ) -> None:
         super().__init__(env)
         self._ok, self._value = True, None
         self.callbacks = [lambda _: then()]
-        env.schedule(self, priority, delay)  # type: ignore[arg-type]
+        env.schedule(self, priority, delay)
 
 
 class _Granted(simpy.Event):

@@ -7,9 +7,12 @@ result depends on the order in which processes happen to be resumed. See ``docs/
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import TypeAlias
 
 import simpy
@@ -26,6 +29,9 @@ from memsim.isa.model import Mma
 TraceRow: TypeAlias = tuple[int, int, int, str, Step, int, int, int]
 """(kernel, block, core, queue, step, first tick, last tick, bytes)."""
 
+
+Targets: TypeAlias = list[tuple[int, RingState]]
+"""The rings that a transfer fills, each with the core that owns it."""
 
 PROGRESS_EVERY = 1000
 """Instructions between two calls of the progress function."""
@@ -56,6 +62,17 @@ class QueueState:
     bytes: int = 0
     freed: simpy.Event | None = None
     """Fires when a transfer of this queue has ended, if the queue waits for that."""
+
+
+@contextmanager
+def rare_collection() -> Iterator[None]:
+    """Collect cyclic garbage rarely: a run makes millions of short-lived events and next to no cycles."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(200_000, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 class SimpyEngine:
@@ -94,7 +111,8 @@ class SimpyEngine:
     def run(self) -> int:
         """Run every kernel; returns the tick at which the last one, and all that it wrote back, has ended."""
         main = self.env.process(self._kernels())
-        self.env.run(until=main)
+        with rare_collection():
+            self.env.run(until=main)
         self.hardware.flush()
         return max(int(self.env.now), self.hardware.drained_at())
 
@@ -267,7 +285,7 @@ class SimpyEngine:
             flight.done = self._traced(queue, step, begun, size, flight.done)
         self.transfers.start(flight, pieces, begun)
 
-    def _take_slots(self, queue: QueueState, step: Step, targets: list[Block], size: int) -> Flight:
+    def _take_slots(self, queue: QueueState, step: Step, targets: Targets, size: int) -> Flight:
         block = queue.block
 
         def done() -> None:
@@ -284,12 +302,11 @@ class SimpyEngine:
             slot = ring.slot(queue.number, ahead)
             slot.reading += 1
             flight.source = ring, slot
-        for owner in targets:
-            ring = owner.rings[step.target.ring]  # type: ignore[union-attr]
+        for core, ring in targets:
             slot = ring.open_back()
             ring.push()
             slot.arriving += 1
-            flight.targets.setdefault(owner.core, []).append((ring, slot))
+            flight.targets.setdefault(core, []).append((ring, slot))
         queue.transfers += 1
         queue.bytes += size
         block.unfinished += 1
@@ -309,14 +326,14 @@ class SimpyEngine:
 
         return record
 
-    def _blocked_transfer(self, queue: QueueState, step: Step, targets: list[Block], size: int) -> Wait | None:
+    def _blocked_transfer(self, queue: QueueState, step: Step, targets: Targets, size: int) -> Wait | None:
         now = int(self.env.now)
         for ring, ahead in step.reads:
             wait = queue.block.rings[ring].wait_to_read(queue.number, ahead, now)
             if wait is not None:
                 return wait
-        for owner in targets:
-            wait = owner.rings[step.target.ring].wait_to_open()  # type: ignore[union-attr]
+        for _, target in targets:
+            wait = target.wait_to_open()
             if wait is not None:
                 return wait
         most, most_bytes = self._limits
@@ -324,18 +341,16 @@ class SimpyEngine:
             return "waiting for a transfer to end (limit in flight)", None, -1
         return None
 
-    def _targets(self, block: Block, step: Step, counters: list[int]) -> list[Block]:
+    def _targets(self, block: Block, step: Step, counters: list[int]) -> Targets:
         target = step.target
         if target is None:
             return []
         if target.blocks is None:
-            return [block]
+            return [(block.core, block.rings[target.ring])]
         group = next(g for g in self.plan.kernels[self._kernel].groups if g.group.name == target.group)
-        corners: list[tuple[int, ...]] = [()]
-        for start, count in target.blocks:
-            first = start(counters)
-            corners = [(*c, first + i) for c in corners for i in range(count)]
-        return [self._blocks[group.first_block + group.group.block_index(c)] for c in corners]
+        ranges = [range(start(counters), start(counters) + count) for start, count in target.blocks]
+        owners = [self._blocks[group.first_block + group.group.block_index(at)] for at in product(*ranges)]
+        return [(owner.core, owner.rings[target.ring]) for owner in owners]
 
     def _extent(self, queue: QueueState, step: Step, counters: list[int]) -> tuple[Pieces, int]:
         """The segments that a transfer touches (none for one inside a core) and its bytes."""
