@@ -1,0 +1,49 @@
+"""``make validate``: what it compares with, its own arithmetic, and what it says where there is no data."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOOL = Path(__file__).parent.parent / "tools" / "validate.py"
+
+
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.chdir(tmp_path)
+    return runpy.run_path(str(TOOL))
+
+
+def test_systolic_arrays_take_the_published_cycles(tool: dict[str, Any]) -> None:
+    found = list(tool["systolic"]())
+    assert [c.measured[0] for c in found] == [14303, 12255]
+    assert [c.error for c in found] == [0, 0]
+
+
+@pytest.mark.parametrize(("simulated", "error"), [(9.0, -0.1), (10.0, 0.0), (15.0, 0.0), (20.0, 0.0), (25.0, 0.25)])
+def test_error_is_the_distance_from_the_published_range(tool: dict[str, Any], simulated: float, error: float) -> None:
+    comparison = tool["Comparison"]("x", "ms", (10.0, 20.0), simulated, "nobody")
+    assert comparison.error == pytest.approx(error)
+
+
+def test_own_tables_are_read_and_simulated(tool: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "validation").mkdir()
+    rows = "workload,chip,settings,time_s,source\nmatmul,toy,m=128 n=64 k=64 transpose_b=true,1e-5,me\n"
+    (tmp_path / "validation" / "mine.csv").write_text(rows, encoding="utf-8")
+    (row,) = tool["own_tables"]()
+    expected = tool["simulated_time"]("matmul", "toy", m=128, n=64, k=64, transpose_b=True)
+    assert row.simulated == expected * 1e3
+    assert row.measured == pytest.approx((1e-2, 1e-2))
+    assert row.source == "me"
+
+
+def test_absent_data_is_said(tool: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    main = tool["main"]
+    main.__globals__["gpu"] = lambda: iter(())  # the large product takes half a minute
+    main()
+    text = capsys.readouterr().out
+    assert text.count("+0.0%") == 2
+    assert "no tables of measurements in validation/" in text
