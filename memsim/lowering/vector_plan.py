@@ -17,6 +17,7 @@ from memsim.lowering.vectors import Step
 
 SMALLEST_CHUNK = 16
 TURNS = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64)  # tiles a core that are tried, for the overlap of loads, work and stores
+SLACK = 1.05
 LINE = 64  # a dimension that is cut comes in multiples of this many elements where it can
 
 
@@ -34,9 +35,17 @@ class VectorPlan:
     cycles: float
     """Estimated core cycles."""
 
+    @property
+    def instructions(self) -> int:
+        """Vector instructions of all tiles."""
+        sweeps = [sweep for part in self.layout.passes for sweep in part.sweeps]
+        return self.tiling.total * sum(sweep.chunk.count * len(sweep.steps) for sweep in sweeps)
+
 
 def plan_vector(recipe: VectorRecipe, facts: Facts) -> VectorPlan:
-    """The quickest tiles, by estimate, that fit a core: with the reduced axis whole if any do.
+    """The quickest tiles, by estimate, that fit a core; of those about as quick, the ones with the fewest instructions.
+
+    The reduced axis is one tile if that fits at all.
 
     Raises
     ------
@@ -46,7 +55,8 @@ def plan_vector(recipe: VectorRecipe, facts: Facts) -> VectorPlan:
     plans = list(_plans(recipe, facts, _whole(recipe, facts)))
     plans = plans or list(_plans(recipe, facts, _chunked(recipe, facts)))
     if plans:
-        return min(plans, key=lambda plan: plan.cycles)
+        limit = SLACK * min(plan.cycles for plan in plans)
+        return min((plan for plan in plans if plan.cycles <= limit), key=lambda plan: (plan.instructions, plan.cycles))
     sizes = tuple(length if axis == recipe.axis else 1 for axis, length in enumerate(recipe.space))
     smallest = VectorLayout(recipe, sizes, chunks_of(_length(recipe), min(SMALLEST_CHUNK, _length(recipe))))
     raise too_small(recipe.name, facts.chip.name, smallest.specs, facts.room)
