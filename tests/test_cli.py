@@ -180,3 +180,25 @@ def test_a_chip_file_of_ones_own(folder: Path, capsys: pytest.CaptureFixture[str
         memsim_prints(capsys, "chips", "show", "toy").replace('name = "toy"', 'name = "mine"'), encoding="utf-8"
     )
     assert "matmul on mine" in memsim_prints(capsys, "run", MATMUL, "--chip", "mine.toml")
+
+
+EMPTY = """\
+program empty
+tensor A dram fp32 [64, 64]
+kernel k blocks (y 2) {
+  ring a sram fp32 [32, 64]
+  queue load { loop i 0 { load a <- A[0, 0] } }
+  queue eat { loop i 0 { pop a } }
+}
+"""
+
+
+def test_a_program_that_does_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "empty.tile").write_text(EMPTY, encoding="utf-8")
+    figures = [f"--{name}={name}.png" for name in ("plot", "roofline", "floorplan")]
+    text = memsim_prints(capsys, "run", "empty.tile", "--json", "r.json", *figures)
+    assert "empty on toy" in text
+    numbers = json.loads((folder / "r.json").read_text(encoding="utf-8"))
+    assert numbers["flops"] == 0
+    assert numbers["time_s"] == 1e-6  # the launch
+    memsim_prints(capsys, "analyze", "empty.tile")

@@ -84,9 +84,9 @@ def run(
         _print_result(result)
     verdict, reason = _check(job, check, result.executed_flops)
     typer.echo(reason, err=to_stdout)
-    _write_files(result, job, figures, trace, program)
     if json_file is not None:
         write_json(summary(result, job, verdict), None if to_stdout else json_file)
+    _write_files(result, job, figures, trace, program)
     if verdict is not None and not verdict.ok:
         raise typer.Exit(CHECK_FAILED)
 

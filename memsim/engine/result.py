@@ -155,7 +155,11 @@ class Result:
     def _frame(self, rows: list[Any], columns: list[str]) -> pd.DataFrame:
         import pandas as pd
 
-        return pd.DataFrame(rows, columns=columns)
+        frame = pd.DataFrame(rows, columns=columns)
+        if not rows:  # pandas cannot tell what an empty column would hold
+            texts = ("kernel", "group", "queue", "part", "kind", "src", "dst", "bound", "reason", "op", "path")
+            frame = frame.astype({c: str if c in texts else float for c in columns})
+        return frame
 
     @cached_property
     def parts(self) -> pd.DataFrame:
