@@ -193,9 +193,14 @@ class _Planner:
     def clusters(self, across: int, along: int) -> Iterator[tuple[int, int]]:
         """Shapes of clusters: pairs on chips with a cache, as on NVIDIA's Hopper; else up to the whole chip."""
         most = min(2, self.facts.cores) if self.facts.chip.cache else self.facts.cores
-        for rows in _powers(min(across, most)):
-            for columns in _powers(min(along, most // rows)):
+        for rows in self._sides(min(across, most)):
+            for columns in self._sides(min(along, most // rows)):
                 yield rows, columns
+
+    def _sides(self, most: int) -> list[int]:
+        """Sides of clusters to try: powers of two, and what divides the number of cores."""
+        powers = {1 << i for i in range(most.bit_length())}
+        return sorted(powers | {n for n in range(1, most + 1) if self.facts.cores % n == 0})
 
     def _group(self, across: int, rows: int, columns: int, at_once: int) -> int:
         """The divisor of ``across`` for which tiles that run at once touch the fewest operands."""
@@ -215,7 +220,3 @@ def multiples(native: int, length: int) -> list[int]:
     if length <= LARGEST_TILE:
         sizes.add(length if length < size else size)
     return sorted(min(size, length) for size in sizes)
-
-
-def _powers(most: int) -> list[int]:
-    return [1 << i for i in range(most.bit_length())]

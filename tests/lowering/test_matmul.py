@@ -182,12 +182,18 @@ def test_a_chip_that_is_too_small(machine, words):
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
-def test_the_mend_of_a_chip_that_is_too_small_is_enough():
-    node = workload("matmul")
+def test_all_cores_of_a_chip_whose_number_is_no_power_of_two_work():
+    machine = toy(core__grid=[3, 5])
+    program = checked(workload("matmul", m=600, n=960, k=64), machine)
+    assert program.kernels[0].groups[0].block_count == 15
+
+
+@pytest.mark.parametrize("name", ["matmul", "softmax", "flash_attention", "rope", "layer_norm"])
+def test_what_an_error_says_to_raise_is_enough(name):
     with pytest.raises(ChipError) as caught:
-        compile(node, toy(core__sram__capacity="64 B"))
+        compile(workload(name), toy(core__sram__capacity="8 B", core__reg__capacity="64 B"))
     size = caught.value.mend.split('"')[1]
-    compile(node, toy(core__sram__capacity=size))
+    compile(workload(name), toy(core__sram__capacity=size, core__reg__capacity="64 B"))
 
 
 def test_types_that_the_matrix_unit_lacks():
