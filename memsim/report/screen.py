@@ -116,12 +116,9 @@ def _kernels(result: Outcome) -> list[Text]:
 
 
 def compute_queue(stalls: pd.DataFrame) -> str | None:
-    """The queue whose time tells most: the one that works the largest part of it, or one named compute."""
-    queues = list(dict.fromkeys(stalls["queue"]))
-    if "compute" in queues:
-        return "compute"
+    """The queue whose time tells most: the one that works longest (of all kernels that have a queue of that name)."""
     working = stalls[stalls["reason"] == "working"]
-    ranked = [*working.nlargest(1, "time_s")["queue"], *queues]
+    ranked = [*working.nlargest(1, "time_s")["queue"], *stalls["queue"]]
     return str(ranked[0]) if ranked else None
 
 

@@ -81,7 +81,7 @@ def test_an_empty_run_is_told_without_dividing_by_zero():
     assert "no instruction ran" in screen
 
 
-def test_the_queue_that_works_most_stands_for_the_program_where_none_is_named_compute(result):
+def test_the_queue_that_works_most_stands_for_the_program(result):
     renamed = result.stalls.replace({"queue": {"compute": "tensor"}})
     assert compute_queue(renamed) == "tensor"
     assert compute_queue(renamed.iloc[:0]) is None
