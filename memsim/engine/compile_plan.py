@@ -344,7 +344,11 @@ def operation_name(instruction: Instruction) -> str:
 
 
 def ring_labels(group: Group) -> dict[str, str]:
-    """The tensor whose data each ring holds: what it was loaded from, else what it is stored to, else itself."""
+    """The tensor that each ring's energy is told under.
+
+    It is the tensor that the ring is loaded from, else the one that it is stored to; a copy has the label of its
+    source, and a value that only goes into others has theirs. What reaches no tensor has its own name in brackets.
+    """
     labels: dict[str, str] = {}
     everything = [i for queue in group.queues for i, _ in walk(queue.body)]
     for i in everything:
@@ -355,22 +359,23 @@ def ring_labels(group: Group) -> dict[str, str]:
         match i:
             case Store(dst=region, src=tile):
                 labels.setdefault(tile.ring, region.tensor)
-    for _ in everything:  # copies hand labels on, in either direction, until nothing changes
+    hand_on = [pair for i in everything for pair in _label_flow(i)]
+    before = -1
+    while len(labels) > before:
         before = len(labels)
-        for i in everything:
-            match i:
-                case Copy(dst=dst, src=tile) | Send(dst=dst, src=tile) if dst.group is None:
-                    pair = (dst.ring, tile.ring)
-                case Vector(op="cast", dst=name, args=(Tile(ring=ring),)):
-                    pair = (name, ring)
-                case _:
-                    continue
-            for one, other in (pair, pair[::-1]):
-                if other in labels:
-                    labels.setdefault(one, labels[other])
-        if len(labels) == before:
-            break
+        for known, other in hand_on:
+            if known in labels:
+                labels.setdefault(other, labels[known])
     return {ring.name: labels.get(ring.name, f"({ring.name})") for ring in group.rings}
+
+
+def _label_flow(instruction: Instruction) -> list[tuple[str, str]]:
+    """Pairs (ring, other ring): where the first has a label and the other has none, the other gets it."""
+    match instruction:
+        case Copy(dst=dst, src=tile) | Send(dst=dst, src=tile) if dst.group is None:
+            return [(tile.ring, dst.ring), (dst.ring, tile.ring)]
+    written = ring_written(instruction)
+    return [] if written is None else [(written, tile.ring) for tile in tiles_read(instruction)]
 
 
 def ticks_for(rate: Rate | None, size: int, chip: Chip) -> int:

@@ -234,7 +234,7 @@ class Hardware:
             for segment, size in pieces:
                 self._write_back(cache.touch(segment, size, True)[1], tick)
                 if not cache.write_back:
-                    self._to_dram(segment, size, tick)
+                    self._to_dram(segment, size, tick, through=True)
         return max(ends)
 
     def _read_cached(
@@ -263,13 +263,14 @@ class Hardware:
         for segment, size in leaving:
             self._to_dram(segment, size, tick)
 
-    def _to_dram(self, segment: int, size: int, tick: int) -> None:
+    def _to_dram(self, segment: int, size: int, tick: int, *, through: bool = False) -> None:
         self.banks["dram"].serve(0, segment, size, tick)
-        self._post_write_back(segment, size, "write_back")
+        self._post_write_back(segment, size, "write_back", through=through)
 
-    def _post_write_back(self, segment: int, size: int, operation: str) -> None:
+    def _post_write_back(self, segment: int, size: int, operation: str, *, through: bool = False) -> None:
         tensor = self._owner[int(np.searchsorted(self._owner_bases, segment, side="right")) - 1][1]
-        self._post("cache", tensor, operation, -1, "read", size)
+        if not through:  # what is written through is at hand
+            self._post("cache", tensor, operation, -1, "read", size)
         self._post("dram", tensor, operation, -1, "write", size)
         self._wire(tensor, operation, -1, size, self.chip.backing_mm)
 

@@ -101,6 +101,8 @@ def test_write_through_writes_at_once() -> None:
     result = stores(10, chip)
     assert bits(result, "dram", "write", "write_back") == 10 * TILE * 8
     assert bits(result, "dram", "write", "final_write_back") == 0
+    assert bits(result, "cache", "write") == 10 * TILE * 8
+    assert bits(result, "cache", "read") == 0
 
 
 def test_a_kernel_finds_what_the_one_before_left() -> None:

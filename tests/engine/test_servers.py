@@ -57,7 +57,8 @@ def test_banks_serve_chunk_by_chunk(
 
 @given(
     st.integers(1, 400),
-    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 120), st.booleans()), max_size=60),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 120), st.booleans()), max_size=60)
+    | st.lists(st.tuples(st.integers(0, 3), st.integers(1, 120), st.booleans()), min_size=20, max_size=60),
 )
 def test_the_cache_is_least_recently_used_and_conserves_dirty_bytes(
     capacity: int, accesses: list[tuple[int, int, bool]]
