@@ -319,3 +319,27 @@ def test_cores_of_the_blocks_of_two_groups():
     assert (meeting.first_at, meeting.second_at) == ({"y": 0}, {"y": 0})
     assert find_meeting(drawn.tensors[0], accesses, Cores(4, {"one": 0, "two": 2})) == (None, True)
     assert "race on T[0]" in outcome(drawn)
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 4, 8])
+def test_elements_a_whole_factor_apart_may_meet_in_the_next_iteration(ahead):
+    text = f"""program neighbours
+    tensor D dram fp32 [1000000000]
+    kernel main blocks (b 1) {{
+      ring a sram fp32 [1]
+      ring c sram fp32 [1]
+      queue make {{ loop i 100000000 {{ fill c 0 push c }} }}
+      queue store {{ loop i 100000000 {{ store D[i*4] <- c pop c }} }}
+      queue load {{ loop i 100000000 {{ load a <- D[i*4 + {ahead}] }} }}
+      queue drop {{ loop i 100000000 {{ pop a }} }}
+    }}"""
+    program = parse(text)
+    store, load = [
+        access_of(site, region, writes)
+        for site in sites_of(program)
+        for region, writes in (
+            [(site.instruction.dst, True)] if isinstance(site.instruction, Store) else
+            [(site.instruction.src, False)] if isinstance(site.instruction, Load) else []
+        )
+    ]  # fmt: skip
+    assert never_meet(store, load) == bool(ahead % 4)
