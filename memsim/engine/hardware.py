@@ -66,6 +66,8 @@ class Route:
     """Wire length of the whole tree."""
     servers: tuple[int, ...]
     """Servers of all links in the whole tree."""
+    routers: int
+    """Hops in the whole tree, each a router with the link behind it."""
 
     @property
     def latency(self) -> int:
@@ -118,12 +120,14 @@ class Hardware:
         self.port_latency = {"sram": chip.ticks_of(core.sram.latency), "reg": chip.ticks_of(core.reg.latency)}
         self.hops: dict[tuple[str, str], Hop] = {}
         self.length: dict[tuple[str, str], float] = {}
+        self.routers: dict[tuple[str, str], int] = {}
         for source, target, link in sorted(chip.graph.edges(data=True), key=lambda e: (e[0], e[1])):
             rate = chip.rate_per_tick(link["bandwidth"])
             server = self._server(f"{source}->{target}", "link")
             latency = chip.ticks_of(link["latency"])
             self.hops[source, target] = Hop(server, rate.numerator, rate.denominator, latency)
             self.length[source, target] = link["mm"]
+            self.routers[source, target] = link["hops"]
         self.free_at = np.zeros(len(self.names), dtype=np.int64)
         self.busy = np.zeros(len(self.names), dtype=np.int64)
         self.bytes = [0] * len(self.names)
@@ -188,23 +192,26 @@ class Hardware:
     def _tree(self, node: str, children: dict[str, list[str]], targets: tuple[str, ...]) -> Route:
         hops: list[Hop] = []
         servers: list[int] = []
+        routers = 0
         mm = 0.0
         while len(children.get(node, [])) == 1 and node not in targets:
             following = children[node][0]
             hops.append(self.hops[node, following])
             servers.append(hops[-1].server)
+            routers += self.routers[node, following]
             mm += self.length[node, following]
             node = following
         forks = []
         if node in targets and node in children:  # one that the way to others leads through
-            forks.append(Route((), (), node, 0.0, ()))
+            forks.append(Route((), (), node, 0.0, (), 0))
         for following in children.get(node, []):
             branch = self._tree(following, children, targets)
             hop = self.hops[node, following]
-            forks.append(Route((hop, *branch.hops), branch.forks, branch.leaf, 0.0, ()))
+            forks.append(Route((hop, *branch.hops), branch.forks, branch.leaf, 0.0, (), 0))
             servers += [hop.server, *branch.servers]
+            routers += self.routers[node, following] + branch.routers
             mm += self.length[node, following] + branch.mm
-        return Route(tuple(hops), tuple(forks), "" if forks else node, mm, tuple(servers))
+        return Route(tuple(hops), tuple(forks), "" if forks else node, mm, tuple(servers), routers)
 
     # Memories ------------------------------------------------------------------------------------------------
 
@@ -297,7 +304,7 @@ class Hardware:
         for server in route.servers:
             self.bytes[server] += size
         self._wire(tensor, operation, core, size, route.mm)
-        self.ledger[Key("routers", tensor, operation, "network", core, "move", 0.0)] += size * 8 * len(route.servers)
+        self.ledger[Key("routers", tensor, operation, "network", core, "move", 0.0)] += size * 8 * route.routers
 
 
 def _banks(count: int, ports: int, chunk: int, total: Fraction, latency: int) -> Banks:
