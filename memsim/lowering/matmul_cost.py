@@ -68,11 +68,19 @@ class TileCost:
         service = max(self._busiest_link(grid), loaded / self.facts.memory_rate)
         step = max(self.compute, service, self._round_trip(service))
         store = blocks * self.out_bytes / self.facts.memory_rate
-        hidden = self.steps * step if self.tile.accumulators > 1 else 0.0
-        between = max(0.0, max(self.epilogue, store) - hidden)
+        between = self._between(store, self.steps * step)
         fill = self.facts.load_latency + service + self.compute
         work = fill + grid.turns * self.steps * step + (grid.turns - 1) * between + self.epilogue + store
         return max(work, self._dram(grid))
+
+    def _between(self, store: float, products: float) -> float:
+        """Cycles from the last product of a tile to the first of the next, whose ``products`` hide what they can.
+
+        With one accumulator the epilogue holds the products up, and so does the store where it takes the accumulator.
+        """
+        if self.tile.accumulators > 1:
+            return max(0.0, max(self.epilogue, store) - products)
+        return self.epilogue + (max(0.0, store - products) if self.tile.steps else store)
 
     def _round_trip(self, service: float) -> float:
         """Cycles of a step where a slot has to be emptied before it is loaded again."""
