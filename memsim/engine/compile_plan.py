@@ -218,7 +218,7 @@ class _GroupCompiler:
                 mend="use a dtype that core.matrix supports, or add it to the chip",
             )
         interval, latency = unit.cycles(m, n, k, a.dtype)
-        a_reads, b_reads, c_reads, c_writes = unit.operand_elements(m, n, k, a.dtype)
+        a_reads, b_reads, c_reads, c_writes = unit.operand_elements(m, n, k, a.dtype, accumulate=mma.accumulate)
         moves = [
             (a, "read", a_reads * a.type.bits),
             (b, "read", b_reads * b.type.bits),

@@ -129,8 +129,8 @@ class MatrixUnit(Part):
         drain = min(rows + cols - 2, total - 1)
         return (total - drain) * scale, drain * scale
 
-    def operand_elements(self, m: int, n: int, k: int, dtype: str) -> Operands:
-        """Elements of a, b and c that one instruction reads and writes.
+    def operand_elements(self, m: int, n: int, k: int, dtype: str, *, accumulate: bool = True) -> Operands:
+        """Elements of a, b and c that one instruction reads and writes; without ``accumulate`` no c from before.
 
         A dot-product engine reads all operands at each native step, rounded up to whole steps. A weight-stationary
         array reads b once, a once for each fold of n, and passes c once for each fold of k; an output-stationary one
@@ -142,15 +142,16 @@ class MatrixUnit(Part):
             deep, high = math.ceil(k / step.k), math.ceil(m / step.m)
             arrays, rest = divmod(n, each)
             wide = arrays * math.ceil(each / step.n) + math.ceil(rest / step.n)
-            c = high * wide * deep * step.m * step.n
+            c, passes = high * wide * step.m * step.n, deep
             a = high * math.ceil(each / step.n) * deep * step.m * step.k
-            return Operands(a, high * wide * deep * step.k * step.n, c, c)
-        rows, cols = self._array
-        a = -(-each // cols) * m * k
-        if self.dataflow == "weight_stationary":
-            c = -(-k // rows) * m * n
-            return Operands(a, k * n, c, c)
-        return Operands(a, -(-m // rows) * k * n, m * n, m * n)
+            b = high * wide * deep * step.k * step.n
+        else:
+            rows, cols = self._array
+            weights = self.dataflow == "weight_stationary"
+            c, passes = m * n, -(-k // rows) if weights else 1
+            a = -(-each // cols) * m * k
+            b = k * n if weights else -(-m // rows) * k * n
+        return Operands(a, b, c * (passes if accumulate else passes - 1), c * passes)
 
     @property
     def _array(self) -> tuple[int, int]:

@@ -123,9 +123,7 @@ def _apart(a: Access, b: Access, dimension: int, equal: set[Atom]) -> bool:
     return low > 0 or high < 0
 
 
-def _open_terms(
-    a: Access, b: Access, dimension: int, equal: set[Atom]
-) -> tuple[dict[Atom, int], dict[Atom, int]]:
+def _open_terms(a: Access, b: Access, dimension: int, equal: set[Atom]) -> tuple[dict[Atom, int], dict[Atom, int]]:
     """Terms of the two starts, without those that are the same in both."""
     first, second = dict(a.starts[dimension].terms), dict(b.starts[dimension].terms)
     same = {atom for atom, factor in first.items() if second.get(atom) == factor and _is_known(atom, equal)}

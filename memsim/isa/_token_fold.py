@@ -56,9 +56,7 @@ class Folder:
         tokens = (*(network.fill[slot] for slot in self.slots), *(network.open[ring] for ring in self.rings))
         views = [_views(actor) for actor in self.actors]
         for pattern in self._patterns(views):
-            seen = [
-                view[min(pattern[text], len(view) - 1)] for view, text in zip(views, self.text_of, strict=True)
-            ]
+            seen = [view[min(pattern[text], len(view) - 1)] for view, text in zip(views, self.text_of, strict=True)]
             kept, residues = tuple(k for k, _ in seen), tuple(r for _, r in seen)
             for key in {(pattern, tokens, kept, ()), (pattern, tokens, kept, residues if any(residues) else ())}:
                 before, self.history[key] = self.history.get(key), now

@@ -118,9 +118,7 @@ def _check_gather(site: Site, gather: Gather) -> None:
     if len(tensor.shape) != 2:
         raise site.error(f"gather takes rows of a 2-D tensor, {tensor.name} has shape {tensor.shape}")
     if gather.src.clip or gather.src.steps != (1, 1):
-        raise site.error(
-            "the region of a gather can be neither clipped nor strided", "leave `clip` and the steps out"
-        )
+        raise site.error("the region of a gather can be neither clipped nor strided", "leave `clip` and the steps out")
     if index.type.is_float or len(_squeeze(index.shape)) > 1:
         raise site.error(
             f"the index ring {index.name} has type {index.dtype} and shape {index.shape}",

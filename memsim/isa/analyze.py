@@ -207,9 +207,7 @@ class _Totals:
             self._add_compute(site, count)
         elif transfer_target(site.instruction) is not None or isinstance(site.instruction, Store):
             moved = self._add_transfer(site, count)
-        return Execution(
-            site.kernel.name, site.group.name, site.queue.name, site.path, site.instruction, count, moved
-        )
+        return Execution(site.kernel.name, site.group.name, site.queue.name, site.path, site.instruction, count, moved)
 
     def _add_compute(self, site: Site, count: int) -> None:
         instruction, group = site.instruction, site.group

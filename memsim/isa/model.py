@@ -234,9 +234,7 @@ class Loop(_Placed):
     body: tuple[Statement, ...]
 
 
-Instruction: TypeAlias = (
-    Load | Store | Gather | Copy | Send | Mma | Vector | Reduce | Fill | Iota | Push | Pop
-)
+Instruction: TypeAlias = Load | Store | Gather | Copy | Send | Mma | Vector | Reduce | Fill | Iota | Push | Pop
 Statement: TypeAlias = Instruction | Loop
 
 
@@ -290,10 +288,7 @@ class Group(_Placed):
         outer_grid = [n // c for (_, n), c in zip(self.grid, self.cluster, strict=True)]
         outer = _unravel(cluster_index, outer_grid)
         offset = _unravel(inner, list(self.cluster))
-        return {
-            name: o * c + i
-            for (name, _), o, c, i in zip(self.grid, outer, self.cluster, offset, strict=True)
-        }
+        return {name: o * c + i for (name, _), o, c, i in zip(self.grid, outer, self.cluster, offset, strict=True)}
 
     def block_index(self, coordinates: tuple[int, ...]) -> int:
         """Number of the block at ``coordinates``: the inverse of `coordinates`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import os
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -17,9 +18,8 @@ from memsim.isa.expr import Expr, ExprLike, as_expr, var
 from memsim.isa.lexical import MAX_NESTING, check_expr, check_integer, check_name, nearest
 from memsim.isa.model import Loop, Statement
 
-_OWN_FILES = frozenset(
-    {contextlib.__file__, *(str(Path(__file__).with_name(f)) for f in ("builder.py", "handles.py", "recorder.py"))}
-)
+_PACKAGE = str(Path(__file__).parents[1]) + os.sep
+_COMMAND_LINE = _PACKAGE + "cli" + os.sep
 
 
 class Recorder:
@@ -98,13 +98,19 @@ class Recorder:
 def caller() -> Location | str:
     """The place in the user's own source that called the builder."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename in _OWN_FILES:
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        if frame.f_code.co_filename.startswith(_COMMAND_LINE):
+            return ""  # the user wrote a command, and no source
         frame = frame.f_back
     if frame is None:
         return ""
     position = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
     column = position[2] if position and position[2] is not None else 0
     return Location(frame.f_lineno, column + 1, frame.f_code.co_filename)
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_PACKAGE) or file == contextlib.__file__
 
 
 def place() -> Location | None:

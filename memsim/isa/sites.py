@@ -131,4 +131,3 @@ def reads_of(instruction: Instruction) -> tuple[str, ...]:
     """Names of the rings whose tiles the instruction reads; an accumulating `Mma` also reads its destination."""
     names = tuple(tile.ring for tile in tiles_read(instruction))
     return (*names, instruction.dst) if isinstance(instruction, Mma) and instruction.accumulate else names
-

@@ -198,4 +198,3 @@ def _reached(codes: Sequence[GroupCode], block: Block) -> Iterator[tuple[int, tu
                 for ((low, high), count), size in zip(spans, sizes, strict=True)
             ]
             yield from ((group, point) for point in itertools.product(*axes))
-

@@ -114,6 +114,21 @@ def test_a_dot_product_engine_takes_whole_native_steps(
     assert moved == (longest * m0 * k0, steps * k0 * n0, steps * m0 * n0, steps * m0 * n0)
 
 
+@pytest.mark.parametrize(
+    ("unit", "reads"),
+    [
+        (MatrixUnit(native={"bf16": (8, 8, 8, 1)}), 16 * 16 * 3),  # four steps of k, the first of which reads no c
+        (systolic(8, 8, "weight_stationary"), 16 * 16 * 3),  # four folds of k
+        (systolic(8, 8, "output_stationary"), 0),  # c stays in the array
+    ],
+)
+def test_a_product_that_starts_afresh_does_not_read_the_old_sum(unit: MatrixUnit, reads: int) -> None:
+    fresh = unit.operand_elements(16, 16, 32, "bf16", accumulate=False)
+    onto = unit.operand_elements(16, 16, 32, "bf16")
+    assert fresh.c_reads == reads == onto.c_reads - 16 * 16
+    assert fresh._replace(c_reads=onto.c_reads) == onto
+
+
 @given(SIZES, SIZES, SIZES, st.integers(1, 40), st.integers(1, 40), st.sampled_from(["weight", "output"]))
 def test_no_instruction_beats_the_peak(m: int, n: int, k: int, rows: int, cols: int, kept: str) -> None:
     array = systolic(rows, cols, f"{kept}_stationary")
