@@ -23,6 +23,16 @@ kernel k blocks (y 2) {
 }
 """
 
+PRODUCT = """\
+program product
+kernel k blocks (b 1) {
+  ring a sram bf16 [16, 16]
+  ring c reg fp32 [16, 16]
+  queue q { fill a 1
+    mma c = a a }
+}
+"""
+
 CORE = """\
 [core]
 grid = [2, 1]
@@ -58,6 +68,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "types.tile": PROGRAM.replace("C dram fp32", "C dram bf16"),
         "role.tile": PROGRAM.replace("C dram", "C hbm"),
         "negative.tile": PROGRAM.replace("load a <- A[y*32, 0]", "loop i y - 1 { load a <- A[y*32, 0] }"),
+        "product.tile": PRODUCT,
         "not_toml.toml": "name = ",
         "no_unit.toml": CHIP.replace('"10 GB/s"', "10"),
         "bad_unit.toml": CHIP.replace('"10 GB/s"', '"10 GHz"'),
@@ -121,6 +132,7 @@ CASES = [
     ("check role.tile --chip toy", "hbm", ""),
     ("check negative.tile", "negative.tile: line 6", ""),
     ("check good.tile --chip small.toml", "sram", ""),
+    ("check product.tile --chip small.toml", "product.tile: line 6, column 5: mma c: chip small has no", "core.matrix"),
     # chips
     ("chips show not_toml.toml", "not_toml.toml", ""),
     ("chips show no_unit.toml", "no_unit.toml: line 10: dram.bandwidth: 10 has no unit", "64 B/cycle"),

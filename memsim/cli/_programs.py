@@ -47,6 +47,10 @@ def check(
     program = read_program(file)
     machine = read_chip(chip) if chip is not None else None
     isa.verify(program, machine)
+    if machine is not None:
+        from memsim.engine.compile_plan import make_plan
+
+        make_plan(program, machine)  # which refuses what the chip has no unit for
     fits = f"; it fits {machine.name}" if machine is not None else ""
     typer.echo(f"{file}: ok: {describe(program)}{fits}")
 

@@ -214,7 +214,7 @@ class _GroupCompiler:
         if unit is None or not unit.supports(a.dtype):
             raise ChipError(
                 f"chip {self.chip.name} has no matrix unit for {a.dtype}",
-                where=f"kernel {self.kernel.name}: mma {mma.dst}",
+                where=f"{mma.place}: mma {mma.dst}" if mma.place else f"kernel {self.kernel.name}: mma {mma.dst}",
                 mend="use a dtype that core.matrix supports, or add it to the chip",
             )
         interval, latency = unit.cycles(m, n, k, a.dtype)
