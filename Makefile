@@ -41,8 +41,8 @@ docs: setup      ## the documentation in site/
 docs-serve: setup ## the documentation at http://127.0.0.1:8000, rebuilt on each change
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
-validate: setup  ## compare with measured data, where it is present
-	$(BIN)/python tools/validate.py
+validate: setup  ## compare with measured data; `make validate REFERENCE=DIR` with the full tables too
+	$(BIN)/python tools/validate.py $(if $(REFERENCE),--reference $(REFERENCE))
 
 coverage: setup  ## which lines the tests reach
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term $(PYTEST)

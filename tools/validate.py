@@ -2,18 +2,24 @@
 
 Needs nothing but memsim for the figures below. Tables of measurements of your own go into validation/*.csv, with
 columns workload, chip, settings, time_s and source; where there are none, that is said.
+
+``--reference DIR`` also compares with the full reference tables: unit energies (energy/energy_constants.csv),
+datasheets (energy/chip_presets.csv) and measured matrix products on an H100 (gpu/kernel_times.csv). Restated constants must agree
+within half a percent, or the exit status is 1; measured times are shown, with their mean absolute percentage error.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import memsim as ms
 from memsim.cli._settings import convert
-from memsim.hierarchy import MatrixUnit
+from memsim.hierarchy import MatrixUnit, technologies
 from memsim.workloads import WORKLOADS, workload
 
 DATA = Path("validation")
@@ -73,17 +79,97 @@ def own_tables() -> Iterator[Comparison]:
                 yield Comparison(what, "ms", (time_ms, time_ms), got, row["source"])
 
 
-def main() -> None:
-    """Print one line a comparison."""
-    print(f"{'what':42} {'published':>20} {'memsim':>10}  {'error':>7}  source")
-    for comparisons in (systolic(), gpu(), own_tables()):
-        for c in comparisons:
-            low, high = c.measured
-            published = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-            print(f"{c.what:42} {published:>13} {c.unit:>6} {c.simulated:10.5g}  {c.error:+7.1%}  {c.source}")
-    if not any(DATA.glob("*.csv")):
-        print(f"\nno tables of measurements in {DATA}/: nothing else to compare with")
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV file as dictionaries."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def unit_energies(folder: Path) -> Iterator[Comparison]:
+    """Recommended defaults of the energy table, at each node that memsim names."""
+    fields = {
+        "DEFAULT wire_random_data C=0.42pF/mm": "wire_energy",
+        "DEFAULT sram_e0 (published-table fit)": "sram_energy",
+        "DEFAULT sram_slope (published-table fit)": "sram_slope",
+        "DEFAULT regfile_gpu_bank": "reg_energy",
+    }
+    for row in rows_of(folder / "energy" / "energy_constants.csv"):
+        node = technologies().get(f"n{row['node_nm']}")
+        if node is not None and row["quantity"] in fields:
+            value = float(row["value"])
+            got = 1000 * getattr(node, fields[row["quantity"]])
+            what = f"{fields[row['quantity']]} at {row['node_nm']} nm"
+            yield Comparison(what, "fJ", (value, value), got, row["source"].split(";")[0][:60])
+
+
+def datasheets(folder: Path) -> Iterator[Comparison]:
+    """Peak rates and capacities of the presets."""
+    names = {"H100-SXM5": "h100_sxm", "TPUv4": "tpu_v4"}
+    for row in rows_of(folder / "energy" / "chip_presets.csv"):
+        if row["chip"] not in names:
+            continue
+        chip = ms.Chip.preset(names[row["chip"]])
+        matrix, clock = chip.core.matrix, float(chip.clock)
+        assert matrix is not None
+        got = {
+            "flops_bf16": 2 * float(matrix.peak_macs_per_cycle("bf16")) * clock * chip.core_count,
+            "dram_bw": float(chip.rate_per_tick(chip.dram.bandwidth) / chip.tick),
+            "clock_boost": clock / 1e9,
+        }.get(row["parameter"])
+        if got is not None:
+            value = float(row["value"])
+            yield Comparison(f"{row['parameter']} of {chip.name}", "", (value, value), got, row["source"][:60])
+
+
+def products(folder: Path, most: int = 12) -> Iterator[Comparison]:
+    """Measured bf16 products on an H100 SXM, from 10 to 300 GFLOP, evenly picked."""
+    rows = [
+        row for row in rows_of(folder / "gpu" / "kernel_times.csv") if row["gpu"] == "h100_sxm" and row["op"] == "gemm"
+    ]
+    sizes = [tuple(int(float(row[name])) for name in "mnk") for row in rows]
+    chosen = [
+        (row, size)
+        for row, size in zip(rows, sizes, strict=True)
+        if 1e10 <= 2 * size[0] * size[1] * size[2] <= 1.5e11 and min(size) >= 256
+    ]
+    for row, (m, n, k) in chosen[:: max(1, len(chosen) // most)]:
+        got = simulated_time("matmul", "h100_sxm", m=m, n=n, k=k, dtype="bf16") * 1e3
+        span = (float(row["lat_lo"]), float(row["lat_hi"]))
+        yield Comparison(f"matmul {m}x{n}x{k} bf16, h100_sxm", "ms", span, got, "measured by serving frameworks")
+
+
+def show(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Print one line a comparison, as each is made."""
+    made = []
+    for c in comparisons:
+        made.append(c)
+        low, high = c.measured
+        published = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        print(f"{c.what:42} {published:>19} {c.unit:>6} {c.simulated:10.5g}  {c.error:+7.1%}  {c.source}", flush=True)
+    return made
+
+
+def main() -> int:
+    """Print one line a comparison; 1 if a restated constant is not its source's."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--reference", type=Path, help="folder with the full reference tables")
+    folder = parser.parse_args().reference
+    print(f"{'what':42} {'published':>26} {'memsim':>10}  {'error':>7}  source")
+    show(gpu())
+    show(own_tables())
+    exact = show(systolic())
+    if folder is None:
+        print("\nno folder of reference tables was named (--reference DIR): nothing else to compare with")
+    else:
+        exact += show(unit_energies(folder)) + show(datasheets(folder))
+        errors = [abs(c.error) for c in show(products(folder))]
+        mean = sum(errors) / len(errors)
+        print(f"\nmean absolute error of {len(errors)} measured products: {mean:.1%} (beyond their spread)")
+    wrong = [c.what for c in exact if abs(c.error) > 0.005]
+    if wrong:
+        print(f"\nnot what their sources say: {', '.join(wrong)}")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
