@@ -4,8 +4,8 @@ Needs nothing but memsim for the figures below. Tables of measurements of your o
 columns workload, chip, settings, time_s and source; where there are none, that is said.
 
 ``--reference DIR`` also compares with the full reference tables: unit energies (energy/energy_constants.csv),
-datasheets (energy/chip_presets.csv) and measured matrix products on an H100 (gpu/kernel_times.csv). Restated constants must agree
-within half a percent, or the exit status is 1; measured times are shown, with their mean absolute percentage error.
+datasheets (energy/chip_presets.csv) and measured matrix products on an H100 (gpu/kernel_times.csv). Restated constants
+must agree within half a percent, or the exit status is 1; measured times are shown, with their mean absolute error.
 """
 
 from __future__ import annotations
