@@ -51,3 +51,15 @@ class ChipError(MemsimError):
 
 class WorkloadError(MemsimError):
     """A workload whose shapes, types or parameters make no sense."""
+
+
+def check_kind(value: object, kind: type, where: str, mend: str) -> None:
+    """Refuse what is no ``kind``: a name where the thing itself is meant, or arguments in another order."""
+    if not isinstance(value, kind):
+        shown = repr(value)
+        text = shown if len(shown) <= 40 else f"a {type(value).__name__}"
+        raise MemsimError(f"{text} is no {kind.__name__}", where=where, mend=mend)
+
+
+GIVE_A_CHIP = 'give a chip, such as memsim.Chip.preset("toy")'
+GIVE_A_PROGRAM = "give a program, such as memsim.compile(a @ b, chip)"

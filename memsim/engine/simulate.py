@@ -12,7 +12,7 @@ from memsim.engine.ledger import add_postings
 from memsim.engine.plan import Plan
 from memsim.engine.result import Result, Run
 from memsim.engine.simpy_engine import SimpyEngine
-from memsim.errors import MemsimError
+from memsim.errors import GIVE_A_CHIP, GIVE_A_PROGRAM, MemsimError, check_kind
 from memsim.hierarchy import Chip
 from memsim.isa import analyze, verify
 from memsim.isa.model import Program
@@ -53,6 +53,8 @@ def simulate(
     """
     if engine not in ENGINES:
         raise MemsimError(f"no engine {engine!r}", where="simulate", mend=f"choose one of {', '.join(ENGINES)}")
+    check_kind(program, Program, "simulate", GIVE_A_PROGRAM)
+    check_kind(chip, Chip, "simulate", GIVE_A_CHIP)
     verify(program, chip)
     return run_plan(make_plan(program, chip), trace=trace, progress=progress, workload=workload)
 

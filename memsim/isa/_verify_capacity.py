@@ -59,7 +59,12 @@ def _check_cores(kernel: Kernel, cores: int, chip: Machine | None) -> None:
                 "use fewer blocks and loop in each, a higher occupancy, or more cores",
             )
     elif size > cores:
-        raise _misfit(chip, f"a cluster of {size} blocks does not fit on {on}", where, "use a smaller cluster")
+        raise _misfit(
+            chip,
+            f"a cluster of {size} blocks does not fit on {on}",
+            where,
+            "use a smaller cluster, or compile for this chip",
+        )
 
 
 def _misfit(chip: Machine | None, cause: str, where: str, mend: str) -> MemsimError:
@@ -91,7 +96,9 @@ def _check_memories(program: Program, chip: Machine) -> None:
                 f"{role} of {chip.name} holds {capacity:,} bytes, the program needs {needed:,}"
                 f"{' on each core' if role in PER_CORE_ROLES else ''}: {_largest(program, role)}",
                 where=f"program {program.name}",
-                mend="use smaller or shallower rings, a lower occupancy, or smaller tensors",
+                mend="use smaller or shallower rings, a lower occupancy, or smaller tensors"
+                if role in PER_CORE_ROLES
+                else "use smaller tensors or types, or a chip with more",
             )
 
 

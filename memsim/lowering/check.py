@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from memsim.errors import GIVE_A_PROGRAM, ProgramError, WorkloadError, check_kind
 from memsim.isa.interpret import interpret
 from memsim.isa.model import Program
 from memsim.workloads import Node, inputs_of, output_names, random_inputs, reference
@@ -89,14 +90,32 @@ def check(
     seed
         Of the random inputs.
     """
+    check_kind(program, Program, "check", GIVE_A_PROGRAM)
     roots = as_roots(nodes)
+    _check_results(program, roots)
     given = random_inputs(roots, seed) if inputs is None else inputs
+    if missing := [name for name in inputs_of(roots) if name not in given]:
+        raise WorkloadError(f"no value for input {missing[0]}", where="check", mend="give an array for each input")
     found = interpret(program, {name: given[name] for name in inputs_of(roots)}, cores=program.cores)
     expected = reference(roots, given)
     tolerance = tolerance_of(roots)
     errors = [(*_errors(found[name], value), name) for name, value in zip(output_names(roots), expected, strict=True)]
     relative, absolute, name = max(errors, key=lambda error: (np.isnan(error[0]), error[0]))
     return CheckReport(absolute, relative, relative <= tolerance, tolerance, name)
+
+
+def _check_results(program: Program, roots: Sequence[Node]) -> None:
+    """The program writes tensors of the names and shapes that the graph's results have."""
+    shapes = {tensor.name: tensor.shape for tensor in program.tensors}
+    mend = "check a program against the graph that it was compiled from"
+    for name, root in zip(output_names(roots), roots, strict=True):
+        where = f"program {program.name}"
+        if name not in shapes:
+            raise ProgramError(f"there is no tensor {name}, which the graph computes", where=where, mend=mend)
+        if shapes[name] != root.shape:
+            raise ProgramError(
+                f"tensor {name} has shape {shapes[name]}, in the graph it is {root.shape}", where=where, mend=mend
+            )
 
 
 def _errors(found: Array, expected: Array) -> tuple[float, float]:

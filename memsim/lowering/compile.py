@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from memsim.errors import GIVE_A_CHIP, check_kind
 from memsim.hierarchy import Chip
 from memsim.isa.builder import ProgramBuilder
 from memsim.isa.handles import TensorHandle
@@ -46,6 +47,7 @@ def compile(nodes: Node | Sequence[Node], chip: Chip, *, name: str | None = None
     ChipError
         The chip cannot hold the tensors or even the smallest tiles, or its matrix unit does not multiply a type.
     """
+    check_kind(chip, Chip, "compile", GIVE_A_CHIP)
     roots = _computed(as_roots(nodes))
     results = dict(zip((id(root) for root in roots), output_names(as_roots(nodes)), strict=True))
     groups = partition(roots, join=fuse)

@@ -234,7 +234,11 @@ def _check_heads(op: str, name: str, x: Node, heads: int) -> None:
             f"{name} of shape {shown(x.shape)}", where=op, mend="rows x (heads * dim), or batch x rows x (heads * dim)"
         )
     if heads < 1 or x.shape[-1] % heads:
-        raise WorkloadError(f"{name} of shape {shown(x.shape)} does not divide into {heads} heads", where=op)
+        raise WorkloadError(
+            f"{name} of shape {shown(x.shape)} does not divide into {heads} heads",
+            where=op,
+            mend="the last dimension is heads * dim",
+        )
 
 
 def _check_attention(q: Node, k: Node, v: Node, heads: int, kv_heads: int, causal: bool) -> None:
@@ -246,9 +250,17 @@ def _check_attention(q: Node, k: Node, v: Node, heads: int, kv_heads: int, causa
     if len({q.dtype, k.dtype, v.dtype}) > 1:
         raise WorkloadError(f"types {q.dtype}, {k.dtype}, {v.dtype} of q, k, v differ", where=op)
     if heads % kv_heads:
-        raise WorkloadError(f"{heads} heads do not divide into groups for {kv_heads} kv_heads", where=op)
+        raise WorkloadError(
+            f"{heads} heads do not divide into groups for {kv_heads} kv_heads",
+            where=op,
+            mend="choose heads as a multiple of kv_heads",
+        )
     if q.shape[-1] // heads != k.shape[-1] // kv_heads:
-        raise WorkloadError(f"{shapes}: heads of q and k differ in size", where=op)
+        raise WorkloadError(
+            f"{shapes}: heads of q and k differ in size",
+            where=op,
+            mend=f"rows x (heads * dim): a head of q has {q.shape[-1] // heads}, one of k {k.shape[-1] // kv_heads}",
+        )
     if k.shape[:-1] != v.shape[:-1] or q.shape[:-2] != k.shape[:-2]:
         raise WorkloadError(f"{shapes}: k and v need the same rows, and all the same batch", where=op)
     if causal and q.shape[-2] > k.shape[-2]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -223,7 +223,7 @@ def inputs_of(roots: Sequence[Node]) -> dict[str, Node]:
 
 def as_roots(nodes: Node | Sequence[Node]) -> tuple[Node, ...]:
     """One node or a sequence of them, as a tuple."""
-    roots = (nodes,) if isinstance(nodes, Node) else tuple(nodes)
+    roots = tuple(nodes) if isinstance(nodes, Iterable) else (nodes,)
     if not roots:
         raise WorkloadError("nothing to compute: the list of nodes is empty", where="graph", mend="give a node")
     for root in roots:

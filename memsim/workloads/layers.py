@@ -67,7 +67,11 @@ def decoder_layer(
     """
     width = x.shape[-1]
     if heads < 1 or width % heads:
-        raise WorkloadError(f"width {width} does not divide into {heads} heads", where="decoder_layer")
+        raise WorkloadError(
+            f"width {width} does not divide into {heads} heads",
+            where="decoder_layer",
+            mend="choose the width as a multiple of heads",
+        )
     narrow = width // heads * kv_heads
 
     def norm(y: Node, name: str) -> Node:

@@ -11,6 +11,8 @@ from memsim.isa.ops import DTYPES, MMA_TYPES
 
 Shape: TypeAlias = tuple[int, ...]
 
+LARGEST_SIZE = 2**62
+
 
 def shown(shape: Sequence[int]) -> str:
     """A shape as it is written in messages: ``(4, 5)``."""
@@ -35,6 +37,10 @@ def check_shape(shape: Sequence[int], where: str) -> Shape:
                 f"shape {shown(sizes)} has an empty dimension (size {size})",
                 where=where,
                 mend="give each dimension a size of at least 1; leave the operation out if there is nothing to compute",
+            )
+        if size > LARGEST_SIZE:
+            raise WorkloadError(
+                f"a dimension of {size:,} is too large", where=where, mend=f"sizes go up to {LARGEST_SIZE:,}"
             )
     if not sizes:
         raise WorkloadError("a tensor has at least one dimension", where=where, mend="write (1,) for a single number")

@@ -1,8 +1,12 @@
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from memsim.engine import simulate
+from memsim.errors import MemsimError, ProgramError, WorkloadError
 from memsim.isa import Expr, Loop, Store
 from memsim.lowering import TOLERANCE, check, compile, tolerance_of
 from memsim.workloads import attention, cast, exp, log, random_inputs, relu, rope, softmax, tensor, workload
@@ -125,3 +129,42 @@ def test_long_rotary_embeddings_are_within_the_error_of_their_angles():
 
 def test_inputs_by_name_are_those_of_the_graph():
     assert set(random_inputs(NODE)) == {"A", "B"}
+
+
+def test_another_graph_is_refused():
+    program = compile(NODE, chip("toy"))
+    with pytest.raises(
+        ProgramError, match=r"tensor C has shape \(40, 50\), in the graph it is \(40, 51\)\n  mend: check"
+    ):
+        check(program, workload("matmul", m=40, n=51, k=60))
+    with pytest.raises(ProgramError, match="there is no tensor out, which the graph computes"):
+        check(program, tensor("A", (40, 60), "bf16") + 1.0)
+
+
+def test_a_missing_input_is_refused():
+    values = {"A": random_inputs(NODE, 0)["A"]}
+    with pytest.raises(WorkloadError, match=r"check: no value for input B\n  mend: give an array"):
+        check(compile(NODE, chip("toy")), NODE, inputs=values)
+
+
+def test_things_of_another_kind_are_refused():
+    program = compile(NODE, chip("toy"))
+    with pytest.raises(
+        MemsimError, match=r"compile: 'toy' is no Chip\n  mend: give a chip, such as memsim.Chip.preset"
+    ):
+        compile(NODE, "toy")
+    with pytest.raises(WorkloadError, match="3 is not a node"):
+        compile(3, chip("toy"))
+    with pytest.raises(MemsimError, match=r"simulate: 'toy' is no Chip\n  mend: give a chip"):
+        simulate(program, "toy")
+    with pytest.raises(MemsimError, match=r"simulate: .* is no Program\n  mend: give a program"):
+        simulate(NODE, chip("toy"))
+    with pytest.raises(MemsimError, match=r"check: .* is no Program\n  mend: give a program"):
+        check(NODE, program)
+
+
+def test_tolerances_are_documented():
+    page = (Path(__file__).parents[2] / "docs" / "numerics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?`) \| (\S+) \|", page, re.MULTILINE)
+    told = {name: float(value) for names, value in rows for name in re.findall(r"`(\w+)`", names)}
+    assert told == pytest.approx(TOLERANCE)

@@ -212,7 +212,7 @@ def test_a_long_run_shows_its_beginning_and_where_it_lies(drawn):
     start, end = (x * 1e-6 for x in axes.get_xlim())
     assert (start, end) == pytest.approx(readable_window(make_result().trace.query("core == 0")))
     assert end < 2e-6
-    assert "whole run, 6.50 µs" in overview.get_title("left")
+    assert "this core until 6.50 µs" in overview.get_title("left")
 
 
 def test_a_readable_window_holds_a_readable_number_of_instructions():

@@ -200,3 +200,23 @@ def test_flops_of_small_things():
 def test_errors_tell_the_operation_and_the_shapes(make, words):
     text = message(make)
     assert all(word in text for word in words), text
+
+
+def test_a_size_beyond_all_memories_is_refused_with_its_place():
+    with pytest.raises(
+        WorkloadError, match=r"tensor huge: a dimension of 99,999,.* is too large\n  mend: sizes go up to"
+    ):
+        tensor("huge", (10**20 - 1, 4))
+
+
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "mend"),
+    [
+        (4, 1, "the last dimension is heads \\* dim"),
+        (3, 2, "choose heads as a multiple of kv_heads"),
+        (2, 1, "a head of q has 3, one of k 6"),
+    ],
+)
+def test_heads_that_do_not_divide_are_mended(heads, kv_heads, mend):
+    with pytest.raises(WorkloadError, match=f"(?s)attention: .*mend: .*{mend}"):
+        attention(X, X, X, heads=heads, kv_heads=kv_heads)

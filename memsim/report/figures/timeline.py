@@ -172,7 +172,8 @@ def _overview(axes: Axes, events: pd.DataFrame, queues: list[str], window: tuple
     axes.set_yticks(range(len(queues)), queues, fontsize=7.5)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=7.5)
-    words = f"whole run, {si(run_end, 's')}: darker is busier; below: the {si(window[1] - window[0], 's')} in the frame"
+    frame = si(window[1] - window[0], "s")
+    words = f"this core until {si(run_end, 's')}: darker is busier; below: the {frame} in the frame"
     axes.set_title(words, fontsize=8.5, fontweight="normal")
     axes.set_xlabel(f"time ({PREFIXES[exponent]}s)", fontsize=7.5, labelpad=1)
     for side in axes.spines.values():
