@@ -12,7 +12,7 @@ from collections.abc import Set
 from fractions import Fraction
 
 from memsim.engine.hardware import Hardware, memory_node, node_of
-from memsim.engine.plan import GroupPlan, KernelPlan, Plan, Step
+from memsim.engine.plan import KernelPlan, Plan, Step
 from memsim.isa.model import Gather, Load
 
 Executions = dict[tuple[int, int], int]
@@ -48,7 +48,13 @@ def _kernel_path(plan: Plan, kernel: KernelPlan, hardware: Hardware, executions:
     if not any((s.number, core) in executions for s in steps for core in range(chip.core_count)):
         return launch
     start = launch + chip.ticks_of(chip.block_start)
-    needs = {s.number: s for group in kernel.groups for s in group.steps if _needs_loaded_tile(group, s)}
+    loaded = _loaded_rings(steps)
+    needs = {
+        s.number: s
+        for group in kernel.groups
+        for s in group.steps
+        if s.unit in ("matrix", "vector") and any((group.group.name, ring) in loaded for ring, _ in s.reads)
+    }
     work: dict[tuple[int, str], int] = defaultdict(int)
     for (number, core), times in executions.items():
         step = needs.get(number)
@@ -59,13 +65,15 @@ def _kernel_path(plan: Plan, kernel: KernelPlan, hardware: Hardware, executions:
     return start + _first_tile(plan, hardware, steps, empty) + max(work.values())
 
 
-def _needs_loaded_tile(group: GroupPlan, step: Step) -> bool:
-    filled = {
-        s.target.ring
-        for s in group.steps
-        if isinstance(s.instruction, (Load, Gather)) and s.target is not None and s.target.blocks is None
-    }
-    return step.unit in ("matrix", "vector") and any(ring in filled for ring, _ in step.reads)
+def _loaded_rings(steps: list[Step]) -> set[tuple[str, int]]:
+    """(group, ring) of the rings that nothing but loads fills, in this block or from another."""
+    by_load: set[tuple[str, int]] = set()
+    otherwise: set[tuple[str, int]] = set()
+    for step in steps:
+        if step.target is not None:
+            fills = by_load if isinstance(step.instruction, (Load, Gather)) else otherwise
+            fills.add((step.target.group, step.target.ring))
+    return by_load - otherwise
 
 
 def _first_tile(plan: Plan, hardware: Hardware, steps: list[Step], empty: Set[int]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memsim.hierarchy import Chip
-from memsim.isa import Program, ProgramBuilder
+from memsim.isa import Program, ProgramBuilder, parse
 from tests.engine.machines import DMA, DRAM, HOP, LAUNCH, plain_chip, run
 
 WAY = DMA + HOP + DRAM + HOP  # latency of a load: issue, request through the crossbar, memory, and back through it
@@ -283,3 +283,19 @@ def test_utilisation_is_work_over_what_the_peak_does_in_this_time(clock: str) ->
     moved = 3 * (2 * 8 + 1) * TILE
     assert result.dram_bytes == moved
     assert result.mbu == pytest.approx(moved / (8 * result.cycles))
+
+
+def test_the_critical_path_counts_products_of_tiles_that_another_block_loads() -> None:
+    text = """
+    program shared
+    tensor A dram fp32 [16, 64]
+    kernel k blocks (x 2) cluster (2) {
+      ring a sram fp32 [16, 16]
+      ring c reg fp32 [16, 16]
+      queue load { loop lead 1 - x { loop i 4 { load a to (0 : 2) <- A[0, i * 16] } } }
+      queue compute { fill c 0  loop i 4 { mma c += a a  pop a } }
+    }"""
+    result = run(parse(text), plain_chip(2))
+    ticks = result.bounds.set_index("bound").loc["critical path", "time_s"] / float(result.tick_s)
+    assert round(ticks) == LAUNCH + WAY + 4 * 16
+    assert result.ticks >= round(ticks)
