@@ -61,6 +61,8 @@ class MatrixUnit(Part):
 
     kind: Literal["dot", "systolic"] = "dot"
     native: dict[DType, NativeStep] = Field(default_factory=dict)
+    n_step: Count | None = None
+    """A native step may be narrower: any multiple of this along n, in cycles that shrink with it; None: only whole."""
     rows: Count | None = None
     cols: Count | None = None
     dataflow: Literal["weight_stationary", "output_stationary"] = "weight_stationary"
@@ -79,6 +81,13 @@ class MatrixUnit(Part):
         if self.kind == "dot":
             if not self.native:
                 raise problem("a dot-product unit needs its native steps", "add native = {bf16 = [16, 16, 16, 4]}")
+            for dtype, step in self.native.items():
+                if self.n_step and step.n % self.n_step:
+                    raise problem(
+                        f"steps of {self.n_step} columns do not divide the native {step.n} of {dtype}",
+                        f"use a divisor of {step.n}",
+                        key="n_step",
+                    )
             if self.rows or self.cols or self.cycles_scale:
                 raise problem("rows, cols and cycles_scale belong to a systolic array", 'set kind = "systolic"')
             return self
@@ -87,7 +96,7 @@ class MatrixUnit(Part):
                 "a systolic array needs rows, cols and cycles_scale",
                 "add rows = 128, cols = 128, cycles_scale = {bf16 = 1}",
             )
-        if self.native:
+        if self.native or self.n_step:
             raise problem("native steps belong to a dot-product unit", 'set kind = "dot"', key="native")
         return self
 
@@ -116,8 +125,8 @@ class MatrixUnit(Part):
         n = -(-n // self.count)
         if self.kind == "dot":
             step = self.native[dtype]
-            steps = math.ceil(m / step.m) * math.ceil(n / step.n) * math.ceil(k / step.k)
-            return Fraction(steps * step.cycles), self.latency.value
+            steps = math.ceil(m / step.m) * math.ceil(k / step.k)
+            return Fraction(steps * self._columns(n, step.n) * step.cycles, step.n), self.latency.value
         rows, cols = self._array
         scale = self.cycles_scale[dtype]
         folds, each = -(-n // cols), 2 * rows + cols + m - 2
@@ -141,10 +150,10 @@ class MatrixUnit(Part):
             step = self.native[dtype]
             deep, high = math.ceil(k / step.k), math.ceil(m / step.m)
             arrays, rest = divmod(n, each)
-            wide = arrays * math.ceil(each / step.n) + math.ceil(rest / step.n)
-            c, passes = high * wide * step.m * step.n, deep
+            wide = arrays * self._columns(each, step.n) + self._columns(rest, step.n)
+            c, passes = high * wide * step.m, deep
             a = high * math.ceil(each / step.n) * deep * step.m * step.k
-            b = high * wide * deep * step.k * step.n
+            b = high * wide * deep * step.k
         else:
             rows, cols = self._array
             weights = self.dataflow == "weight_stationary"
@@ -152,6 +161,11 @@ class MatrixUnit(Part):
             a = -(-each // cols) * m * k
             b = k * n if weights else -(-m // rows) * k * n
         return Operands(a, b, c * (passes if accumulate else passes - 1), c * passes)
+
+    def _columns(self, n: int, native: int) -> int:
+        """Columns that native steps take for ``n`` of them: whole steps, and a last one that may be narrower."""
+        grain = self.n_step or native
+        return -(-n // grain) * grain
 
     @property
     def _array(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memsim.errors import ChipError
 from memsim.hierarchy import MatrixUnit
 from memsim.hierarchy.matrix import DTYPES
 from memsim.isa.ops import MMA_TYPES
@@ -112,6 +113,18 @@ def test_a_dot_product_engine_takes_whole_native_steps(
     steps = sum(len(list(product(range(0, m, m0), range(0, part, n0), range(0, k, k0)))) for part in parts)
     moved = unit.operand_elements(m, n, k, "fp16")
     assert moved == (longest * m0 * k0, steps * k0 * n0, steps * m0 * n0, steps * m0 * n0)
+
+
+def test_a_native_step_may_be_narrower_where_the_unit_says_so() -> None:
+    wgmma = MatrixUnit(native={"bf16": (64, 256, 16, 128)}, n_step=8)
+    assert wgmma.cycles(64, 256, 16, "bf16")[0] == 128
+    assert wgmma.cycles(64, 128, 16, "bf16")[0] == 64
+    assert wgmma.cycles(128, 129, 32, "bf16")[0] == 4 * 136 * 128 // 256
+    assert wgmma.cycles(64, 1, 1, "bf16")[0] == 4
+    # a is fetched for each native step, b and c for the columns that are worked on
+    assert wgmma.operand_elements(64, 264, 16, "bf16") == (2 * 64 * 16, 264 * 16, 64 * 264, 64 * 264)
+    with pytest.raises(ChipError, match=r"(?s)n_step.*48 columns do not divide the native 256.*divisor of 256"):
+        MatrixUnit(native={"bf16": (64, 256, 16, 128)}, n_step=48)
 
 
 @pytest.mark.parametrize(
