@@ -125,11 +125,11 @@ class _Planner:
         limit = SLACK * min(plan.cycles for plan in plans)
         return min((plan for plan in plans if plan.cycles <= limit), key=self._rank)
 
-    def _rank(self, plan: MatmulPlan) -> tuple[int, float, float, int]:
-        """Fewest instructions, then least traffic for each product (what contention makes dear), then time and room."""
+    def _rank(self, plan: MatmulPlan) -> tuple[float, int, float, int]:
+        """Least traffic for each product (what contention makes dear), then fewest instructions, time and room."""
         steps = math.prod(-(-n // t) for n, t in zip(self._sizes, (plan.tile.m, plan.tile.n, plan.tile.k), strict=True))
         traffic = 1 / (plan.tile.m * plan.grid.rows) + 1 / (plan.tile.n * plan.grid.columns)
-        return steps, traffic, plan.cycles, sum(spec.bytes for spec in plan.tile.specs)
+        return traffic, steps, plan.cycles, sum(spec.bytes for spec in plan.tile.specs)
 
     @property
     def _sizes(self) -> tuple[int, int, int]:

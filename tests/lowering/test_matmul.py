@@ -2,7 +2,9 @@ import itertools
 
 import pytest
 
+from memsim.engine import simulate
 from memsim.errors import ChipError
+from memsim.hierarchy import Chip
 from memsim.isa import Load, Mma, ProgramBuilder, Push, analyze
 from memsim.lowering import Facts, compile, plan_matmul
 from memsim.lowering.expansion import recipes_of
@@ -204,3 +206,12 @@ def test_types_that_the_matrix_unit_lacks():
 def test_a_chip_without_a_matrix_unit():
     with pytest.raises(ChipError, match=r"no matrix unit"):
         compile(workload("matmul"), toy(core__matrix=None))
+
+
+def test_more_sram_is_never_slower() -> None:
+    times = []
+    for capacity in ("32 KiB", "64 KiB", "128 KiB", "512 KiB"):
+        chip = Chip.preset("toy").replace({"core.sram.capacity": capacity})
+        a, b = (tensor(name, (1024, 1024), "bf16") for name in "ab")
+        times.append(simulate(compile(a @ b, chip), chip).time_s)
+    assert all(later <= 1.01 * earlier for earlier, later in itertools.pairwise(times)), times
