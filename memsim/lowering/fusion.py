@@ -67,6 +67,8 @@ def fuse(roots: Sequence[Node], *, join: bool = True) -> list[Fused]:
         if node.op == "input" or (node.op == "transpose" and id(node) not in kept):
             continue
         group = _alone(node)
+        if node.name and all(node is not root for root in roots) and not is_elementwise(node):
+            group.label = node.name  # a result's name is that of its tensor
         operands = {id(arg): arg for arg in node.nodes}.values()
         candidates = [arg for arg in operands if id(arg) in groups and id(arg) not in kept and users[id(arg)] == 1]
         for arg in reversed(candidates) if join else ():

@@ -43,7 +43,7 @@ class Comparison:
         """One row a quantity, by group, the largest difference first.
 
         Columns: group (time, energy, energy by part, bytes by level, operations), name, before, after, difference,
-        ratio (after / before), share (of the group's total difference, with its sign), unit.
+        ratio (after / before), share (of all changes in the group, up and down), unit.
         """
         one, two = self.before, self.after
         groups: list[tuple[str, str, Mapping[str, float], Mapping[str, float]]] = [
@@ -83,14 +83,14 @@ def compare(before: Outcome, after: Outcome) -> Comparison:
 
 def _rows(group: str, unit: str, one: Mapping[str, float], two: Mapping[str, float]) -> list[tuple[Any, ...]]:
     names = dict.fromkeys([*one, *two])
-    total = sum(two.values()) - sum(one.values())
     rows = []
     for name in names:
         a, b = one.get(name, 0), two.get(name, 0)
         ratio = b / a if a else (1.0 if not b else float("inf"))
         step = 0 if math.isclose(a, b, rel_tol=ROUNDING) else b - a
-        rows.append((group, name, a, b, step, ratio, step / total if total else 0.0, unit))
-    return sorted(rows, key=lambda row: -abs(row[4]))
+        rows.append((group, name, a, b, step, ratio, unit))
+    total = sum(abs(row[4]) for row in rows) or 1
+    return sorted(((*row[:6], abs(row[4]) / total, row[6]) for row in rows), key=lambda row: -abs(row[4]))
 
 
 def _energy_by_part(result: Outcome) -> dict[str, float]:
@@ -120,7 +120,7 @@ def _table_lines(table: pd.DataFrame) -> Iterator[str]:
                 continue
             label = str(group) if single else f"  {row['name']}"
             before, after = si(float(row["before"]), str(row["unit"])), si(float(row["after"]), str(row["unit"]))
-            share = "" if single else f"{percent(float(row['share']))} of the change"
+            share = "" if single or row["unit"] != "J" else f"{percent(float(row['share']))} of all changes"
             words = change(float(row["before"]), float(row["after"]))
             yield f"{clip_text(label, 16):<16} {before:>12} → {after:<12} {words:<14} {share}".rstrip()
 

@@ -172,4 +172,16 @@ def _bytes(result: Outcome) -> list[Text]:
         line.append(cell)
     if line.plain:
         lines.append(line)
+    late = written_back_at_the_end(result)
+    if late:
+        lines.append(
+            Text(f"  {si(late, 'B')} of dram are left in the cache at the end: charged as energy, not as time")
+        )
     return lines
+
+
+def written_back_at_the_end(result: Outcome) -> int:
+    """Bytes that were still dirty in the cache when the run ended."""
+    frame = result.energy.frame()
+    late = (frame["part"] == "dram") & (frame["operation"] == "final_write_back")
+    return int(frame.loc[late, "bits"].sum()) // 8

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from memsim.report.screen import written_back_at_the_end
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,7 +29,7 @@ def to_json(result: Outcome, *, checked: bool = False, max_rel_err: float | None
     -------
     dict
         workload, chip, engine, time_s, cycles, energy_j, power_w, energy_by_part and energy_by_tensor (name ->
-        joules), bytes_by_level (name -> bytes), flops, executed_flops, mfu, mbu, bottleneck, bounds (name -> s),
+        joules), bytes_by_level (name -> bytes), final_write_back_bytes, flops, executed_flops, mfu, mbu, bottleneck, bounds (name -> s),
         ticks, tick_s (an exact fraction, as text), checked, max_rel_err.
     """
     data = {
@@ -43,6 +45,7 @@ def to_json(result: Outcome, *, checked: bool = False, max_rel_err: float | None
         "energy_by_part": _joules(result.energy.frame(), "part"),
         "energy_by_tensor": _joules(result.energy.frame(), "tensor"),
         "bytes_by_level": {level: int(size) for level, size in result.bytes_by_level.items()},
+        "final_write_back_bytes": written_back_at_the_end(result),
         "flops": int(result.flops),
         "executed_flops": int(result.executed_flops),
         "mfu": result.mfu,

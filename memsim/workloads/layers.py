@@ -40,9 +40,9 @@ def mlp(x: Node, ffn: int, *, gated: bool = True, activation: str = "silu", pref
     ``ffn`` is its inner width. Gated with silu it is SwiGLU (Shazeer, arXiv:2002.05202).
     """
     width = x.shape[-1]
-    up = x @ weight(f"{prefix}w_up", width, ffn, x.dtype)
+    up = (x @ weight(f"{prefix}w_up", width, ffn, x.dtype)).named(f"{prefix}up")
     if gated:
-        gate = x @ weight(f"{prefix}w_gate", width, ffn, x.dtype)
+        gate = (x @ weight(f"{prefix}w_gate", width, ffn, x.dtype)).named(f"{prefix}gate")
         inner = activate(gate, activation) * up
     else:
         inner = activate(up, activation)
@@ -75,15 +75,15 @@ def decoder_layer(
     narrow = width // heads * kv_heads
 
     def norm(y: Node, name: str) -> Node:
-        return rms_norm(y, tensor(f"{prefix}{name}", (width,), x.dtype), eps=eps)
+        return rms_norm(y, tensor(f"{prefix}norm_{name}", (width,), x.dtype), eps=eps).named(f"{prefix}normed_{name}")
 
     def project(y: Node, name: str, columns: int) -> Node:
-        return y @ weight(f"{prefix}{name}", width, columns, x.dtype)
+        return (y @ weight(f"{prefix}w_{name}", width, columns, x.dtype)).named(f"{prefix}{name}_proj")
 
-    h = norm(x, "norm_1")
-    q = rope(project(h, "w_q", width), heads=heads, base=base)
-    k = rope(project(h, "w_k", narrow), heads=kv_heads, base=base)
-    v = project(h, "w_v", narrow)
+    h = norm(x, "1")
+    q = rope(project(h, "q", width), heads=heads, base=base).named(f"{prefix}q_rope")
+    k = rope(project(h, "k", narrow), heads=kv_heads, base=base).named(f"{prefix}k_rope")
+    v = project(h, "v", narrow)
     seen = attention(q, k, v, heads=heads, kv_heads=kv_heads, causal=True, kind=kind)
-    y = x + project(seen, "w_o", width)
-    return y + mlp(norm(y, "norm_2"), ffn, prefix=prefix)
+    y = x + project(seen, "o", width)
+    return y + mlp(norm(y, "2"), ffn, prefix=prefix).named(f"{prefix}down")

@@ -9,6 +9,7 @@ import pytest
 from memsim.engine.result import Result
 from memsim.hierarchy import Chip
 from memsim.isa import parse
+from memsim.report import to_json
 from tests.engine.machines import DMA, DRAM, HOP, LAUNCH, plain_chip, run
 
 TILE = 16 * 16 * 4
@@ -235,3 +236,9 @@ def test_gathers_one_after_another_take_other_rows(distribution: str, rows: int)
     shared = {"capacity": "1 KiB", "bandwidth": "64 B/cycle"}
     result = run(parse(text), cached(shared=shared))
     assert bits(result, "dram", "read") == rows * 512 * 8  # seven times a quarter: all, and each but once
+
+
+def test_reports_say_what_is_written_back_after_the_end() -> None:
+    result = stores(10, cached(capacity="4 KiB"))
+    assert "4.1 kB of dram are left in the cache at the end" in str(result).replace("4.10", "4.1")
+    assert to_json(result)["final_write_back_bytes"] == 4 * TILE

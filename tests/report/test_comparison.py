@@ -117,7 +117,7 @@ def test_as_text_it_fits_the_screen_and_names_both():
     lines = str(compare(long, halved_dram())).splitlines()
     assert max(len(line) for line in lines) <= max(WIDTH, 109)  # a word longer than the screen stays whole
     assert "on toy" in "\n".join(lines[:3])
-    assert any(line.startswith("  dram") and "100 % of the change" in line for line in lines)
+    assert any(line.startswith("  dram") and "100 % of all changes" in line for line in lines)
 
 
 def test_the_last_bit_of_a_sum_is_no_change():
@@ -125,3 +125,11 @@ def test_the_last_bit_of_a_sum_is_no_change():
     c = compare(make_result(), make_result(energy=FakeLedger(rows)))
     assert (c.table["difference"] == 0).all()
     assert "Energy: the same." in c.sentences
+
+
+def test_shares_of_changes_that_cancel_stay_below_one():
+    rows = [(*r[:-1], r[-1] * {"sram": 2.0, "dram": 0.5}.get(r[0], 1.0)) for r in ledger_rows()]
+    table = compare(make_result(), make_result(energy=FakeLedger(rows))).table
+    parts = table[table["group"] == "energy by part"]
+    assert parts["share"].between(0, 1).all()
+    assert parts["share"].sum() == pytest.approx(1.0)
