@@ -29,8 +29,8 @@ def to_json(result: Outcome, *, checked: bool = False, max_rel_err: float | None
     -------
     dict
         workload, chip, engine, time_s, cycles, energy_j, power_w, energy_by_part and energy_by_tensor (name ->
-        joules), bytes_by_level (name -> bytes), final_write_back_bytes, flops, executed_flops, mfu, mbu, bottleneck, bounds (name -> s),
-        ticks, tick_s (an exact fraction, as text), checked, max_rel_err.
+        joules), bytes_by_level (name -> bytes), final_write_back_bytes, flops, executed_flops, mfu, mbu, bottleneck,
+        bounds (name -> s), ticks, tick_s (an exact fraction, as text), checked, max_rel_err.
     """
     data = {
         "workload": result.workload,
