@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from memsim.engine.layout import lay_out
 from memsim.engine.plan import (
     Access,
-    Evaluate,
     GroupPlan,
     KernelPlan,
     LoopNode,
@@ -23,7 +21,7 @@ from memsim.errors import ChipError
 from memsim.hierarchy import Chip
 from memsim.hierarchy.units import Rate
 from memsim.isa.analyze import usable_cores
-from memsim.isa.expr import Atom, Expr, FloorDiv, Min, Mod, Var
+from memsim.isa.closures import compile_expression
 from memsim.isa.model import (
     PER_CORE_ROLES,
     Copy,
@@ -82,35 +80,6 @@ def _kernel_cores(program: Program, kernel: Kernel, chip_cores: int) -> int:
     return cores
 
 
-def compile_expr(e: Expr, index: Mapping[str, int]) -> Evaluate:
-    """A function of the list of counters that gives the expression's value."""
-    const = e.const
-    if not e.terms:
-        return lambda counters: const
-    if len(e.terms) == 1 and isinstance(e.terms[0][0], Var):
-        i, c = index[e.terms[0][0].name], e.terms[0][1]
-        return lambda counters: const + c * counters[i]
-    parts = [(_compile_atom(atom, index), c) for atom, c in e.terms]
-    return lambda counters: const + sum(c * f(counters) for f, c in parts)
-
-
-def _compile_atom(atom: Atom, index: Mapping[str, int]) -> Evaluate:
-    match atom:
-        case Var(name):
-            i = index[name]
-            return lambda counters: counters[i]
-        case FloorDiv(of, by):
-            f = compile_expr(of, index)
-            return lambda counters: f(counters) // by
-        case Mod(of, by):
-            f = compile_expr(of, index)
-            return lambda counters: f(counters) % by
-    left, right = compile_expr(atom.left, index), compile_expr(atom.right, index)
-    if isinstance(atom, Min):
-        return lambda counters: min(left(counters), right(counters))
-    return lambda counters: max(left(counters), right(counters))
-
-
 class _GroupCompiler:
     """Compiles the queues of one group; numbers its rings, counters and steps."""
 
@@ -150,7 +119,7 @@ class _GroupCompiler:
         for i, statement in enumerate(body):
             if isinstance(statement, Loop):
                 inner = {**index, statement.var: len(index)}
-                count = compile_expr(statement.count, index)
+                count = compile_expression(statement.count, index)
                 nodes.append(LoopNode(len(index), count, self._body(statement.body, (*path, i), inner)))
             else:
                 step = self._step(statement, (*path, i), index)
@@ -313,7 +282,7 @@ class _GroupCompiler:
             tensor.role,
             tensor.name,
             layout,
-            tuple(compile_expr(s, index) for s in region.starts),
+            tuple(compile_expression(s, index) for s in region.starts),
             region.sizes,
             region.steps,
             tensor.shape,
@@ -329,7 +298,7 @@ class _GroupCompiler:
         number = next(i for i, ring in enumerate(owner.rings) if ring.name == name)
         blocks = None
         if target.blocks is not None:
-            blocks = tuple((compile_expr(start, index), count) for start, count in target.blocks)
+            blocks = tuple((compile_expression(start, index), count) for start, count in target.blocks)
         return TargetPlan(number, owner.name, blocks), owner.ring(name).memory
 
 

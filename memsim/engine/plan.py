@@ -7,15 +7,13 @@ the ledger multiplies postings by counted executions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from memsim.engine.layout import TensorLayout
 from memsim.hierarchy import Chip
+from memsim.isa.closures import IntFunction
 from memsim.isa.model import Group, Instruction, Kernel, Program, Tile
-
-Evaluate: TypeAlias = Callable[[Sequence[int]], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class Access:
     tensor: str
     layout: TensorLayout | None
     """None for a per-core tensor: it needs no address map."""
-    starts: tuple[Evaluate, ...]
+    starts: tuple[IntFunction, ...]
     sizes: tuple[int, ...]
     steps: tuple[int, ...]
     extents: tuple[int, ...]
@@ -52,7 +50,7 @@ class TargetPlan:
 
     ring: int
     group: str
-    blocks: tuple[tuple[Evaluate, int], ...] | None
+    blocks: tuple[tuple[IntFunction, int], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class LoopNode:
     """A loop whose counter is ``variable`` in the list of counters."""
 
     variable: int
-    count: Evaluate
+    count: IntFunction
     body: tuple[Node, ...]
 
 

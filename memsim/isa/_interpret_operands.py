@@ -11,7 +11,8 @@ import numpy as np
 
 from memsim.errors import Location, ProgramError
 from memsim.isa._interpret_rings import Frame, RingState, Step, Wait
-from memsim.isa._interpret_tiles import Array, TileValue, compile_expression
+from memsim.isa._interpret_tiles import Array, TileValue
+from memsim.isa.closures import compile_expression
 from memsim.isa.model import Group, Instruction, Kernel, Pop, Program, Queue, Target, Tile, ring_written, walk
 from memsim.isa.ops import round_to
 

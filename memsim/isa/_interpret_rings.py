@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from memsim.errors import ProgramError
-from memsim.isa._interpret_tiles import Array, IntFunction, TileValue
+from memsim.isa._interpret_tiles import Array, TileValue
+from memsim.isa.closures import IntFunction
 from memsim.isa.model import Instruction, Ring
 
 

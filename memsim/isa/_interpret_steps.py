@@ -21,13 +21,12 @@ from memsim.isa._interpret_operands import (
 from memsim.isa._interpret_rings import Frame, LoopSteps, RingState, Step, Wait
 from memsim.isa._interpret_tiles import (
     Array,
-    IntFunction,
     TileValue,
-    compile_expression,
     compile_region,
     matrix_product,
     reshaped,
 )
+from memsim.isa.closures import IntFunction, compile_expression
 from memsim.isa.model import (
     Copy,
     Fill,

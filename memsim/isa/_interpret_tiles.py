@@ -11,14 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from memsim.errors import Location, ProgramError
-from memsim.isa.expr import Atom, Expr, FloorDiv, Max, Min, Mod, Var
+from memsim.isa.closures import compile_expression
 from memsim.isa.model import Region, Tensor
 from memsim.isa.ops import MMA_TYPES
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Environment: TypeAlias = Mapping[str, int]
 """Block coordinates and loop counters by name."""
-IntFunction: TypeAlias = Callable[[Environment], int]
 
 _FP32 = np.dtype(np.float32)
 
@@ -53,36 +52,6 @@ def to_fp32(bits: Array) -> Array:
 def _fp8_values(dtype: np.dtype[Any]) -> Array:
     """Each of the 256 values of an fp8 type, in fp32."""
     return np.arange(256, dtype=np.uint8).view(dtype).astype(np.float32)
-
-
-def compile_expression(expression: Expr) -> IntFunction:
-    """Turn an expression into a function of the environment, so that it is walked once and not once a use."""
-    const, terms = expression.const, expression.terms
-    if not terms:
-        return lambda env: const
-    if len(terms) == 1 and isinstance(terms[0][0], Var):
-        name, factor = terms[0][0].name, terms[0][1]
-        return lambda env: env[name] * factor + const
-    compiled = [(_compile_atom(atom), factor) for atom, factor in terms]
-    return lambda env: const + sum([atom(env) * factor for atom, factor in compiled])
-
-
-def _compile_atom(atom: Atom) -> IntFunction:
-    match atom:
-        case Var(name):
-            return lambda env: env[name]
-        case FloorDiv(of, by):
-            value = compile_expression(of)
-            return lambda env: value(env) // by
-        case Mod(of, by):
-            value = compile_expression(of)
-            return lambda env: value(env) % by
-        case Min(left, right):
-            low, high = compile_expression(left), compile_expression(right)
-            return lambda env: min(low(env), high(env))
-        case Max(left, right):
-            low, high = compile_expression(left), compile_expression(right)
-            return lambda env: max(low(env), high(env))
 
 
 @dataclass(frozen=True, slots=True)
