@@ -43,7 +43,32 @@ def test_own_tables_are_read_and_simulated(tool: dict[str, Any], tmp_path: Path)
 def test_absent_data_is_said(tool: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     main = tool["main"]
     main.__globals__["gpu"] = lambda: iter(())  # the large product takes half a minute
-    main()
+    assert main([]) == 0
     text = capsys.readouterr().out
     assert text.count("+0.0%") == 2
     assert "no tables of measurements in validation/" in text
+    assert "no folder of reference tables was named" in text
+
+
+CONSTANTS = """\
+quantity,value,unit,node_nm,conditions,source,confidence
+DEFAULT wire_random_data C=0.42pF/mm,{wire},fJ/bit-mm,7,recommended default,a table,high
+DEFAULT leakage_logic,0.08,W/mm2,7,recommended default,a table,low
+"""
+
+
+@pytest.mark.parametrize(("wire", "status"), [(59, 0), (60, 1)])
+def test_a_constant_that_is_not_its_source_s_fails(
+    tool: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], wire: int, status: int
+) -> None:
+    main = tool["main"]
+    main.__globals__["gpu"] = lambda: iter(())
+    main.__globals__["products"] = lambda folder: iter([tool["Comparison"]("x", "ms", (1.0, 1.0), 1.1, "me")])
+    (tmp_path / "energy").mkdir()
+    (tmp_path / "energy" / "energy_constants.csv").write_text(CONSTANTS.format(wire=wire), encoding="utf-8")
+    sheet = "chip,parameter,value,unit,source\nTPUv4,dram_bw,1.2e12,B/s,a paper\nTPUv4,cores,2,,a paper\n"
+    (tmp_path / "energy" / "chip_presets.csv").write_text(sheet, encoding="utf-8")
+    assert main(["--reference", str(tmp_path)]) == status
+    text = capsys.readouterr().out
+    assert ("not what their sources say: wire_energy at 7 nm" in text) == bool(status)
+    assert "mean absolute error of 1 measured products: 10.0%" in text

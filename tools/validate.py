@@ -149,14 +149,15 @@ def show(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return made
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print one line a comparison; 1 if a restated constant is not its source's."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--reference", type=Path, help="folder with the full reference tables")
-    folder = parser.parse_args().reference
+    folder = parser.parse_args(arguments).reference
     print(f"{'what':42} {'published':>26} {'memsim':>10}  {'error':>7}  source")
     show(gpu())
-    show(own_tables())
+    if not show(own_tables()):
+        print(f"no tables of measurements in {DATA}/")
     exact = show(systolic())
     if folder is None:
         print("\nno folder of reference tables was named (--reference DIR): nothing else to compare with")
