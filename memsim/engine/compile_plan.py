@@ -224,24 +224,13 @@ class _GroupCompiler:
         reads: tuple[tuple[int, int], ...],
         index: dict[str, int],
     ) -> Step:
-        access: Access | None = None
-        source: Tile | None = None
-        target: TargetPlan | None = None
-        target_role = source_role = tensor = ""
+        access, source, tensor = self._ends(instruction, index)
+        source_role = target_role = access.role if access is not None else ""
         tile_bytes = 0
-        match instruction:
-            case Load(src=region) | Gather(src=region):
-                access = self._access(region, index, instruction)
-                source_role, tensor = access.role, region.tensor
-            case Store(dst=region, src=tile):
-                source = tile
-                access = self._access(region, index, instruction)
-                target_role, tensor = access.role, region.tensor
-            case Copy(src=tile) | Send(src=tile):
-                source, tensor = tile, self.labels[tile.ring]
         if source is not None:
             ring = self.group.ring(source.ring)
             source_role, tile_bytes = ring.memory, ring.tile_bytes
+        target = None
         aim = transfer_target(instruction)
         if aim is not None:
             target, target_role = self._target(aim, index)
@@ -263,6 +252,17 @@ class _GroupCompiler:
             tensor=tensor,
             postings=self._index_posting(instruction),
         )
+
+    def _ends(self, instruction: Instruction, index: dict[str, int]) -> tuple[Access | None, Tile | None, str]:
+        """Where a transfer touches a tensor, the tile that it reads, and the tensor it is posted to."""
+        match instruction:
+            case Load(src=region) | Gather(src=region):
+                return self._access(region, index, instruction), None, region.tensor
+            case Store(dst=region, src=tile):
+                return self._access(region, index, instruction), tile, region.tensor
+            case Copy(src=tile) | Send(src=tile):
+                return None, tile, self.labels[tile.ring]
+        raise AssertionError(instruction)
 
     def _index_posting(self, instruction: Instruction) -> tuple[Posting, ...]:
         """What a gather reads besides its rows: the index tile."""
