@@ -83,21 +83,18 @@ class Banks:
     busy: Array
     ports: int
     chunk: int
-    rate: Fraction
-    """Bytes a tick of one bank."""
+    num: int
+    den: int
+    """Bytes a tick of one bank: num / den."""
     latency: int
-
-    @property
-    def per_port(self) -> int:
-        """Banks behind one port."""
-        return len(self.free_at) // self.ports
+    per_port: int
+    """Banks behind one port."""
 
     def serve(self, port: int, segment: int, size: int, head: int) -> tuple[int, int]:
         """Move ``size`` bytes of a segment: (start, finish) without the latency."""
-        per_port = self.per_port
         return serve_banks(
-            self.free_at, self.busy, port * per_port, per_port, self.ports, segment, size, self.chunk,
-            self.rate.numerator, self.rate.denominator, head,
+            self.free_at, self.busy, port * self.per_port, self.per_port, self.ports, segment, size, self.chunk,
+            self.num, self.den, head,
         )  # fmt: skip
 
 
@@ -310,7 +307,8 @@ class Hardware:
 def _banks(count: int, ports: int, chunk: int, total: Fraction, latency: int) -> Banks:
     count = max(ports, count // ports * ports)
     zeros = np.zeros(count, dtype=np.int64)
-    return Banks(zeros, zeros.copy(), ports, chunk, total / count, latency)
+    num, den = (total / count).as_integer_ratio()
+    return Banks(zeros, zeros.copy(), ports, chunk, num, den, latency, count // ports)
 
 
 def _total(pieces: Pieces) -> int:
