@@ -131,6 +131,7 @@ class Hardware:
         """Bytes that passed each link."""
         self.ledger: dict[Key, int] = defaultdict(int)
         self._routes: dict[tuple[str, tuple[str, ...]], Route] = {}
+        self._ports: dict[str, dict[int, int]] = defaultdict(dict)
         self._memories()
 
     def _server(self, name: str, kind: str) -> int:
@@ -214,7 +215,12 @@ class Hardware:
 
     def port_of(self, role: str, segment: int) -> int:
         """Network port of the memory behind which a segment lies."""
-        return int(scatter(segment, self.banks["cache" if role == "dram" and self.chip.cache else role].ports))
+        known = self._ports[role]
+        port = known.get(segment)
+        if port is None:
+            answers = "cache" if role == "dram" and self.chip.cache else role
+            port = known[segment] = int(scatter(segment, self.banks[answers].ports))
+        return port
 
     def read(self, role: str, port: int, pieces: Pieces, tick: int, who: Who) -> tuple[int, int]:
         """Read pieces of segments: (tick at which the first byte leaves the memory, tick of the last)."""
