@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from memsim.engine.cache import SegmentCache
-from memsim.engine.layout import Pieces, segment_count
+from memsim.engine.layout import Pieces, segment_count, total_bytes
 from memsim.engine.plan import Plan
 from memsim.engine.servers import Array, scatter, serve, serve_banks
 from memsim.hierarchy import Chip
@@ -43,7 +43,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One direction of a link: its server, its rate (bytes a tick as num / den), its latency and length."""
+    """One direction of a link: its server, its rate (bytes a tick as num / den) and its latency."""
 
     server: int
     num: int
@@ -225,11 +225,11 @@ class Hardware:
     def read(self, role: str, port: int, pieces: Pieces, tick: int, who: Who) -> tuple[int, int]:
         """Read pieces of segments: (tick at which the first byte leaves the memory, tick of the last)."""
         if role == "dram" and self.cache is not None:
-            self._post("cache", *who, "read", _total(pieces))
+            self._post("cache", *who, "read", total_bytes(pieces))
             cache = self.cache
             spans = [self._read_cached(cache, port, segment, size, tick, who) for segment, size in pieces]
             return min(first for first, _ in spans), max(last for _, last in spans)
-        self._post(role, *who, "read", _total(pieces))
+        self._post(role, *who, "read", total_bytes(pieces))
         banks = self.banks[role]
         spans = [banks.serve(port, segment, size, tick) for segment, size in pieces]
         return min(start for start, _ in spans) + banks.latency, max(end for _, end in spans) + banks.latency
@@ -238,7 +238,7 @@ class Hardware:
         """Write pieces of segments: the tick at which the memory has taken the last byte."""
         cache = self.cache if role == "dram" else None
         level = role if cache is None else "cache"
-        self._post(level, *who, "write", _total(pieces))
+        self._post(level, *who, "write", total_bytes(pieces))
         ends = [self.banks[level].serve(port, segment, size, tick)[1] for segment, size in pieces]
         if cache is not None:
             for segment, size in pieces:
@@ -315,10 +315,6 @@ def _banks(count: int, ports: int, chunk: int, total: Fraction, latency: int) ->
     zeros = np.zeros(count, dtype=np.int64)
     num, den = (total / count).as_integer_ratio()
     return Banks(zeros, zeros.copy(), ports, chunk, num, den, latency, count // ports)
-
-
-def _total(pieces: Pieces) -> int:
-    return sum(size for _, size in pieces)
 
 
 def node_of(core: int) -> str:

@@ -19,6 +19,12 @@ MIN_SEGMENT_BYTES = 512
 MAX_SEGMENTS = 1 << 22
 
 Pieces = list[tuple[int, int]]
+"""(segment, bytes) of each segment that a transfer touches."""
+
+
+def total_bytes(pieces: Pieces) -> int:
+    """Bytes of all pieces together."""
+    return sum(size for _, size in pieces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import simpy
 
 from memsim.engine.arbiter import Arbiter, Serve
 from memsim.engine.hardware import Hardware
-from memsim.engine.layout import Pieces
+from memsim.engine.layout import Pieces, total_bytes
 from memsim.engine.plan import GroupPlan, KernelPlan, LoopNode, Node, Plan, Step
 from memsim.engine.residency import Residency
 from memsim.engine.rings import RingState, Wait
@@ -368,7 +368,7 @@ class SimpyEngine:
                 size *= min(n, max(0, -((start - extent) // step_)))
             return [], size
         pieces = access.layout.pieces(starts, access.sizes, access.steps)
-        return pieces, sum(size for _, size in pieces)
+        return pieces, total_bytes(pieces)
 
 
 def _walk(body: tuple[Node, ...], counters: list[int]) -> Iterator[Step]:

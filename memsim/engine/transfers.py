@@ -10,7 +10,7 @@ import simpy
 
 from memsim.engine.arbiter import Alarm, Arbiter, RequestKey, Serve
 from memsim.engine.hardware import Hardware, Key, Route, memory_node, node_of
-from memsim.engine.layout import Pieces
+from memsim.engine.layout import Pieces, total_bytes
 from memsim.engine.plan import Step
 from memsim.engine.rings import RingState, Slot
 from memsim.isa.model import Gather, Load
@@ -82,7 +82,7 @@ class TransferModel:
         def access(tick: int) -> tuple[int, int]:
             return hardware.read(role, port, pieces, tick, who)
 
-        key, size = (*flight.key, port), _size(pieces)
+        key, size = (*flight.key, port), total_bytes(pieces)
         tail = yield self.arbiter.request(key, access)
         yield from self._deliver(flight, hardware.route(source, nodes), size, tail, key)
 
@@ -95,7 +95,7 @@ class TransferModel:
     def _store_part(self, flight: Flight, port: int, pieces: Pieces, tail: int) -> Process:
         hardware, step, role = self.hardware, flight.step, flight.step.target_role
         route = hardware.route(node_of(flight.core), (memory_node(self.chip, role, port),))
-        key, size = (*flight.key, port), _size(pieces)
+        key, size = (*flight.key, port), total_bytes(pieces)
         tail = yield from self._pass_hops(flight, route, size, tail, key, at_source=True)
         who = (step.tensor, step.operation, flight.core)
 
@@ -214,10 +214,6 @@ class TransferModel:
 
     def _post(self, step: Step, memory: str, core: int, access: str, size: int) -> None:
         self.hardware.ledger[Key(memory, step.tensor, step.operation, memory, core, access, 0.0)] += size * 8
-
-
-def _size(pieces: Pieces) -> int:
-    return sum(size for _, size in pieces)
 
 
 def _by_port(hardware: Hardware, role: str, pieces: Pieces) -> list[tuple[int, Pieces]]:

@@ -72,7 +72,6 @@ class MatrixUnit(Part):
     """Cycles from the end of a dot-product instruction to its result; a systolic array's follow from its shape."""
     energy: dict[DType, MacEnergy] | None = None
     """pJ per multiply-accumulate; types that are left out have the technology's."""
-    accumulators: Literal["reg"] = "reg"
 
     @model_validator(mode="after")
     def _complete(self) -> MatrixUnit:

@@ -1,6 +1,6 @@
 """One table of what the tile instructions compute: data types, elementwise primitives, reductions.
 
-The interpreter, the tests and every code generator read this table, so each primitive is defined once.
+The interpreter, the lowering, the engine and the tests read this table, so each primitive is defined once.
 """
 
 from __future__ import annotations
@@ -74,8 +74,6 @@ class VectorOp:
     arity: int
     compute: Callable[..., Any]
     """The numpy definition, elementwise with broadcasting."""
-    wgsl: str
-    """The same as a WGSL expression of ``{0}``, ``{1}``, ``{2}``."""
     special: bool = False
     """Whether a GPU computes it in its special-function unit."""
 
@@ -87,52 +85,46 @@ def _compare(function: Callable[..., Any]) -> Callable[..., Any]:
 VECTOR_OPS: dict[str, VectorOp] = {
     op.name: op
     for op in (
-        VectorOp("cast", 1, lambda a: a, "{0}"),
-        VectorOp("neg", 1, np.negative, "-({0})"),
-        VectorOp("abs", 1, np.abs, "abs({0})"),
-        VectorOp("floor", 1, np.floor, "floor({0})"),
-        VectorOp("recip", 1, lambda a: np.float32(1) / a, "1.0 / ({0})", special=True),
-        VectorOp("sqrt", 1, np.sqrt, "sqrt({0})", special=True),
-        VectorOp("rsqrt", 1, lambda a: np.float32(1) / np.sqrt(a), "inverseSqrt({0})", special=True),
-        VectorOp("exp2", 1, np.exp2, "exp2({0})", special=True),
-        VectorOp("log2", 1, np.log2, "log2({0})", special=True),
-        VectorOp("sin", 1, np.sin, "sin({0})", special=True),
-        VectorOp("cos", 1, np.cos, "cos({0})", special=True),
-        VectorOp("add", 2, np.add, "{0} + {1}"),
-        VectorOp("sub", 2, np.subtract, "{0} - {1}"),
-        VectorOp("mul", 2, np.multiply, "{0} * {1}"),
-        VectorOp("max", 2, np.maximum, "max({0}, {1})"),
-        VectorOp("min", 2, np.minimum, "min({0}, {1})"),
-        VectorOp("ge", 2, _compare(np.greater_equal), "select(0.0, 1.0, {0} >= {1})"),
-        VectorOp("gt", 2, _compare(np.greater), "select(0.0, 1.0, {0} > {1})"),
-        VectorOp("eq", 2, _compare(np.equal), "select(0.0, 1.0, {0} == {1})"),
-        VectorOp("where", 3, lambda c, a, b: np.where(c != 0, a, b), "select({2}, {1}, {0} != 0.0)"),
+        VectorOp("cast", 1, lambda a: a),
+        VectorOp("neg", 1, np.negative),
+        VectorOp("abs", 1, np.abs),
+        VectorOp("floor", 1, np.floor),
+        VectorOp("recip", 1, lambda a: np.float32(1) / a, special=True),
+        VectorOp("sqrt", 1, np.sqrt, special=True),
+        VectorOp("rsqrt", 1, lambda a: np.float32(1) / np.sqrt(a), special=True),
+        VectorOp("exp2", 1, np.exp2, special=True),
+        VectorOp("log2", 1, np.log2, special=True),
+        VectorOp("sin", 1, np.sin, special=True),
+        VectorOp("cos", 1, np.cos, special=True),
+        VectorOp("add", 2, np.add),
+        VectorOp("sub", 2, np.subtract),
+        VectorOp("mul", 2, np.multiply),
+        VectorOp("max", 2, np.maximum),
+        VectorOp("min", 2, np.minimum),
+        VectorOp("ge", 2, _compare(np.greater_equal)),
+        VectorOp("gt", 2, _compare(np.greater)),
+        VectorOp("eq", 2, _compare(np.equal)),
+        VectorOp("where", 3, lambda c, a, b: np.where(c != 0, a, b)),
     )
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ReduceOp:
-    """A reduction along one axis, in fp32 (or int32), in index order."""
+    """A reduction along one axis, in fp32 (or int32); `interpret` states the order of its sums."""
 
     name: str
     compute: Callable[..., Any]
-    identity: float
 
 
 REDUCE_OPS: dict[str, ReduceOp] = {
     op.name: op
     for op in (
-        ReduceOp("sum", np.add.reduce, 0.0),
-        ReduceOp("max", np.maximum.reduce, DTYPES["fp32"].lowest),
-        ReduceOp("min", np.minimum.reduce, -DTYPES["fp32"].lowest),
+        ReduceOp("sum", np.add.reduce),
+        ReduceOp("max", np.maximum.reduce),
+        ReduceOp("min", np.minimum.reduce),
     )
 }
-
-
-def compute_dtype(name: str) -> np.dtype[Any]:
-    """Type in which arithmetic on values of type ``name`` is done: fp32 for floats, int32 for integers."""
-    return np.dtype(np.float32 if DTYPES[name].is_float else np.int32)
 
 
 def round_to(values: Any, name: str) -> Any:

@@ -39,11 +39,6 @@ class Value:
         """The arguments that are values."""
         return tuple(arg for arg in self.args if isinstance(arg, Value))
 
-    @property
-    def is_computed(self) -> bool:
-        """Whether the vector unit makes it."""
-        return self.op not in (LEAF, GIVEN)
-
 
 Operand: TypeAlias = Value | float
 

@@ -60,6 +60,7 @@ def test_energy_is_grouped_by_known_columns_only() -> None:
     result = simulate(parse(TEXT), plain_chip(2))
     with pytest.raises(MemsimError, match=r"(?s)cannot group energy by partt.*part, tensor"):
         result.energy.by("partt")
+    assert result.power_w == pytest.approx(result.energy_j / result.time_s)
     table = result.energy.by("part", "tensor")
     assert list(table.columns) == ["part", "tensor", "bits", "count", "energy_j", "share"]
     assert table["share"].sum() == pytest.approx(1)

@@ -24,7 +24,7 @@ from matplotlib.transforms import Bbox
 
 from memsim.errors import MemsimError
 
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+ORANGE, SKY, GREEN = "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, PALE, INK, FAINT = "#999999", "#E6E6E6", "#222222", "#666666"
 
