@@ -1,0 +1,79 @@
+"""What a run did, counted in integers: the raw outcome of an engine, from which ledger and tables are made.
+
+A `Tally` holds one kernel's counts by its instructions (`Step.number`, counted within the kernel) and cores. Arrays are
+``int64``; where folding makes a count too large for that they are arrays of Python integers (``dtype=object``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Counts: TypeAlias = np.ndarray[Any, Any]
+"""Integers: ``int64``, or ``object`` where they may not fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFlows:
+    """Bytes that passed the network, one row for each (step, core that issued it, wire length): equal-length columns."""
+
+    step: Counts
+    core: Counts
+    mm: np.ndarray[Any, np.dtype[np.float64]]
+    """Wire length of the whole route or tree."""
+    bytes: Counts
+    router_bytes: Counts
+    """Bytes times the routers passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one run of one kernel did. The first four are arrays of shape (steps, cores)."""
+
+    executions: Counts
+    """Executions of each step on each core."""
+    moved: Counts
+    """Bytes that its transfers moved, clipping done, by the core that issued them."""
+    entered: Counts
+    """Bytes that they wrote into the target's core memory, by the core that owns it."""
+    fetched: Counts
+    """Bytes that the DRAM sent because the cache missed, by the core that issued the transfer."""
+    empty: np.ndarray[Any, np.dtype[np.bool_]]
+    """For each step whether some execution of it had nothing to move."""
+    flows: RouteFlows
+    written_back: dict[str, int] = field(default_factory=dict)
+    """Bytes of each tensor that the cache wrote back to DRAM when it evicted them."""
+    written_through: dict[str, int] = field(default_factory=dict)
+    """Bytes of each tensor that a write-through cache handed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRun:
+    """One kernel's span (launch included) in ticks from the start of the run, and its counts."""
+
+    kernel: int
+    begin: int
+    end: int
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class Run:
+    """Raw outcome of an engine. Every number is an exact integer; ticks and busy times may exceed 64 bits."""
+
+    ticks: int
+    kernels: list[KernelRun]
+    server_busy: list[int]
+    """Busy ticks of each server, in the order of `Hardware.names`."""
+    link_bytes: list[int]
+    """Bytes that passed each server that is a link, in the same order (0 for the others)."""
+    bank_busy: dict[str, list[int]]
+    """Busy ticks of each bank of each memory: keys of `Hardware.banks`."""
+    stalls: dict[tuple[str, str], int]
+    """Ticks that queues of a name spent for a reason, over all blocks."""
+    final_write_back: dict[str, int]
+    """Dirty bytes of each tensor that were in the cache at the end."""
+    trace: list[Any] | None
+    """Rows (kernel, block, core, queue, step, first tick, last tick, bytes, sequence in the queue)."""
