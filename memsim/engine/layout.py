@@ -4,6 +4,9 @@ The grid is the coarsest one that every transfer of the program is aligned to (a
 and coordinate coefficients), so an aligned tile is a whole number of segments and hit bytes are exact. Where a
 program is not aligned to anything useful, segments are made larger, and a segment that is partly present counts
 as present up to the bytes that were fetched of it.
+
+Ports and banks are a function of a segment's number within its page (`PAGE_SEGMENTS`), and a tensor begins at a place
+in its page that only its first kernel decides. So kernels with the same text use the hardware alike.
 """
 
 from __future__ import annotations
@@ -12,11 +15,14 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from memsim.engine.servers import PAGE_SEGMENTS
 from memsim.isa.expr import Expr
-from memsim.isa.model import PER_CORE_ROLES, Gather, Load, Program, Region, Store, Tensor, walk
+from memsim.isa.model import PER_CORE_ROLES, Gather, Kernel, Load, Program, Region, Store, Tensor, walk
 
 MIN_SEGMENT_BYTES = 512
 MAX_SEGMENTS = 1 << 22
+PLACE_STRIDE = 389
+"""Segments between the starts, in their pages, of tensors that a kernel uses together: prime, so that banks differ."""
 
 Pieces = list[tuple[int, int]]
 """(segment, bytes) of each segment that a transfer touches."""
@@ -71,41 +77,54 @@ def lay_out(program: Program) -> dict[str, TensorLayout]:
     layouts: dict[str, TensorLayout] = {}
     base = 0
     accesses = _accesses(program)
+    places = _places(program)
     for tensor in program.tensors:
         if tensor.role in PER_CORE_ROLES:
             continue
         shape = _segment_shape(tensor, accesses.get(tensor.name, []))
         grid = [-(-n // s) for n, s in zip(tensor.shape, shape, strict=True)]
         strides = tuple(math.prod(grid[d + 1 :]) for d in range(len(grid)))
+        base += -base % PAGE_SEGMENTS + places.get(tensor.name, 0) * PLACE_STRIDE % PAGE_SEGMENTS
         layouts[tensor.name] = TensorLayout(tensor, base, shape, strides)
         base += math.prod(grid)
     return layouts
 
 
+def _places(program: Program) -> dict[str, int]:
+    """Where in its page each tensor begins: its position among the tensors of the first kernel that uses it."""
+    places: dict[str, int] = {}
+    for kernel in program.kernels:
+        for place, name in enumerate(dict.fromkeys(region.tensor for region in _regions(kernel))):
+            places.setdefault(name, place)
+    return places
+
+
 def segment_count(layouts: dict[str, TensorLayout]) -> int:
-    """Segments in all layouts together."""
-    return sum(
-        math.prod(-(-n // s) for n, s in zip(x.tensor.shape, x.segment_shape, strict=True)) for x in layouts.values()
-    )
+    """One more than the last segment's number."""
+    last = max(layouts.values(), key=lambda layout: layout.base, default=None)
+    if last is None:
+        return 0
+    grid = (-(-n // s) for n, s in zip(last.tensor.shape, last.segment_shape, strict=True))
+    return last.base + math.prod(grid)
 
 
 def _accesses(program: Program) -> dict[str, list[Region]]:
     found: dict[str, list[Region]] = {}
-    for region in _regions(program):
-        found.setdefault(region.tensor, []).append(region)
+    for kernel in program.kernels:
+        for region in _regions(kernel):
+            found.setdefault(region.tensor, []).append(region)
     return found
 
 
-def _regions(program: Program) -> Iterator[Region]:
-    for kernel in program.kernels:
-        for group in kernel.groups:
-            for queue in group.queues:
-                for instruction, _ in walk(queue.body):
-                    match instruction:
-                        case Load(src=region) | Store(dst=region):
-                            yield region
-                        case Gather(src=Region(tensor, starts, sizes, steps)):
-                            yield Region(tensor, starts, (1, *sizes[1:]), steps)
+def _regions(kernel: Kernel) -> Iterator[Region]:
+    for group in kernel.groups:
+        for queue in group.queues:
+            for instruction, _ in walk(queue.body):
+                match instruction:
+                    case Load(src=region) | Store(dst=region):
+                        yield region
+                    case Gather(src=Region(tensor, starts, sizes, steps)):
+                        yield Region(tensor, starts, (1, *sizes[1:]), steps)
 
 
 def _segment_shape(tensor: Tensor, regions: list[Region]) -> tuple[int, ...]:

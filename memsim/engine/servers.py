@@ -1,8 +1,7 @@
-"""The hardware's shared state as arrays, and the jitted functions that serve requests on it.
+"""First come, first served: the jitted functions that serve requests at units, ports, links and banks.
 
-They are written once: the SimPy engine calls them one request at a time, and any compiled engine can call
-the same functions. All times are integer ticks. A request at a *server* (unit, port, link) names its head's
-arrival and its service time; servers are first come, first served, so the answer is final when it is given.
+They are written once: the SimPy engine calls them one request at a time, the compiled engine calls the same ones. All
+times are integer ticks. A request names its head's arrival and its service time; the answer is final when given.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from numba import njit
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth's multiplicative hash (TAOCP 3, 6.4)
+PAGE_SEGMENTS = 4096
+"""The address map repeats after so many segments: layers with their own weights meet the same ports and banks."""
 
 
 @njit(cache=True)
@@ -28,32 +29,29 @@ def serve(free_at: Array, busy: Array, server: int, head: int, service: int) -> 
 
 @njit(cache=True)
 def scatter(segment: int, ways: int) -> int:
-    """Spread segment numbers evenly over ``ways`` ports, slices or channels (multiplicative hash)."""
-    return int(((np.uint64(segment + 1) * HASH) >> np.uint64(33)) % np.uint64(ways))
+    """Spread the segments of a page evenly over ``ways`` ports, slices or channels (multiplicative hash)."""
+    place = segment % PAGE_SEGMENTS + 1
+    return int(((np.uint64(place) * HASH) >> np.uint64(33)) % np.uint64(ways))
+
+
+# A memory's row of parameters: its banks, split evenly over its network ports, and what each bank can do.
+FIRST, PORTS, PER_PORT, CHUNK, NUM, DEN, LATENCY = range(7)
 
 
 @njit(cache=True)
 def serve_banks(
-    free_at: Array,
-    busy: Array,
-    first_bank: int,
-    banks: int,
-    ports: int,
-    segment: int,
-    size: int,
-    chunk: int,
-    rate_num: int,
-    rate_den: int,
-    head: int,
+    memory: Array, free_at: Array, busy: Array, port: int, segment: int, size: int, head: int
 ) -> tuple[int, int]:
-    """Serve ``size`` bytes of a segment from banks (DRAM channels, cache slices) ``first_bank .. +banks - 1``.
+    """Serve ``size`` bytes of a segment from the banks (DRAM channels, cache slices) behind a port of a memory.
 
-    Chunks of ``chunk`` bytes go to successive banks from one that the segment's number decides, apart from which of
-    the memory's ``ports`` it lies behind (`scatter` over the ports); each bank moves ``rate_num / rate_den`` bytes a
-    tick, rounded up once. Returns (earliest start, latest finish) over the banks.
+    Chunks of ``memory[CHUNK]`` bytes go to successive banks from one that the segment's number decides, apart from
+    which of the memory's ports it lies behind (`scatter` over the ports); each bank moves NUM / DEN bytes a tick,
+    rounded up once. Returns (earliest start, latest finish) over the banks, without the latency.
     """
+    banks, chunk, num, den = memory[PER_PORT], memory[CHUNK], memory[NUM], memory[DEN]
     chunks = (size + chunk - 1) // chunk
-    origin = scatter(segment, ports * banks) // ports
+    origin = scatter(segment, memory[PORTS] * banks) // memory[PORTS]
+    first_bank = memory[FIRST] + port * banks
     begin, finish = np.int64(2**62), np.int64(head)
     for i in range(min(chunks, banks)):
         pieces = (chunks - i + banks - 1) // banks
@@ -61,68 +59,10 @@ def serve_banks(
         if (chunks - 1) % banks == i:
             part -= chunks * chunk - size
         bank = first_bank + (origin + i) % banks
-        service = (part * rate_den + rate_num - 1) // rate_num
+        service = (part * den + num - 1) // num
         start = max(np.int64(head), free_at[bank])
         free_at[bank] = start + service
         busy[bank] += service
         begin = min(begin, start)
         finish = max(finish, start + service)
     return int(min(begin, finish)), int(finish)
-
-
-# The cache: LRU over segments. Rows of `lru`: previous, next (a ring through the sentinel in the last column);
-# rows of `lines`: valid bytes, dirty bytes, tick at which the fill arrives. `used` holds the bytes in the cache.
-PREVIOUS, NEXT = 0, 1
-VALID, DIRTY, READY = 0, 1, 2
-
-
-def cache_state(segments: int) -> tuple[Array, Array, Array]:
-    """An empty cache over ``segments`` segments: the arrays (lru, lines, used)."""
-    lru = np.full((2, segments + 1), segments, dtype=np.int64)
-    return lru, np.zeros((3, segments + 1), dtype=np.int64), np.zeros(1, dtype=np.int64)
-
-
-@njit(cache=True)
-def _unlink(lru: Array, segment: int) -> None:
-    before, after = lru[PREVIOUS, segment], lru[NEXT, segment]
-    lru[NEXT, before] = after
-    lru[PREVIOUS, after] = before
-
-
-@njit(cache=True)
-def cache_touch(
-    lru: Array, lines: Array, used: Array, capacity: int, segment: int, size: int, write: bool, evicted: Array
-) -> tuple[int, int]:
-    """Read or write ``size`` bytes of a segment: returns (hit bytes, missing bytes), and makes it the newest.
-
-    A write allocates without fetching. Dirty segments that must leave are listed in ``evicted`` (2 * segments + 3
-    entries): their number, then a pair (segment, bytes) each. A segment larger than the cache is not kept: its
-    bytes all miss, and a write goes through.
-    """
-    sentinel = lru.shape[1] - 1
-    evicted[0] = 0
-    hit = min(size, lines[VALID, segment])
-    if size > capacity:
-        if write:
-            evicted[0], evicted[1], evicted[2] = 1, segment, size
-        return 0, size
-    if lines[VALID, segment] > 0:
-        _unlink(lru, segment)
-    newest = lru[NEXT, sentinel]
-    lru[NEXT, segment], lru[PREVIOUS, segment] = newest, sentinel
-    lru[PREVIOUS, newest] = segment
-    lru[NEXT, sentinel] = segment
-    used[0] += size - hit
-    lines[VALID, segment] = max(lines[VALID, segment], size)
-    if write:
-        lines[DIRTY, segment] = max(lines[DIRTY, segment], size)
-    while used[0] > capacity:
-        oldest = lru[PREVIOUS, sentinel]
-        _unlink(lru, oldest)
-        used[0] -= lines[VALID, oldest]
-        if lines[DIRTY, oldest] > 0:
-            count = evicted[0]
-            evicted[2 * count + 1], evicted[2 * count + 2] = oldest, lines[DIRTY, oldest]
-            evicted[0] = count + 1
-        lines[:, oldest] = 0
-    return int(hit), int(size - hit)

@@ -23,12 +23,13 @@ from memsim.engine.layout import Pieces, total_bytes
 from memsim.engine.plan import GroupPlan, KernelPlan, LoopNode, Node, Plan, Step
 from memsim.engine.residency import Residency
 from memsim.engine.rings import RingState, Wait
+from memsim.engine.running import Running
+from memsim.engine.tally import KernelRun, Run
 from memsim.engine.transfers import Flight, Process, TransferModel
 from memsim.isa.model import Mma
 
-TraceRow: TypeAlias = tuple[int, int, int, str, Step, int, int, int]
-"""(kernel, block, core, queue, step, first tick, last tick, bytes)."""
-
+TraceRow: TypeAlias = tuple[int, int, int, str, Step, int, int, int, int]
+"""(kernel, block, core, queue, step, first tick, last tick, bytes, sequence in the queue)."""
 
 Targets: TypeAlias = list[tuple[int, RingState]]
 """The rings that a transfer fills, each with the core that owns it."""
@@ -88,18 +89,13 @@ class SimpyEngine:
     ) -> None:
         self.plan, self.chip = plan, plan.chip
         self.hardware = Hardware(plan)
+        self.running = Running(self.hardware)
         self.env = env or simpy.Environment()
         self.arbiter = Arbiter(self.env)
-        self.transfers = TransferModel(self.env, self.arbiter, self.hardware)
-        self.executions: dict[tuple[int, int], int] = defaultdict(int)
-        """Executions of each (step, core)."""
-        self.moved: dict[int, int] = defaultdict(int)
-        """Bytes moved by each transfer step."""
+        self.transfers = TransferModel(self.env, self.arbiter, self.running)
         self.stalls: dict[tuple[str, str], int] = defaultdict(int)
         self.trace: list[TraceRow] | None = [] if trace else None
-        self.empty: set[int] = set()
-        """Transfer steps of which at least one execution had nothing to move."""
-        self.kernel_spans: list[tuple[str, int, int]] = []
+        self.kernels: list[KernelRun] = []
         self.progress = progress
         self.executed = 0
         self._blocks: dict[int, Block] = {}
@@ -108,13 +104,22 @@ class SimpyEngine:
         self._kernel = 0
         self._limits = (self.chip.core.dma.max_transfers, self.chip.core.dma.max_bytes)
 
-    def run(self) -> int:
-        """Run every kernel; returns the tick at which the last one, and all that it wrote back, has ended."""
+    def run(self) -> Run:
+        """Run every kernel; the run ends with the last one, and when all that it wrote back has reached the DRAM."""
         main = self.env.process(self._kernels())
         with rare_collection():
             self.env.run(until=main)
-        self.hardware.flush()
-        return max(int(self.env.now), self.hardware.drained_at())
+        running = self.running
+        return Run(
+            max(int(self.env.now), running.drained_at()),
+            self.kernels,
+            running.busy.tolist(),
+            running.link_bytes,
+            running.bank_busy(),
+            dict(self.stalls),
+            running.final_write_back(),
+            self.trace,
+        )
 
     # Kernels and blocks --------------------------------------------------------------------------------------
 
@@ -125,7 +130,8 @@ class SimpyEngine:
             self._kernel = number
             yield self.env.timeout(launch)
             yield from self._run_kernel(kernel)
-            self.kernel_spans.append((kernel.kernel.name, begun, int(self.env.now)))
+            tally = self.running.finish_kernel(sum(len(group.steps) for group in kernel.groups))
+            self.kernels.append(KernelRun(number, begun, int(self.env.now), tally))
 
     def _run_kernel(self, plan: KernelPlan) -> Process:
         residency = Residency(plan)
@@ -180,7 +186,7 @@ class SimpyEngine:
         for step in _walk(body, counters):
             queue.sequence += 1
             self._count()
-            self.executions[step.number, block.core] += 1
+            self.running.counter.executions[step.number, block.core] += 1
             if step.unit == "dma":
                 yield from self._issue_transfer(queue, step, counters)
             elif step.unit:
@@ -231,7 +237,7 @@ class SimpyEngine:
         unit = hardware.units[step.unit][core]
 
         def use_unit(tick: int) -> tuple[int, int]:
-            start = hardware.serve(unit, tick, step.interval)
+            start = self.running.serve(unit, tick, step.interval)
             return (start if step.ports else start + step.interval), start
 
         begun = yield self.arbiter.request(self._key(queue), use_unit)
@@ -244,13 +250,14 @@ class SimpyEngine:
         self._spent(queue, "working", step.interval)
         self._spent(queue, "waiting for a memory port", ended - begun - step.interval)
         if self.trace is not None:
-            self.trace.append((self._kernel, block.number, core, queue.name, step, begun, ended, 0))
+            span = (begun, ended, 0, queue.sequence)
+            self.trace.append((self._kernel, block.number, core, queue.name, step, *span))
 
     def _use_port(self, port: int, ticks: int, interval: int) -> Serve:
         """Take a port from the moment the unit starts; go on when both have ended."""
 
         def serve(tick: int) -> tuple[int, None]:
-            return max(self.hardware.serve(port, tick, ticks) + ticks, tick + interval), None
+            return max(self.running.serve(port, tick, ticks) + ticks, tick + interval), None
 
         return serve
 
@@ -275,7 +282,7 @@ class SimpyEngine:
         asked = int(self.env.now)
 
         def use_dma(tick: int) -> tuple[int, int]:
-            start = self.hardware.serve(dma, tick, step.interval)
+            start = self.running.serve(dma, tick, step.interval)
             return start + step.interval, start
 
         begun = yield self.arbiter.request(flight.key, use_dma)
@@ -310,17 +317,20 @@ class SimpyEngine:
         queue.transfers += 1
         queue.bytes += size
         block.unfinished += 1
-        self.moved[step.number] += size
+        counter = self.running.counter
+        counter.moved[step.number, block.core] += size
         if not size:
-            self.empty.add(step.number)
+            counter.empty.add(step.number)
         return flight
 
     def _traced(
         self, queue: QueueState, step: Step, begun: int, size: int, done: Callable[[], None]
     ) -> Callable[[], None]:
+        sequence = queue.sequence
+
         def record() -> None:
             assert self.trace is not None
-            span = (begun, int(self.env.now), size)
+            span = (begun, int(self.env.now), size, sequence)
             self.trace.append((self._kernel, queue.block.number, queue.block.core, queue.name, step, *span))
             done()
 

@@ -8,9 +8,8 @@ from functools import partial
 import simpy
 
 from memsim.engine.compile_plan import make_plan
-from memsim.engine.ledger import add_postings
 from memsim.engine.plan import Plan
-from memsim.engine.result import Result, Run
+from memsim.engine.result import Result
 from memsim.engine.simpy_engine import SimpyEngine
 from memsim.errors import GIVE_A_CHIP, GIVE_A_PROGRAM, MemsimError, check_kind
 from memsim.hierarchy import Chip
@@ -73,20 +72,8 @@ def run_plan(
         total = sum(e.count for e in analyze(plan.program).executions)
         note = partial(_tell, progress, total)
     model = SimpyEngine(plan, trace=trace, progress=note, env=env)
-    ticks = model.run()
-    counts = dict(model.hardware.ledger)
-    add_postings(counts, (s for k in plan.kernels for g in k.groups for s in g.steps), model.executions)
-    run = Run(
-        ticks,
-        model.hardware,
-        dict(model.executions),
-        dict(model.moved),
-        frozenset(model.empty),
-        dict(model.stalls),
-        model.kernel_spans,
-        model.trace,
-    )
-    return Result(plan, run, counts, workload=workload or plan.program.name, engine="simpy")
+    run = model.run()
+    return Result(plan, run, model.hardware, workload=workload or plan.program.name, engine="simpy")
 
 
 def _tell(progress: Callable[[int, int], None], total: int, done: int) -> None:

@@ -17,7 +17,7 @@ Counts: TypeAlias = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class RouteFlows:
-    """Bytes that passed the network, one row for each (step, core that issued it, wire length): equal-length columns."""
+    """Bytes that passed the network, a row for each (step, issuing core, wire length): columns of equal length."""
 
     step: Counts
     core: Counts

@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 import simpy
 
 from memsim.engine.arbiter import Alarm, Arbiter, RequestKey, Serve
-from memsim.engine.hardware import Hardware, Key, Route, memory_node, node_of
+from memsim.engine.hardware import ROWS, Hardware, Route, memory_node, node_of
 from memsim.engine.layout import Pieces, total_bytes
 from memsim.engine.plan import Step
 from memsim.engine.rings import RingState, Slot
+from memsim.engine.running import Running
 from memsim.isa.model import Gather, Load
 
 Process: TypeAlias = Generator[simpy.Event, Any, None]
@@ -39,8 +40,9 @@ class Flight:
 class TransferModel:
     """Starts the processes of transfers; ``tail``: the tick at which the last byte is where the head is now."""
 
-    def __init__(self, env: simpy.Environment, arbiter: Arbiter, hardware: Hardware) -> None:
-        self.env, self.arbiter, self.hardware, self.chip = env, arbiter, hardware, hardware.chip
+    def __init__(self, env: simpy.Environment, arbiter: Arbiter, running: Running) -> None:
+        self.env, self.arbiter, self.running = env, arbiter, running
+        self.hardware, self.chip = running.hardware, running.hardware.chip
 
     def start(self, flight: Flight, pieces: Pieces, begun: int) -> None:
         """Let a transfer go that the DMA engine has issued from tick ``begun``."""
@@ -77,10 +79,12 @@ class TransferModel:
         source = memory_node(self.chip, role, port)
         request = hardware.route(node_of(flight.core), (source,)).latency  # the request is small: it takes latency only
         yield from self._until(head + request)
-        who = (step.tensor, step.operation, flight.core)
 
         def access(tick: int) -> tuple[int, int]:
-            return hardware.read(role, port, pieces, tick, who)
+            first, last, fetched = self.running.read(ROWS[role], port, pieces, tick)
+            if fetched:
+                self.running.counter.fetched[step.number, flight.core] += fetched
+            return first, last
 
         key, size = (*flight.key, port), total_bytes(pieces)
         tail = yield self.arbiter.request(key, access)
@@ -97,13 +101,12 @@ class TransferModel:
         route = hardware.route(node_of(flight.core), (memory_node(self.chip, role, port),))
         key, size = (*flight.key, port), total_bytes(pieces)
         tail = yield from self._pass_hops(flight, route, size, tail, key, at_source=True)
-        who = (step.tensor, step.operation, flight.core)
 
         def access(tick: int) -> tuple[int, None]:
-            return max(hardware.write(role, port, pieces, tick, who), tail), None
+            return max(self.running.write(ROWS[role], port, pieces, tick), tail), None
 
         yield self.arbiter.request(key, access)
-        hardware.post_route(route, step.tensor, step.operation, flight.core, size)
+        self.running.pass_route(route, step.number, flight.core, size)
 
     # Between cores, and inside one -----------------------------------------------------------------------------
 
@@ -129,7 +132,6 @@ class TransferModel:
         Without a port that takes time, that is when the last byte has passed the first link.
         """
         memory, size = flight.step.source_role, flight.size
-        self._post(flight.step, memory, flight.core, "read", size)
         tail = yield from self._through_port(memory, flight.core, size, int(self.env.now), flight.key)
         if self.hardware.port_ticks(memory, size):
             Alarm(self.env, tail - int(self.env.now), lambda: self._release_source(flight))
@@ -142,7 +144,7 @@ class TransferModel:
 
     def _deliver(self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey) -> Process:
         """Send bytes over a route or tree, and into the memories of the cores at its leaves."""
-        self.hardware.post_route(route, flight.step.tensor, flight.step.operation, flight.core, size)
+        self.running.pass_route(route, flight.step.number, flight.core, size)
         yield from self._fan_out(flight, route, size, tail, key, at_source=True)
 
     def _fan_out(
@@ -161,7 +163,7 @@ class TransferModel:
     def _enter(self, flight: Flight, core: int, copies: int, size: int, tail: int, key: RequestKey) -> Process:
         """Write bytes into the target memory of a core, once for each block there that gets them."""
         memory = flight.step.target_role
-        self._post(flight.step, memory, core, "write", size * copies)
+        self.running.counter.entered[flight.step.number, core] += size * copies
         for _ in range(copies):
             tail = yield from self._through_port(memory, core, size, tail, key)
         yield from self._until(tail)
@@ -189,7 +191,7 @@ class TransferModel:
         """Pass a server: the head goes on a latency after service starts, the tail once it has come and been served."""
 
         def serve(tick: int) -> tuple[int, int]:
-            start = self.hardware.serve(server, tick, service)
+            start = self.running.serve(server, tick, service)
             return start + latency, max(start + service, tail) + latency
 
         return serve
@@ -211,9 +213,6 @@ class TransferModel:
             flight.source = None
             slot.reading -= 1
             ring.release()
-
-    def _post(self, step: Step, memory: str, core: int, access: str, size: int) -> None:
-        self.hardware.ledger[Key(memory, step.tensor, step.operation, memory, core, access, 0.0)] += size * 8
 
 
 def _by_port(hardware: Hardware, role: str, pieces: Pieces) -> list[tuple[int, Pieces]]:

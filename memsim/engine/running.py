@@ -1,0 +1,108 @@
+"""The hardware of one SimPy run: its state, and what has been counted so far."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from memsim.engine.hardware import Hardware, Route, bank_count
+from memsim.engine.layout import Pieces
+from memsim.engine.memory import lines_by_age, owner, read, write
+from memsim.engine.servers import FIRST, Array, serve
+from memsim.engine.tally import RouteFlows, Tally
+
+
+class Counter:
+    """Counts of one kernel while it runs: by (step, core), and for routes by (step, core, wire length)."""
+
+    def __init__(self) -> None:
+        self.executions: dict[tuple[int, int], int] = defaultdict(int)
+        self.moved: dict[tuple[int, int], int] = defaultdict(int)
+        self.entered: dict[tuple[int, int], int] = defaultdict(int)
+        self.fetched: dict[tuple[int, int], int] = defaultdict(int)
+        self.empty: set[int] = set()
+        self.flows: dict[tuple[int, int, float], list[int]] = defaultdict(lambda: [0, 0])
+
+    def tally(self, steps: int, cores: int, written_back: dict[str, int], written_through: dict[str, int]) -> Tally:
+        """The counts as arrays."""
+        tables = [_table(t, steps, cores) for t in (self.executions, self.moved, self.entered, self.fetched)]
+        empty = np.zeros(steps, dtype=np.bool_)
+        empty[list(self.empty)] = True
+        keys, amounts = list(self.flows), list(self.flows.values())
+        flows = RouteFlows(
+            np.array([k[0] for k in keys], dtype=np.int64),
+            np.array([k[1] for k in keys], dtype=np.int64),
+            np.array([k[2] for k in keys], dtype=np.float64),
+            np.array([a[0] for a in amounts], dtype=np.int64),
+            np.array([a[1] for a in amounts], dtype=np.int64),
+        )
+        return Tally(*tables, empty, flows, written_back, written_through)
+
+
+def _table(counts: dict[tuple[int, int], int], steps: int, cores: int) -> Array:
+    table = np.zeros((steps, cores), dtype=np.int64)
+    for at, amount in counts.items():
+        table[at] = amount
+    return table
+
+
+class Running:
+    """Servers and memories of a run. Requests must come in the order of arrival, ties in the order of their keys."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self.hardware = hardware
+        self.free_at = np.zeros(len(hardware.names), dtype=np.int64)
+        self.busy = np.zeros(len(hardware.names), dtype=np.int64)
+        self.link_bytes = [0] * len(hardware.names)
+        self.memory = hardware.empty_memory()
+        self.counter = Counter()
+
+    def serve(self, server: int, head: int, service: int) -> int:
+        """Serve a request at a unit, port or link; returns the tick at which it starts."""
+        return int(serve(self.free_at, self.busy, server, head, service))
+
+    def read(self, role: int, port: int, pieces: Pieces, tick: int) -> tuple[int, int, int]:
+        """Read pieces of segments: ticks of the first byte and the last, and bytes that the DRAM sent to a cache."""
+        return read(self.memory, role, port, np.array(pieces, dtype=np.int64), 0, len(pieces), tick)  # type: ignore[no-any-return]
+
+    def write(self, role: int, port: int, pieces: Pieces, tick: int) -> int:
+        """Write pieces of segments: the tick at which the memory has taken the last byte."""
+        return write(self.memory, role, port, np.array(pieces, dtype=np.int64), 0, len(pieces), tick)  # type: ignore[no-any-return]
+
+    def pass_route(self, route: Route, step: int, core: int, size: int) -> None:
+        """Count the bytes that a transfer sends over a route."""
+        for server in route.servers:
+            self.link_bytes[server] += size
+        flow = self.counter.flows[step, core, route.mm]
+        flow[0] += size
+        flow[1] += size * route.routers
+
+    def finish_kernel(self, steps: int) -> Tally:
+        """The counts since the last kernel ended; counting starts anew."""
+        back, through = (
+            {name: int(n) for name, n in zip(self.hardware.tensors, counts.tolist(), strict=False) if n}
+            for counts in (self.memory.written_back, self.memory.written_through)
+        )
+        self.memory.written_back[:] = self.memory.written_through[:] = 0
+        tally = self.counter.tally(steps, self.hardware.chip.core_count, back, through)
+        self.counter = Counter()
+        return tally
+
+    def drained_at(self) -> int:
+        """Tick at which the DRAM has taken the last byte that has been written back so far."""
+        row = self.hardware.memories["dram"]
+        return int(self.memory.free_at[row[FIRST] : row[FIRST] + bank_count(row)].max())
+
+    def final_write_back(self) -> dict[str, int]:
+        """Dirty bytes of each tensor that are still in the cache."""
+        dirty: dict[str, int] = defaultdict(int)
+        for segment, _, size, _ in lines_by_age(self.memory).tolist():
+            if size:
+                dirty[self.hardware.tensors[owner(self.memory, segment)]] += size
+        return dict(dirty)
+
+    def bank_busy(self) -> dict[str, list[int]]:
+        """Busy ticks of each bank of each memory."""
+        busy = self.memory.busy.tolist()
+        return {name: busy[row[FIRST] : row[FIRST] + bank_count(row)] for name, row in self.hardware.memories.items()}
