@@ -7,7 +7,7 @@ Every class is immutable and compares by value, so ``parse(format(program)) == p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -336,13 +336,15 @@ class Program(_Placed):
     """Cores that the program is written for (needed where a tensor is per-core); ``None`` takes all of a chip's."""
     useful_flops: int | None = None
     """Operations of the algorithm itself (2 a multiply-add), for MFU; ``None`` counts what is executed."""
+    tensors_by_name: Mapping[str, Tensor] = field(init=False, repr=False, compare=False)
+    """The tensors again, to look up: a model has thousands."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tensors_by_name", {tensor.name: tensor for tensor in reversed(self.tensors)})
 
     def tensor(self, name: str) -> Tensor:
         """The tensor of that name (KeyError if there is none)."""
-        for tensor in self.tensors:
-            if tensor.name == name:
-                return tensor
-        raise KeyError(name)
+        return self.tensors_by_name[name]
 
 
 def walk(body: tuple[Statement, ...], loops: tuple[Loop, ...] = ()) -> Iterator[tuple[Instruction, tuple[Loop, ...]]]:

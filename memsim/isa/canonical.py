@@ -1,0 +1,205 @@
+"""Kernels up to the names that they give: what the layers of a model have in common.
+
+Layers run the same text on tensors of their own, so what holds for one kernel holds for its likes: whoever proves,
+counts or simulates kernels does so once for each `key`. The names of the kernel, of its groups and of its tensors, and
+the places where they were written, take no part in the key; everything else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from memsim.isa.model import (
+    Gather,
+    Group,
+    Instruction,
+    Kernel,
+    Load,
+    Loop,
+    Program,
+    Queue,
+    Region,
+    Statement,
+    Store,
+    Target,
+    Tensor,
+    transfer_target,
+)
+
+KERNEL = "kernel"
+"""Name of every canonical kernel."""
+MOST_KEPT = 4096
+"""Kernels whose canonical text is remembered at a time."""
+
+
+class Form:
+    """A canonical kernel that compares by value, with a hash that is computed once."""
+
+    __slots__ = ("_hash", "kernel")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self._hash = hash(kernel)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Form) and self._hash == other._hash and self.kernel == other.kernel
+
+    def __reduce__(self) -> tuple[type[Form], tuple[Kernel]]:
+        return Form, (self.kernel,)  # a string's hash is another in each process
+
+
+Storage: TypeAlias = tuple[str, str, tuple[int, ...]]
+"""Role, element type and shape of a tensor."""
+Key: TypeAlias = tuple[Form, tuple[Storage | None, ...]]
+"""What two kernels have in common that are the same up to names; quick to hash and to compare."""
+
+
+def canonical(program: Program, kernel: Kernel) -> tuple[Kernel, tuple[str, ...]]:
+    """The text of a kernel under canonical names, and the tensors that it names.
+
+    Parameters
+    ----------
+    program
+        The program that the kernel belongs to.
+    kernel
+        The kernel.
+
+    Returns
+    -------
+    Kernel
+        Named ``kernel``, its groups ``g0``, ``g1`` …, its tensors ``t0``, ``t1`` … in order of first appearance,
+        without places. Kernels that are the same up to names give the same object, as long as it is remembered.
+    tuple of str
+        What ``t0``, ``t1`` … are called in the program.
+    """
+    known = _find(kernel)
+    return known.form.kernel, known.tensors
+
+
+def key(program: Program, kernel: Kernel) -> Key:
+    """What is equal for two kernels, of one program or of two, exactly where they are the same up to names.
+
+    A tensor that the program does not have counts as ``None``.
+
+    Parameters
+    ----------
+    program
+        The program that the kernel belongs to.
+    kernel
+        The kernel.
+    """
+    known = _find(kernel)
+    return known.form, tuple(_storage(program.tensors_by_name.get(name)) for name in known.tensors)
+
+
+def renamed(kernel: Kernel, name: str, tensors: Sequence[str]) -> Kernel:
+    """A canonical kernel under names of its own: the inverse of `canonical`.
+
+    Parameters
+    ----------
+    kernel
+        The kernel as `canonical` gives it.
+    name
+        Name of the result, and of its group if it has only one.
+    tensors
+        The names for ``t0``, ``t1`` ….
+    """
+    names = {f"t{number}": tensor for number, tensor in enumerate(tensors)}
+    groups = {group.name: name if len(kernel.groups) == 1 else group.name for group in kernel.groups}
+    result = _Names(names.__getitem__, groups).kernel(kernel, name)
+    _remember(_Known(result, _find(kernel).form, tuple(tensors)))
+    return result
+
+
+# ---- what is remembered ----
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    kernel: Kernel
+    """As it was found; held, so that no other object takes its identity."""
+    form: Form
+    tensors: tuple[str, ...]
+
+
+_known: dict[int, _Known] = {}
+"""By the identity of the kernel: to hash a kernel takes as long as to find its form."""
+_forms: dict[Form, Form] = {}
+
+
+def _find(kernel: Kernel) -> _Known:
+    found = _known.get(id(kernel))
+    if found is None:
+        numbers: dict[str, str] = {}
+        groups = {group.name: f"g{number}" for number, group in enumerate(kernel.groups)}
+        names = _Names(lambda name: numbers.setdefault(name, f"t{len(numbers)}"), groups)
+        form = Form(names.kernel(kernel, KERNEL))
+        if len(_forms) >= MOST_KEPT:
+            _forms.clear()
+        found = _Known(kernel, _forms.setdefault(form, form), tuple(numbers))
+        _remember(found)
+    return found
+
+
+def _remember(known: _Known) -> None:
+    if len(_known) >= MOST_KEPT:
+        _known.clear()
+    _known[id(known.kernel)] = known
+
+
+def _storage(tensor: Tensor | None) -> Storage | None:
+    return None if tensor is None else (tensor.role, tensor.dtype, tensor.shape)
+
+
+# ---- a text under other names ----
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Copies texts without places, under other names; what has neither names nor places is shared."""
+
+    tensor: Callable[[str], str]
+    groups: Mapping[str, str]
+
+    def kernel(self, kernel: Kernel, name: str) -> Kernel:
+        groups = tuple(map(self._group, kernel.groups))
+        return Kernel(name, groups, kernel.occupancy, kernel.cooperative)
+
+    def _group(self, group: Group) -> Group:
+        queues = tuple(Queue(queue.name, self._body(queue.body)) for queue in group.queues)
+        return Group(self._group_name(group.name), group.grid, group.rings, queues, group.cluster)
+
+    def _group_name(self, name: str) -> str:
+        return self.groups.get(name, f"? {name}")  # an unknown group meets no known one's canonical name
+
+    def _body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        return tuple(map(self._statement, body))
+
+    def _statement(self, statement: Statement) -> Statement:
+        if isinstance(statement, Loop):
+            return Loop(statement.var, statement.count, self._body(statement.body))
+        return self._instruction(statement)
+
+    def _instruction(self, instruction: Instruction) -> Instruction:
+        changes: dict[str, Region | Target | None] = {}
+        match instruction:
+            case Load(src=region) | Gather(src=region):
+                changes["src"] = self._region(region)
+            case Store(dst=region):
+                changes["dst"] = self._region(region)
+        target = transfer_target(instruction)
+        if target is not None and target.group is not None:
+            changes["dst"] = Target(target.ring, target.blocks, self._group_name(target.group))
+        if instruction.place is not None:
+            changes["place"] = None
+        return replace(instruction, **changes) if changes else instruction  # type: ignore[arg-type]
+
+    def _region(self, region: Region) -> Region:
+        return Region(self.tensor(region.tensor), region.starts, region.sizes, region.steps, region.clip)
