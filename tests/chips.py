@@ -1,83 +1,170 @@
-"""Hypothesis strategy for random small chips on which any random program of `tests.strategies` can run."""
+"""Hypothesis strategies for random small chips on which any random program of `tests.strategies` can run.
+
+Every number of the model that decides a time varies: clocks that do not divide, rates that are fractions, latencies
+that are all zero, ports that are no bottleneck, banks that do not divide by anything, caches too small for a segment,
+and networks that fork at the source of a multicast or lead through one of its targets.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 
 from memsim.hierarchy import Chip
 from memsim.isa.ops import MMA_TYPES
+from tests.drafts import Draw, choose_from
+
+PLACES = ("0 mm", "1 mm", "2 mm", "3 mm")
+TOPOLOGIES = ("mesh", "torus", "ring", "crossbar", "tree", "graph")
+Parts = dict[str, Any]
 
 
 @st.composite
-def chips(draw: st.DrawFn, cores: int = 8) -> Chip:
-    """A chip of at least ``cores`` cores: any topology, with or without caches, ports, clocks that do not divide."""
-    columns = draw(st.sampled_from([n for n in (1, 2, 4, cores) if cores % n == 0]))
-    clock = draw(st.sampled_from(["1 GHz", "3 GHz", "1.83 GHz"]))
-    parts: dict[str, Any] = {
-        "core": {
-            "grid": [columns, -(-cores // columns)],
-            "pitch": ["1 mm", "2 mm"],
-            "reg": {"capacity": "64 MiB", "bandwidth": draw(_rate(64, 512, none=True))},
-            "sram": {"capacity": "64 MiB", "bandwidth": draw(_rate(8, 256, none=True)), "latency": draw(_cycles(5))},
-            "matrix": draw(st.sampled_from(["dot", "weight_stationary", "output_stationary"]).map(_matrix)),
-            "vector": {"lanes": draw(st.integers(1, 64)), "special_lanes": 3, "latency": draw(_cycles(9))},
-            "dma": {
-                "issue": draw(_cycles(4)),
-                "latency": draw(_cycles(30)),
-                "max_transfers": draw(st.integers(1, 8)),
-                "max_bytes": draw(st.sampled_from(["1 KiB", "16 KiB", "1 MiB"])),
-            },
-        },
-        "dram": {
-            "kind": "HBM2",
-            "capacity": "1 GiB",
-            "channels": draw(st.sampled_from([2, 4, 6])),
-            "bandwidth": draw(_rate(3, 200)),
-            "latency": draw(_cycles(90)),
-            "interleave": draw(st.sampled_from(["64 B", "256 B", "4 KiB"])),
-            "at": draw(st.sampled_from([[["0 mm", "0 mm"]], [["0 mm", "0 mm"], ["0 mm", "3 mm"]]])),
-        },
-        "network": {
-            "topology": draw(st.sampled_from(["mesh", "torus", "ring", "crossbar", "tree"])),
-            "link_bandwidth": draw(_rate(3, 64)),
-            "hop_latency": draw(_cycles(4)),
-            "energy_per_bit_hop": "10 fJ/bit",
-        },
-    }
+def chips(draw: Draw, cores: int = 8) -> Chip:
+    """A chip of at least ``cores`` cores: any topology, with or without caches, ports and latencies."""
+    d = _Dice(draw)
+    d.timeless = d.one_in(6)
+    parts: Parts = {"core": _core(d, cores), "dram": _dram(d)}
     parts["shared"] = {
         "capacity": "64 MiB",
-        "bandwidth": draw(_rate(3, 256)),
-        "banks": draw(st.sampled_from([2, 4, 6])),
-        "latency": draw(_cycles(20)),
+        "bandwidth": d.rate(3, 256),
+        "latency": d.cycles(20),
         "interleave": "128 B",
-        "at": draw(st.sampled_from([[["1 mm", "1 mm"]], [["0 mm", "1 mm"], ["2 mm", "1 mm"]]])),
+        **_ports(d, "banks", "1 mm"),
     }
-    if draw(st.booleans()):
+    if d.choose(True, False):
         parts["cache"] = {
-            "capacity": draw(st.sampled_from(["1 KiB", "8 KiB", "1 MiB"])),
-            "slices": draw(st.sampled_from([2, 4, 6])),
-            "at": draw(st.sampled_from([[["1 mm", "0 mm"]], [["0 mm", "0 mm"], ["2 mm", "0 mm"]]])),
-            "bandwidth": draw(_rate(16, 256)),
-            "latency": draw(_cycles(20)),
-            "interleave": "128 B",
-            "write_back": draw(st.booleans()),
+            "capacity": d.choose("64 B", "600 B", "1 KiB", "4 KiB", "16 KiB", "1 MiB"),
+            "bandwidth": d.rate(16, 256),
+            "latency": d.cycles(20),
+            "interleave": d.choose("16 B", "128 B", "1 KiB"),
+            "write_back": d.choose(True, True, False),
+            **_ports(d, "slices", "2 mm"),
         }
-    launch, block_start = draw(_cycles(50)), draw(_cycles(7))
+    parts["network"] = _network(d, parts)
+    clock = d.choose("1 GHz", "3 GHz", "1.83 GHz")
+    if clock == "1 GHz" and d.one_in(4):
+        parts["dram"]["clock"] = "1.5 GHz"
+    launch, block_start = d.cycles(50), d.cycles(7)
     return Chip(name="drawn", clock=clock, launch=launch, block_start=block_start, static_power="1 W", **parts)
 
 
-def _rate(low: int, high: int, *, none: bool = False) -> st.SearchStrategy[str | None]:
-    rates = st.integers(low, high).map(lambda n: f"{n} B/cycle") | st.integers(low, high).map(lambda n: f"{n}.7 GB/s")
-    return st.none() | rates if none else rates
+@st.composite
+def presets(draw: Draw) -> Chip:
+    """One of the chips that come with memsim that do every type, with a memory of role ``shared``."""
+    return preset(choose_from(draw, ("toy", "toy", "dally_grid", "dally_grid", "h100_sxm")))
 
 
-def _cycles(most: int) -> st.SearchStrategy[str]:
-    return st.integers(0, most).map(lambda n: f"{n} cycles")
+@cache
+def preset(name: str) -> Chip:
+    """A chip that comes with memsim, with a memory of role ``shared``."""
+    chip = Chip.preset(name)
+    shared = {"capacity": "1 MiB", "bandwidth": "128 GB/s", "banks": 2, "latency": "9 ns"}
+    return chip if chip.shared else chip.replace({"shared": shared})
 
 
-def _matrix(kind: str) -> dict[str, Any]:
+class _Dice:
+    """Draws numbers as the texts of a chip file."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.draw = draw
+        self.timeless = False
+        """Whether every latency is zero."""
+
+    def choose(self, *values: Any) -> Any:
+        return choose_from(self.draw, values)
+
+    def one_in(self, n: int) -> bool:
+        return choose_from(self.draw, (False,) * (n - 1) + (True,))
+
+    def upto(self, most: int) -> int:
+        return choose_from(self.draw, range(most + 1))
+
+    def cycles(self, most: int) -> str:
+        return "0 cycles" if self.timeless else f"{max(0, self.upto(most + 2) - 2)} cycles"
+
+    def rate(self, low: int, high: int) -> str:
+        number = low + self.upto(high - low)
+        return self.choose(f"{number} B/cycle", f"{number}.7 GB/s")
+
+    def rate_or_none(self, low: int, high: int) -> str | None:
+        return None if self.one_in(2) else self.rate(low, high)
+
+
+def _core(d: _Dice, cores: int) -> Parts:
+    count = cores + d.choose(0, 0, 0, 1, 4)
+    columns = d.choose(*(n for n in (1, 2, 3, 4) if n <= count))
+    return {
+        "grid": [columns, -(-count // columns)],
+        "count": count,
+        "pitch": ["1 mm", d.choose("1 mm", "2 mm")],
+        "reg": {"capacity": "64 MiB", "bandwidth": d.rate_or_none(8, 512), "latency": d.cycles(1)},
+        "sram": {"capacity": "64 MiB", "bandwidth": d.rate_or_none(8, 256), "latency": d.cycles(5)},
+        "matrix": _matrix(d),
+        "vector": {"lanes": 1 + d.upto(63), "special_lanes": 3, "latency": d.cycles(9)},
+        "dma": {
+            "issue": d.cycles(4),
+            "latency": d.cycles(30),
+            "max_transfers": d.choose(1, 2, 3, 8, 16),
+            "max_bytes": d.choose("1 B", "64 B", "1 KiB", "16 KiB", "1 MiB"),
+        },
+    }
+
+
+def _matrix(d: _Dice) -> Parts:
+    kind = d.choose("dot", "weight_stationary", "output_stationary")
     if kind == "dot":
-        return {"kind": kind, "native": {dtype: [4, 4, 4, 2] for dtype in MMA_TYPES}, "latency": "3 cycles"}
-    return {"kind": "systolic", "rows": 4, "cols": 4, "dataflow": kind, "cycles_scale": dict.fromkeys(MMA_TYPES, 1)}
+        return {"kind": kind, "native": {dtype: [4, 4, 4, 2] for dtype in MMA_TYPES}, "latency": d.cycles(9)}
+    scales = dict.fromkeys(MMA_TYPES, d.choose(1, "1/2"))
+    return {"kind": "systolic", "rows": 4, "cols": 4, "count": d.choose(1, 2), "dataflow": kind, "cycles_scale": scales}
+
+
+def _dram(d: _Dice) -> Parts:
+    return {
+        "kind": "HBM2",
+        "capacity": "1 GiB",
+        "bandwidth": d.rate(3, 200),
+        "efficiency": d.choose(1, 0.9),
+        "latency": d.cycles(90),
+        "interleave": d.choose("32 B", "256 B", "4 KiB"),
+        **_ports(d, "channels", "0 mm"),
+    }
+
+
+def _ports(d: _Dice, banks: str, x: str) -> Parts:
+    """One to three network ports in a column, and one to four banks behind each."""
+    count = d.choose(1, 2, 3)
+    return {"at": [[x, y] for y in PLACES[:count]], banks: count * d.choose(1, 2, 3, 4)}
+
+
+def _network(d: _Dice, parts: Parts) -> Parts:
+    network = {
+        "topology": d.choose(*TOPOLOGIES),
+        "link_bandwidth": d.rate(3, 64),
+        "hop_latency": d.cycles(4),
+        "energy_per_bit_hop": "10 fJ/bit",
+    }
+    if d.one_in(3):
+        network["port_bandwidth"], network["memory_port_bandwidth"] = d.rate(3, 64), d.rate(3, 200)
+    if d.one_in(4):
+        network["routing"] = "shortest"
+    if network["topology"] == "graph":
+        network["edges"] = _edges(d, parts)
+    return network
+
+
+def _edges(d: _Dice, parts: Parts) -> list[list[str]]:
+    """A random tree over cores and some routers, with memories for leaves, and a few links more."""
+    core = parts["core"]
+    names = [f"core{i}" for i in range(core["count"])]
+    names += [f"r{i}" for i in range(min(d.upto(2), core["grid"][0] * core["grid"][1]))]
+    places = {tuple(sorted((name, names[d.upto(i)]))) for i, name in enumerate(names[1:])}
+    roles = ("shared", "cache") if "cache" in parts else ("shared", "dram")
+    ports = [f"{role}{i}" for role in roles for i in range(len(parts[role]["at"]))]
+    places |= {(names[d.upto(len(names) - 1)], port) for port in ports + ports[: d.upto(2)]}
+    for _ in range(d.upto(3)):
+        a, b = d.upto(len(names) - 1), d.upto(len(names) - 1)
+        places |= {tuple(sorted((names[a], names[b])))} if a != b else set()
+    return [list(edge) for edge in sorted(places)]

@@ -40,6 +40,7 @@ DTYPES = (*FLOATS, "int8", "int32")
 QUEUES = {"load": ("load", "fetch"), "compute": ("compute", "vector"), "store": ("store", "drain"), "net": ("net",)}
 COST = 12
 """Instructions to reckon with for whatever comes next."""
+MANY_TRIPS = (7, 16, 20, 36, 60, 150)
 ALL_QUEUES = tuple(name for names in QUEUES.values() for name in names)
 
 
@@ -73,7 +74,6 @@ class TensorDraft:
 class Tensors:
     """The tensors of a program; within a kernel each is only read or only written."""
 
-    roles: tuple[str, ...]
     drafts: list[TensorDraft] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
@@ -154,6 +154,11 @@ class GroupDraft:
     def has_budget(self) -> bool:
         return self.kernel.executions + COST * self.scope.rounds * self.blocks < self.kernel.budget
 
+    @property
+    def room(self) -> int:
+        """How often a body of usual length could run here within the budget."""
+        return (self.kernel.budget - self.kernel.executions) // (COST * self.scope.rounds * self.blocks)
+
     def pick(self, kind: str) -> str:
         """A queue: mostly one whose name says what it is for, now and then any."""
         return choose_from(self.draw, QUEUES[kind] * 3 + ALL_QUEUES)
@@ -197,10 +202,10 @@ class GroupDraft:
 
     def count(self) -> Expr:
         """A trip count: constant, or made of a variable in one of the ways that the ISA allows; never negative."""
-        room = (self.kernel.budget - self.kernel.executions) // (COST * self.scope.rounds * self.blocks)
-        most = max(1, min(4, room))
+        most = max(1, min(self.kernel.most_trips, self.room))
         if self.choose(True, False) or most < 2:
-            return Expr(self.choose(*range(1, most + 1), *range(1, most + 1), 1, 0))
+            few = range(1, min(most, 4) + 1)
+            return Expr(self.choose(*few, *few, 1, 0, *(n for n in MANY_TRIPS if n <= most)))
         v, high = self.variable()
         candidates = [v, v + 1, high + 1 - v, minimum(v + 1, most), maximum(most - v, 0), v // 2 + 1, v % 2 + 1]
         w, _ = self.variable()
@@ -257,12 +262,12 @@ class GroupDraft:
     def source(self, sizes: Shape, dtype: str) -> Region:
         """A region to load: anywhere in a tensor that this kernel does not write."""
         tensors = self.kernel.tensors
-        known = tensors.readable(dtype, len(sizes))
+        known = [t for t in tensors.readable(dtype, len(sizes)) if t.role in self.kernel.roles]
         if known and self.choose(True, False):
             tensor = choose_from(self.draw, known)
         else:
             rank = len(sizes) + self.choose(0, 0, 1)
-            role = self.choose(*tensors.roles)
+            role = self.choose(*self.kernel.roles)
             tensor = tensors.add(TensorDraft(f"X{len(tensors.drafts)}", role, dtype, [1] * rank))
         tensors.read.add(tensor.name)
         sizes = (1,) * (len(tensor.shape) - len(sizes)) + sizes
@@ -290,11 +295,11 @@ class GroupDraft:
             shape = [*extents, *rows]
         if clip:
             shape = [max(1, n - self.choose(0, 0, 1, 2)) for n in shape]
-        reusable = tensors.writable(dtype, tuple(shape))
+        reusable = [t for t in tensors.writable(dtype, tuple(shape)) if t.role in self.kernel.roles]
         if reusable and self.choose(True, False):
             tensor = choose_from(self.draw, reusable)
         else:
-            role = self.choose(*tensors.roles)
+            role = self.choose(*self.kernel.roles)
             tensor = tensors.add(TensorDraft(f"Y{len(tensors.drafts)}", role, dtype, shape))
         tensor.fixed = True
         tensors.written.add(tensor.name)
@@ -328,8 +333,13 @@ class GroupDraft:
 class KernelDraft:
     """The sequential text of one kernel, kept as one body for each queue of each group."""
 
-    def __init__(self, tensors: Tensors, budget: int, cooperative: bool) -> None:
+    def __init__(
+        self, tensors: Tensors, budget: int, cooperative: bool, roles: Sequence[str], most_trips: int = 4
+    ) -> None:
         self.tensors, self.budget, self.cooperative = tensors, budget, cooperative
+        self.roles = roles
+        """Memory roles of the tensors that it reads and writes."""
+        self.most_trips = most_trips
         self.executions = 0
         self.frames: list[dict[tuple[str, str], list[Statement]]] = [{}]
 

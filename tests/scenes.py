@@ -50,6 +50,17 @@ def write_scene(group: GroupDraft) -> None:
             group.choose(*items)(group)
 
 
+def write_steady(group: GroupDraft) -> None:
+    """Write a body around a loop so long that the machine may settle in it, with something before it and after it."""
+    if group.choose(True, False):
+        _flow(group)
+    room = group.room // group.choose(1, 1, 2, 3)
+    with group.loop(Expr(max(1, min(group.choose(20, 40, 70, 120, 200), room)))):
+        group.choose(_flow, _flow, _window, _held, write_scene)(group)
+    if group.has_budget:
+        group.choose(_flow, _nest, _held)(group)
+
+
 def _nest(group: GroupDraft) -> None:
     with group.loop(group.count()):
         write_scene(group)
@@ -165,7 +176,8 @@ def _gathered(group: GroupDraft, shape: Shape, dtype: str, consumers: tuple[str,
     tensors = group.kernel.tensors
     starts = (group.start(rows), group.start(width))
     needs = [start.bounds(group.scope.ranges)[1] + size for start, size in zip(starts, (rows, width), strict=True)]
-    table = tensors.add(TensorDraft(f"W{len(tensors.drafts)}", "dram", dtype, needs))
+    role = group.choose(*group.kernel.roles)
+    table = tensors.add(TensorDraft(f"W{len(tensors.drafts)}", role, dtype, needs))
     tensors.read.add(table.name)
     channel = group.channel(shape, dtype, (queue, "arrives"), consumers)
     how = group.choose("uniform", "sequential")
@@ -186,7 +198,8 @@ def _indices(group: GroupDraft, count: int, rows: int, reader: str) -> Channel:
     queue, tensors = group.pick("load"), group.kernel.tensors
     start = group.start(count)
     length = start.bounds(group.scope.ranges)[1] + count
-    tensor = tensors.add(TensorDraft(f"I{len(tensors.drafts)}", "dram", "int32", [length], index_rows=rows))
+    role = group.choose(*group.kernel.roles)
+    tensor = tensors.add(TensorDraft(f"I{len(tensors.drafts)}", role, "int32", [length], index_rows=rows))
     tensors.read.add(tensor.name)
     index = group.channel((count,), "int32", (queue, "arrives", rows), (reader,))
     group.emit(queue, Load(Target(index.name), Region(tensor.name, (start,), (count,))))

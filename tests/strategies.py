@@ -9,6 +9,7 @@ regions, multicasts, exchanges within clusters, and groups of a cooperative kern
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from hypothesis import strategies as st
 from memsim.isa.expr import Expr, var
 from memsim.isa.model import PER_CORE_ROLES, Gather, Kernel, Load, Program, Send, Target, walk
 from memsim.isa.ops import round_to
-from tests.drafts import DTYPES, Draw, GroupDraft, KernelDraft, Tensors, choose_from
-from tests.scenes import draw_shape, draw_tile, write_scene
+from tests.drafts import DTYPES, MANY_TRIPS, Draw, GroupDraft, KernelDraft, Tensors, choose_from
+from tests.scenes import draw_shape, draw_tile, write_scene, write_steady
+from tests.variants import layered, respelled
 
 
 @st.composite
@@ -31,20 +33,29 @@ def programs(
     per_core_tensors: bool = True,
     max_kernels: int = 3,
     shared: bool = False,
+    steady: bool = False,
 ) -> Program:
     """Draw a valid program of at most ``max_executions`` instruction executions that fits ``max_cores`` cores.
 
-    With ``shared`` some of its tensors lie in a scratchpad that all cores share.
+    With ``shared`` some of its tensors lie in a scratchpad that all cores share. With ``steady`` loops may be long,
+    blocks many or few, kernels repeated as the layers of a model, and queues may nest their loops differently.
     """
     cores = choose_from(draw, (None, max_cores))
     roles = ("dram", "dram", "dram", "sram") if cores and per_core_tensors else ("dram",)
-    tensors = Tensors((*roles, "shared") if shared else roles)
-    count = choose_from(draw, range(1, max_kernels + 1))
-    kernels = tuple(_kernel(draw, f"kernel{i}", tensors, max_executions // count, max_cores) for i in range(count))
-    program = Program("drawn", tuple(t.build() for t in tensors.drafts), kernels)
+    roles = (*roles, "shared") if shared else roles
+    tensors = Tensors()
+    count, layers = choose_from(draw, range(1, max_kernels + 1)), 1
+    if steady and choose_from(draw, (False, False, True)):
+        count, layers = choose_from(draw, (1, 1, 2)), choose_from(draw, (2, 3, 5))
+    budget = max_executions // (count * layers)
+    kernels = [_kernel(draw, f"kernel{i}", tensors, budget, max_cores, roles, steady) for i in range(count)]
+    if layers > 1:
+        kernels = layered(draw, kernels, tensors.drafts, layers)
+    program = Program("drawn", tuple(t.build() for t in tensors.drafts), tuple(kernels))
     if cores is not None:
-        cores = choose_from(draw, range(least_cores(program), max_cores + 1))
-    return Program(program.name, program.tensors, kernels, cores, choose_from(draw, (None, 12345)))
+        least = least_cores(program)
+        cores = choose_from(draw, (*(least,) * steady, *range(least, max_cores + 1)))
+    return Program(program.name, program.tensors, program.kernels, cores, choose_from(draw, (None, 12345)))
 
 
 def least_cores(program: Program) -> int:
@@ -90,23 +101,34 @@ def _index_rows(program: Program) -> dict[str, int]:
 # ---- kernels ----
 
 
-def _kernel(draw: Draw, name: str, tensors: Tensors, budget: int, max_cores: int) -> Kernel:
+def _kernel(
+    draw: Draw, name: str, tensors: Tensors, budget: int, max_cores: int, roles: tuple[str, ...], steady: bool
+) -> Kernel:
     tensors.next_kernel()
     kind = choose_from(draw, ("one group", "one group", "one group", "two groups", "cooperative", "pipeline"))
     cooperative = kind in ("cooperative", "pipeline")
-    kernel = KernelDraft(tensors, budget, cooperative)
+    if steady and "sram" in roles and choose_from(draw, (False, False, True)):
+        roles = ("sram", "reg")
+    kernel = KernelDraft(tensors, budget, cooperative, roles, MANY_TRIPS[-1] if steady else 4)
+    write: Callable[[GroupDraft], None] = write_scene
+    most_blocks = 8
+    if steady:
+        write = choose_from(draw, (write_steady, write_steady, write_scene))
+        most_blocks = choose_from(draw, (1, 2, 4, 8, 24))
     occupancy = choose_from(draw, (1, 1, 2))
     if kind == "pipeline":
         groups = _pipeline(draw, kernel, max_cores)
     else:
         names = ["first", "second"] if kind == "two groups" else ["main"]
-        groups = [_group(draw, kernel, name, 4 if cooperative else 8) for name in names]
+        groups = [_group(draw, kernel, name, min(most_blocks, 4) if cooperative else most_blocks) for name in names]
         if math.lcm(*(math.prod(group.cluster) for group in groups)) > max_cores:
             groups[-1] = GroupDraft(draw, kernel, names[-1], groups[-1].grid, (1,) * len(groups[-1].grid))
-        for group in groups:
-            write_scene(group)
+        for i, group in enumerate(groups, 1):  # all but a quarter: what a body takes is only reckoned
+            kernel.budget = budget * i * 3 // (4 * len(groups))
+            write(group)
     assume(kernel.executions <= budget)  # writing stops early enough for nearly all
-    return kernel.build(name, groups, occupancy)
+    built = kernel.build(name, groups, occupancy)
+    return respelled(draw, built) if steady else built
 
 
 def _group(draw: Draw, kernel: KernelDraft, name: str, most_blocks: int) -> GroupDraft:
@@ -126,7 +148,8 @@ def _pipeline(draw: Draw, kernel: KernelDraft, max_cores: int) -> list[GroupDraf
     first = GroupDraft(draw, kernel, "first", {"i": size}, (1,))
     second = GroupDraft(draw, kernel, "second", {"j": size * fan}, (1,))
     write_scene(first)
-    count = Expr(choose_from(draw, (1, 2, 3, 4)))
+    most = max(1, min(kernel.most_trips, first.room // (1 + fan) // 2))
+    count = Expr(choose_from(draw, (1, 2, 3, 4, *(n for n in MANY_TRIPS if n <= most))))
     with kernel.loop(first.counter, count), first.rounds(count), second.rounds(count):
         _bridge(first, second, fan)
     write_scene(second)
