@@ -30,8 +30,8 @@ from memsim.isa.model import (
 
 KERNEL = "kernel"
 """Name of every canonical kernel."""
-MOST_KEPT = 4096
-"""Kernels whose canonical text is remembered at a time."""
+MOST_KEPT = 1024
+"""Canonical texts that are remembered at a time."""
 
 
 class Form:
@@ -114,28 +114,22 @@ def renamed(kernel: Kernel, name: str, tensors: Sequence[str]) -> Kernel:
     names = {f"t{number}": tensor for number, tensor in enumerate(tensors)}
     groups = {group.name: name if len(kernel.groups) == 1 else group.name for group in kernel.groups}
     result = _Names(names.__getitem__, groups).kernel(kernel, name)
-    _remember(_Known(result, _find(kernel).form, tuple(tensors)))
+    _keep(result, _Canonical(_find(kernel).form, tuple(tensors)))
     return result
 
 
-# ---- what is remembered ----
-
-
 @dataclass(frozen=True, slots=True)
-class _Known:
-    kernel: Kernel
-    """As it was found; held, so that no other object takes its identity."""
+class _Canonical:
     form: Form
     tensors: tuple[str, ...]
 
 
-_known: dict[int, _Known] = {}
-"""By the identity of the kernel: to hash a kernel takes as long as to find its form."""
 _forms: dict[Form, Form] = {}
 
 
-def _find(kernel: Kernel) -> _Known:
-    found = _known.get(id(kernel))
+def _find(kernel: Kernel) -> _Canonical:
+    """What is kept with the kernel, worked out on the first call."""
+    found: _Canonical | None = getattr(kernel, "derived", None)
     if found is None:
         numbers: dict[str, str] = {}
         groups = {group.name: f"g{number}" for number, group in enumerate(kernel.groups)}
@@ -143,15 +137,13 @@ def _find(kernel: Kernel) -> _Known:
         form = Form(names.kernel(kernel, KERNEL))
         if len(_forms) >= MOST_KEPT:
             _forms.clear()
-        found = _Known(kernel, _forms.setdefault(form, form), tuple(numbers))
-        _remember(found)
+        found = _Canonical(_forms.setdefault(form, form), tuple(numbers))
+        _keep(kernel, found)
     return found
 
 
-def _remember(known: _Known) -> None:
-    if len(_known) >= MOST_KEPT:
-        _known.clear()
-    _known[id(known.kernel)] = known
+def _keep(kernel: Kernel, found: _Canonical) -> None:
+    object.__setattr__(kernel, "derived", found)
 
 
 def _storage(tensor: Tensor | None) -> Storage | None:

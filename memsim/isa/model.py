@@ -109,6 +109,12 @@ class _Placed:
     place: Location | None = field(default=None, compare=False, repr=False)
 
 
+class _Deriving(_Placed):
+    """Room for what is derived from a value when it is first asked for; no part of the value, nor of its copies."""
+
+    __slots__ = ("derived",)
+
+
 @dataclass(frozen=True, slots=True)
 class Load(_Placed):
     """Move a region of a tensor into the back slot of a ring: opens it, full on arrival. Asynchronous."""
@@ -300,7 +306,7 @@ class Group(_Placed):
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel(_Placed):
+class Kernel(_Deriving):
     """Groups of blocks that run together; it starts when the kernel before it has ended.
 
     Blocks are numbered through the groups in order; block b runs on core b mod n, up to ``occupancy`` resident
@@ -326,7 +332,7 @@ class Kernel(_Placed):
 
 
 @dataclass(frozen=True, slots=True)
-class Program(_Placed):
+class Program(_Deriving):
     """Kernels that run one after another over tensors."""
 
     name: str
@@ -336,11 +342,15 @@ class Program(_Placed):
     """Cores that the program is written for (needed where a tensor is per-core); ``None`` takes all of a chip's."""
     useful_flops: int | None = None
     """Operations of the algorithm itself (2 a multiply-add), for MFU; ``None`` counts what is executed."""
-    tensors_by_name: Mapping[str, Tensor] = field(init=False, repr=False, compare=False)
-    """The tensors again, to look up: a model has thousands."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tensors_by_name", {tensor.name: tensor for tensor in reversed(self.tensors)})
+    @property
+    def tensors_by_name(self) -> Mapping[str, Tensor]:
+        """The tensors, to look up: a model has thousands."""
+        found: Mapping[str, Tensor] | None = getattr(self, "derived", None)
+        if found is None:
+            found = {tensor.name: tensor for tensor in reversed(self.tensors)}
+            object.__setattr__(self, "derived", found)
+        return found
 
     def tensor(self, name: str) -> Tensor:
         """The tensor of that name (KeyError if there is none)."""
