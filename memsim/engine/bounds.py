@@ -8,64 +8,78 @@ adds launch, the shortest way of a first tile from memory, and all products that
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Sequence
 from fractions import Fraction
 
+from memsim.engine.columns import integers, product
 from memsim.engine.hardware import Hardware, memory_node, node_of
 from memsim.engine.plan import KernelPlan, Plan, Step
+from memsim.engine.servers import LATENCY, PORTS
+from memsim.engine.tally import Counts, Run, Tally
 from memsim.isa.model import Gather, Load
 
-Executions = dict[tuple[int, int], int]
 
-
-def time_bounds(
-    plan: Plan, hardware: Hardware, executions: Executions, empty: Set[int] = frozenset()
-) -> dict[str, Fraction]:
-    """Each bound's name and its time in ticks; ``empty``: steps of which a transfer had nothing to move."""
-    chip = plan.chip
+def time_bounds(plan: Plan, run: Run, hardware: Hardware) -> dict[str, Fraction]:
+    """Each bound's name and its time in ticks."""
     bounds: dict[str, Fraction] = {}
     by_kind: dict[str, list[int]] = defaultdict(list)
-    for (_, kind), busy in zip(hardware.names, hardware.busy.tolist(), strict=True):
+    for (_, kind), busy in zip(hardware.names, run.server_busy, strict=True):
         by_kind[kind].append(busy)
     for unit in ("matrix", "vector"):
         if any(by_kind[unit]):
-            bounds[f"roofline: {unit} units"] = Fraction(sum(by_kind[unit]), chip.core_count)
+            bounds[f"roofline: {unit} units"] = Fraction(sum(by_kind[unit]), plan.chip.core_count)
             bounds[f"busiest {unit} unit"] = Fraction(max(by_kind[unit]))
-    for name, banks in hardware.banks.items():
-        if banks.busy.any():
-            bounds[f"roofline: {name} bandwidth"] = Fraction(int(banks.busy.sum()), len(banks.busy))
+    for name, banks in run.bank_busy.items():
+        if any(banks):
+            bounds[f"roofline: {name} bandwidth"] = Fraction(sum(banks), len(banks))
     for kind, label in (("sram", "busiest sram port"), ("reg", "busiest register port"), ("link", "busiest link")):
         if any(by_kind[kind]):
             bounds[label] = Fraction(max(by_kind[kind]))
-    bounds["critical path"] = Fraction(sum(_kernel_path(plan, k, hardware, executions, empty) for k in plan.kernels))
+    bounds["critical path"] = Fraction(_critical_path(plan, run, hardware))
     return bounds
 
 
-def _kernel_path(plan: Plan, kernel: KernelPlan, hardware: Hardware, executions: Executions, empty: Set[int]) -> int:
-    chip = plan.chip
+def _critical_path(plan: Plan, run: Run, hardware: Hardware) -> int:
+    """Sum over the kernels, in ticks; twins that share counts have the same path."""
+    ways: dict[str, int] = {}
+    known: dict[tuple[int, int, int], int] = {}
+    total = 0
+    for kernel_run in run.kernels:
+        tally, twin = kernel_run.tally, plan.kernels[kernel_run.kernel].twin
+        same = twin, id(tally.executions), id(tally.empty)
+        if same not in known:
+            known[same] = _kernel_path(plan.kernels[twin], tally, hardware, ways)
+        total += known[same]
+    return total
+
+
+def _kernel_path(kernel: KernelPlan, tally: Tally, hardware: Hardware, ways: dict[str, int]) -> int:
+    chip = hardware.chip
     launch = chip.ticks_of(chip.launch)
-    steps = [s for group in kernel.groups for s in group.steps]
-    if not any((s.number, core) in executions for s in steps for core in range(chip.core_count)):
+    if not tally.executions.any():
         return launch
-    start = launch + chip.ticks_of(chip.block_start)
-    loaded = _loaded_rings(steps)
-    needs = {
-        s.number: s
+    loaded = _loaded_rings(kernel.steps)
+    needs = [
+        step
         for group in kernel.groups
-        for s in group.steps
-        if s.unit in ("matrix", "vector") and any((group.group.name, ring) in loaded for ring, _ in s.reads)
-    }
-    work: dict[tuple[int, str], int] = defaultdict(int)
-    for (number, core), times in executions.items():
-        step = needs.get(number)
-        if step is not None:
-            work[core, step.unit] += times * step.interval
-    if not work:
-        return start
-    return start + _first_tile(plan, hardware, steps, empty) + max(work.values())
+        for step in group.steps
+        if step.unit in ("matrix", "vector") and any((group.group.name, ring) in loaded for ring, _ in step.reads)
+    ]
+    most = max(_most_work([s for s in needs if s.unit == unit], tally) for unit in ("matrix", "vector"))
+    start = launch + chip.ticks_of(chip.block_start)
+    return start + _first_tile(kernel.steps, tally, hardware, ways) + most if most else start
 
 
-def _loaded_rings(steps: list[Step]) -> set[tuple[str, int]]:
+def _most_work(steps: Sequence[Step], tally: Tally) -> int:
+    """Ticks for which these steps keep the most loaded core's unit busy."""
+    if not steps:
+        return 0
+    executions: Counts = tally.executions[[step.number for step in steps]]
+    work = product(executions, integers([step.interval for step in steps])[:, None])
+    return int(work.sum(axis=0).max())
+
+
+def _loaded_rings(steps: Sequence[Step]) -> set[tuple[str, int]]:
     """(group, ring) of the rings that nothing but loads fills, in this block or from another."""
     by_load: set[tuple[str, int]] = set()
     otherwise: set[tuple[str, int]] = set()
@@ -76,25 +90,33 @@ def _loaded_rings(steps: list[Step]) -> set[tuple[str, int]]:
     return by_load - otherwise
 
 
-def _first_tile(plan: Plan, hardware: Hardware, steps: list[Step], empty: Set[int]) -> int:
+def _first_tile(steps: Sequence[Step], tally: Tally, hardware: Hardware, ways: dict[str, int]) -> int:
     """The shortest latency of any load: issue, request, memory, and the way back, with no byte to wait for.
 
     A load of which clipping left nothing may have been the first: it pays its issue only.
     """
-    chip = plan.chip
     best = None
     for step in steps:
         if not isinstance(step.instruction, (Load, Gather)):
             continue
         way = max(step.interval, step.latency)
-        if step.access is not None and step.access.layout is not None and step.number not in empty:
+        if step.access is not None and step.access.layout is not None and not tally.empty[step.number]:
             role = step.source_role
-            banks = hardware.banks["cache" if role == "dram" and chip.cache else role]
-            ways = [
-                hardware.route(node_of(core), (node,)).latency + hardware.route(node, (node_of(core),)).latency
-                for core in range(chip.core_count)
-                for node in {memory_node(chip, role, port) for port in range(banks.ports)}
-            ]
-            way += banks.latency + min(ways)
+            if role not in ways:
+                ways[role] = _shortest_way(role, hardware)
+            way += ways[role]
         best = way if best is None else min(best, way)
     return best or 0
+
+
+def _shortest_way(role: str, hardware: Hardware) -> int:
+    """Latency of a chip-wide memory, and of the network from the nearest core to it and back."""
+    chip = hardware.chip
+    row = hardware.memories[hardware.answering(role)]
+    nodes = {memory_node(chip, role, port) for port in range(row[PORTS])}
+    ways = [
+        hardware.route(node_of(core), (node,)).latency + hardware.route(node, (node_of(core),)).latency
+        for core in range(chip.core_count)
+        for node in nodes
+    ]
+    return row[LATENCY] + min(ways)

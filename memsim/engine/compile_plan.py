@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from memsim.engine.layout import lay_out
 from memsim.engine.plan import (
@@ -17,10 +18,13 @@ from memsim.engine.plan import (
     Step,
     TargetPlan,
 )
+from memsim.engine.servers import PAGE_SEGMENTS
+from memsim.engine.twins import rebound
 from memsim.errors import ChipError
 from memsim.hierarchy import Chip
 from memsim.hierarchy.units import Rate
 from memsim.isa.analyze import usable_cores
+from memsim.isa.canonical import canonical, key
 from memsim.isa.closures import compile_expression
 from memsim.isa.model import (
     PER_CORE_ROLES,
@@ -53,20 +57,41 @@ from memsim.isa.ops import VECTOR_OPS
 
 
 def make_plan(program: Program, chip: Chip) -> Plan:
-    """Compile every instruction of ``program`` against ``chip``."""
+    """Compile every instruction of ``program`` against ``chip``; kernels that are the same up to names only once."""
     plan = Plan(program, chip, layouts=lay_out(program))
-    number = 0
+    first_of: dict[object, KernelPlan] = {}
     kernels = []
-    for kernel in program.kernels:
-        groups, first = [], 0
-        for group in kernel.groups:
-            compiled = _GroupCompiler(plan, kernel, group, first, number).compile()
-            number += len(compiled.steps)
-            first += group.block_count
-            groups.append(compiled)
-        kernels.append(KernelPlan(kernel, tuple(groups), _kernel_cores(program, kernel, chip.core_count)))
+    for number, kernel in enumerate(program.kernels):
+        _, names = canonical(program, kernel)
+        likeness = key(program, kernel), tuple(_place(plan, name) for name in names)
+        first = first_of.get(likeness)
+        if first is None:
+            groups = _compile_groups(plan, kernel)
+            cores = _kernel_cores(program, kernel, chip.core_count)
+            found = KernelPlan(kernel, cores, number, names, partial(tuple, groups))
+            first_of[likeness] = found
+        else:
+            found = KernelPlan(kernel, first.cores, first.twin, names, partial(rebound, first, kernel, names, plan))
+        kernels.append(found)
     plan.kernels = tuple(kernels)
     return plan
+
+
+def _place(plan: Plan, tensor: str) -> tuple[tuple[int, ...], int] | None:
+    """How a tensor is cut, and where in its page it begins; None for one that has no addresses."""
+    layout = plan.layouts.get(tensor)
+    return None if layout is None else (layout.segment_shape, layout.base % PAGE_SEGMENTS)
+
+
+def _compile_groups(plan: Plan, kernel: Kernel) -> list[GroupPlan]:
+    groups: list[GroupPlan] = []
+    block = number = 0
+    for group in kernel.groups:
+        compiled = _GroupCompiler(plan, kernel, group, block, number).compile()
+        number += len(compiled.steps)
+        block += group.block_count
+        groups.append(compiled)
+    return groups
 
 
 def _kernel_cores(program: Program, kernel: Kernel, chip_cores: int) -> int:

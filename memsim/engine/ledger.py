@@ -1,18 +1,60 @@
-"""The energy ledger: integer counts for each key, multiplied by unit energies once, when a report is made."""
+"""The energy ledger: integer counts for each key, multiplied by unit energies once, when a report is made.
+
+All sums are of exact integers, so no number depends on how an engine shares tallies between kernels.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from memsim.engine.hardware import Key
-from memsim.engine.plan import Step
+import numpy as np
+
+from memsim.engine.columns import Columns, concatenated, grouped, integers, narrowed, product
+from memsim.engine.plan import Plan
+from memsim.engine.sheets import (
+    AMOUNT,
+    COARSE,
+    KEYS,
+    MOMENT,
+    MOMENT_BITS,
+    WIRES,
+    Codes,
+    Sheet,
+    coarse_rows,
+    make_sheet,
+    write_back_rows,
+)
+from memsim.engine.tally import Run, Tally
+from memsim.errors import MemsimError
 from memsim.hierarchy import Chip
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("part", "tensor", "operation", "level", "core", "access", "mm")
+FINAL_WRITE_BACK = "final_write_back"
+"""Operation under which dirty bytes left in a cache at the end are charged; they take no time."""
+COUNTED = ("matrix", "vector", "dma")
+"""Parts whose amounts are operations or transfers; those of all others are bits."""
+STATIC: dict[str, Any] = {
+    "part": "static", "tensor": "-", "operation": "static", "level": "static", "core": -1, "access": "static", "mm": 0.0
+}  # fmt: skip
+"""The row of static energy."""
+SUMS = ("bits", "count", "energy_pj")
+
+
+class Key(NamedTuple):
+    """What a ledger row is about. ``mm`` is the wire length of a move; ``core`` is -1 for the chip as a whole."""
+
+    part: str
+    tensor: str
+    operation: str
+    level: str
+    core: int
+    access: str
+    mm: float
 
 
 class Ledger:
@@ -20,57 +62,180 @@ class Ledger:
 
     Parameters
     ----------
-    counts
-        Integer amount for each `Key`: bits for memories, wires and routers; operations for units; transfers for dma.
-    chip
-        Gives the energy of one unit of each key.
+    plan
+        What was run: its steps say what each execution costs.
+    run
+        What an engine counted.
     time_s
         Simulated time, which the chip's static power is multiplied with.
     """
 
-    def __init__(self, counts: Mapping[Key, int], chip: Chip, time_s: float) -> None:
-        self.counts = dict(counts)
-        self.chip, self.time_s = chip, time_s
+    def __init__(self, plan: Plan, run: Run, time_s: float) -> None:
+        self.chip, self.time_s = plan.chip, time_s
+        self._plan, self._run = plan, run
+        self._codes = Codes()
+        self._tables: dict[tuple[bool, bool], Columns] = {}
         self._frame: pd.DataFrame | None = None
+
+    @cached_property
+    def counts(self) -> Mapping[Key, int]:
+        """The integer amount of each key: bits for memories, wires and routers; operations for units; transfers."""
+        table = self._table(fine=True, tensors=True)
+        columns = [self._values(table, name).tolist() for name in KEYS]
+        amounts = table[AMOUNT].tolist()
+        return {Key(*key): amount for *key, amount in zip(*columns, amounts, strict=True)}
+
+    def amounts(self, *columns: str) -> dict[tuple[Any, ...], int]:
+        """Exact integer amounts by some of part, tensor, operation, level, core, access, mm."""
+        table = grouped(self._table_for(columns), columns, (AMOUNT,))
+        values = [self._values(table, name).tolist() for name in columns]
+        return {tuple(key): amount for *key, amount in zip(*values, table[AMOUNT].tolist(), strict=True)}
 
     def frame(self) -> pd.DataFrame:
         """One row a key: its columns, ``bits`` and ``count`` (integers), ``energy_pj``; static energy is a row."""
         if self._frame is None:
-            self._frame = self._make_frame()
+            self._frame = self._make_frame(KEYS)
         return self._frame
-
-    def _make_frame(self) -> pd.DataFrame:
-        import pandas as pd
-
-        rows = []
-        for key, amount in self.counts.items():
-            moves = key.level != "compute" and key.part != "dma"
-            rows.append((*key, amount if moves else 0, 0 if moves else amount, amount * unit_energy_pj(self.chip, key)))
-        static = self.chip.static_power_w * self.time_s * 1e12
-        rows.append(("static", "-", "static", "static", -1, "static", 0.0, 0, 0, static))
-        return pd.DataFrame(rows, columns=[*COLUMNS, "bits", "count", "energy_pj"])
 
     def by(self, *columns: str) -> pd.DataFrame:
         """Energy grouped by any of part, tensor, operation, level, core, access: joules and share, largest first."""
-        from memsim.errors import MemsimError
-
-        unknown = [c for c in columns if c not in COLUMNS]
+        unknown = [c for c in columns if c not in KEYS]
         if unknown or not columns:
             raise MemsimError(
                 f"cannot group energy by {', '.join(unknown) or 'nothing'}",
                 where="energy.by",
-                mend=f"choose one or more of {', '.join(COLUMNS)}",
+                mend=f"choose one or more of {', '.join(KEYS)}",
             )
-        grouped = self.frame().groupby(list(columns), as_index=False)[["bits", "count", "energy_pj"]].sum()
-        grouped["energy_j"] = grouped["energy_pj"] * 1e-12
-        grouped["share"] = grouped["energy_pj"] / max(grouped["energy_pj"].sum(), 1e-300)
-        ordered = grouped.drop(columns="energy_pj").sort_values("energy_j", ascending=False, kind="stable")
+        found = self._make_frame(tuple(dict.fromkeys(columns)))
+        found["energy_j"] = found["energy_pj"] * 1e-12
+        found["share"] = found["energy_pj"] / max(found["energy_pj"].sum(), 1e-300)
+        ordered = found.drop(columns="energy_pj").sort_values("energy_j", ascending=False, kind="stable")
         return ordered.reset_index(drop=True)
 
-    @property
+    @cached_property
     def total_j(self) -> float:
         """Total energy in joules, static included."""
-        return float(self.frame()["energy_pj"].sum()) * 1e-12
+        return float(self._sums(("part",))["energy_pj"].sum()) * 1e-12
+
+    # Tables of exact integers ------------------------------------------------------------------------------------
+
+    @cached_property
+    def _sheets(self) -> list[tuple[Sheet, list[int]]]:
+        """The sheet of each distinct tally, and the kernels whose runs share it."""
+        found: dict[tuple[int, ...], tuple[Sheet, list[int]]] = {}
+        for run in self._run.kernels:
+            kernel, tally = self._plan.kernels[run.kernel], run.tally
+            same = kernel.twin, *_identity(tally)
+            if same not in found:
+                sheet = make_sheet(self._plan.kernels[kernel.twin], tally, self.chip, self._codes)
+                found[same] = sheet, []
+            found[same][1].append(run.kernel)
+        return list(found.values())
+
+    @cached_property
+    def _write_backs(self) -> Columns:
+        """Rows of what belongs to no instruction: bytes that a cache handed on, by tensor."""
+        back: Counter[str] = Counter()
+        through: Counter[str] = Counter()
+        for run in self._run.kernels:
+            back.update(run.tally.written_back)
+            through.update(run.tally.written_through)
+        parts = [
+            write_back_rows(back, "write_back", self.chip, self._codes, through=False),
+            write_back_rows(through, "write_back", self.chip, self._codes, through=True),
+            write_back_rows(self._run.final_write_back, FINAL_WRITE_BACK, self.chip, self._codes, through=False),
+        ]
+        return grouped(concatenated(parts, (*KEYS, AMOUNT)), KEYS, (AMOUNT,))
+
+    def _table_for(self, columns: tuple[str, ...]) -> Columns:
+        return self._table(fine="core" in columns or "mm" in columns, tensors="tensor" in columns)
+
+    def _table(self, *, fine: bool, tensors: bool) -> Columns:
+        """All rows: by core and mm, where it is ``fine`` (else with moments), and by tensor, where it tells them."""
+        found = self._tables.get((fine, tensors))
+        if found is None:
+            keys = tuple(key for key in (KEYS if fine else COARSE) if tensors or key != "tensor")
+            sums = (AMOUNT,) if fine else (AMOUNT, MOMENT)
+            parts = [self._write_backs if fine else coarse_rows(self._write_backs, self._codes[WIRES])]
+            for sheet, kernels in self._sheets:
+                rows = sheet.rows if fine else sheet.coarse
+                parts.append(self._on_tensors(rows, sheet, kernels) if tensors else _times(rows, keys, sums, kernels))
+            found = self._tables[fine, tensors] = grouped(concatenated(parts, (*keys, *sums)), keys, sums)
+        return found
+
+    def _on_tensors(self, rows: Columns, sheet: Sheet, kernels: list[int]) -> Columns:
+        """The rows of a sheet once for each kernel, with that kernel's tensors."""
+        rings = list(sheet.tensors[len(self._plan.kernels[kernels[0]].tensors) :])
+        names = [[*self._plan.kernels[k].tensors, *rings] for k in kernels]
+        codes = np.array([[self._codes[name] for name in row] for row in names], dtype=np.int64)
+        codes = codes.reshape(len(kernels), len(sheet.tensors))
+        repeated = {name: np.tile(values, len(kernels)) for name, values in rows.items() if name != "tensor"}
+        return repeated | {"tensor": codes[:, rows["tensor"]].ravel()}
+
+    # Energies ----------------------------------------------------------------------------------------------------
+
+    def _sums(self, columns: tuple[str, ...]) -> Columns:
+        """Bits, counts and energy (pJ) by ``columns``, static energy among them."""
+        fine = "core" in columns or "mm" in columns
+        keys = (*columns, *(key for key in ("part", "access", "mm")[: 3 if fine else 2] if key not in columns))
+        sums = (AMOUNT,) if fine else (AMOUNT, MOMENT)
+        table = grouped(self._table_for(columns), keys, sums)
+        counted = np.isin(table["part"], [self._codes[part] for part in COUNTED])
+        table["bits"] = np.where(counted, 0, table[AMOUNT])
+        table["count"] = np.where(counted, table[AMOUNT], 0)
+        table["energy_pj"] = self._energies(table)
+        static = {name: np.array([self._code(name, STATIC[name])]) for name in columns}
+        zero = integers([0])
+        static |= {"bits": zero, "count": zero, "energy_pj": np.array([self.chip.static_power_w * self.time_s * 1e12])}
+        return grouped(concatenated([table, static], (*columns, *SUMS)), columns, SUMS)
+
+    def _energies(self, table: Columns) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Picojoules of each row: amounts, or bits x mm of wires, times the energy of one unit."""
+        names = self._codes.names
+        pairs, at = np.unique(np.stack([table["part"], table["access"]]), axis=1, return_inverse=True)
+        units = [
+            unit_energy_pj(self.chip, Key(names[part], "", "", "", -1, names[access], 1.0)) for part, access in pairs.T
+        ]
+        amounts = table[AMOUNT].astype(np.float64)
+        moments = table.get(MOMENT)
+        lengths = amounts * table["mm"] if moments is None else moments.astype(np.float64) * 2.0**-MOMENT_BITS
+        per_unit = np.where(table["part"] == self._codes[WIRES], lengths, amounts)
+        return np.asarray(per_unit * np.array(units, dtype=np.float64)[at.ravel()])
+
+    # Names -------------------------------------------------------------------------------------------------------
+
+    def _code(self, column: str, value: Any) -> Any:
+        return value if column in ("core", "mm") else self._codes[value]
+
+    def _values(self, table: Columns, column: str) -> np.ndarray[Any, Any]:
+        return table[column] if column in ("core", "mm") else self._codes.names[table[column]]
+
+    def _make_frame(self, columns: tuple[str, ...]) -> pd.DataFrame:
+        """Bits, counts and energy (pJ) by ``columns``, in the order of their names."""
+        import pandas as pd
+
+        table = self._sums(columns)
+        ranks = np.argsort(np.argsort(self._codes.names.astype(str)))
+        orders = [table[name] if name in ("core", "mm") else ranks[table[name]] for name in columns]
+        order = np.lexsort(orders[::-1])
+        found = {name: self._values(table, name)[order] for name in columns}
+        found |= {"bits": narrowed(table["bits"])[order], "count": narrowed(table["count"])[order]}
+        return pd.DataFrame(found | {"energy_pj": table["energy_pj"][order]})
+
+
+def _identity(tally: Tally) -> tuple[int, ...]:
+    """Equal for tallies that share their arrays (write-backs are told apart: they name tensors)."""
+    flows = tally.flows
+    arrays = (tally.executions, tally.moved, tally.entered, tally.fetched, flows.step, flows.bytes)
+    return tuple(map(id, arrays))
+
+
+def _times(rows: Columns, keys: tuple[str, ...], sums: tuple[str, ...], kernels: list[int]) -> Columns:
+    """The rows of a sheet without tensors, added up over kernels."""
+    found = grouped(rows, keys, sums)
+    for name in sums:
+        found[name] = product(found[name], integers([len(kernels)]))
+    return found
 
 
 def unit_energy_pj(chip: Chip, key: Key) -> float:
@@ -79,23 +244,10 @@ def unit_energy_pj(chip: Chip, key: Key) -> float:
         return chip.mac_energy(key.access)
     if key.part == "vector":
         return chip.vector_energy(key.access)
-    if key.part == "wires":
+    if key.part == WIRES:
         return key.mm * chip.wire_energy_pj_per_bit_mm
     if key.part == "routers":
         return chip.network.energy_per_bit_hop
     if key.part == "dma":
         return chip.core.dma.energy_per_transfer
     return chip.read_energy(key.part) if key.access == "read" else chip.write_energy(key.part)
-
-
-def add_postings(counts: dict[Key, int], steps: Iterable[Step], executions: Mapping[tuple[int, int], int]) -> None:
-    """Add what each step posts in every execution, for counted executions of each (step, core)."""
-    by_number = {step.number: step for step in steps}
-    for (number, core), times in executions.items():
-        step = by_number[number]
-        for p in step.postings:
-            key = Key(p.part, p.tensor, step.operation, p.level, core, p.access, 0.0)
-            counts[key] = counts.get(key, 0) + p.amount * times
-        if step.unit == "dma":
-            key = Key("dma", step.tensor, step.operation, "dma", core, "transfer", 0.0)
-            counts[key] = counts.get(key, 0) + times

@@ -2,12 +2,15 @@
 
 `Plan` holds, for each kernel and group, the tree of `LoopNode` and `Step`. A step knows its unit and ticks, its
 ring operands by number, and its *postings*: what one execution adds to the ledger. The engine walks the tree;
-the ledger multiplies postings by counted executions.
+the ledger multiplies postings by counted executions. Kernels that are the same up to names are compiled once: the
+plans of the later ones, its *twins*, are made when somebody walks them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from memsim.engine.layout import TensorLayout
@@ -58,6 +61,7 @@ class Step:
     """One instruction with every cost that does not depend on when or where it runs."""
 
     number: int
+    """Position among all steps of the kernel."""
     instruction: Instruction
     path: tuple[int, ...]
     operation: str
@@ -119,13 +123,32 @@ class GroupPlan:
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KernelPlan:
     """One kernel, compiled, with the cores that its clusters use."""
 
     kernel: Kernel
-    groups: tuple[GroupPlan, ...]
     cores: int
+    twin: int
+    """Index of the first kernel of the program that is the same up to names; its own, if it is the first.
+
+    Twins do the same work and use the hardware alike: their tensors are cut alike, and begin at the same place in a
+    page of the address map.
+    """
+    tensors: tuple[str, ...]
+    """Tensors that the kernel names, in order of first appearance: twins have theirs in the same order."""
+    compiled: Callable[[], tuple[GroupPlan, ...]]
+    """Makes `groups`."""
+
+    @cached_property
+    def groups(self) -> tuple[GroupPlan, ...]:
+        """The groups of blocks, compiled."""
+        return self.compiled()
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of all groups: the one at index i has `Step.number` i."""
+        return tuple(step for group in self.groups for step in group.steps)
 
 
 @dataclass(slots=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from memsim.engine.bounds import time_bounds
-from memsim.engine.hardware import FINAL_WRITE_BACK, Hardware
-from memsim.engine.ledger import Ledger
+from memsim.engine.columns import exact_totals
+from memsim.engine.hardware import Hardware
+from memsim.engine.ledger import FINAL_WRITE_BACK, Ledger
 from memsim.engine.plan import Plan
+from memsim.engine.tally import Run
 from memsim.hierarchy import Chip
 
 if TYPE_CHECKING:
@@ -30,32 +31,20 @@ LABELS = {
     "shared": "shared memory banks",
 }
 
-
-@dataclass(frozen=True)
-class Run:
-    """Raw outcome of an engine: integer ticks and counts."""
-
-    ticks: int
-    hardware: Hardware
-    executions: dict[tuple[int, int], int]
-    moved: dict[int, int]
-    empty: frozenset[int]
-    """Steps of which a transfer had nothing left to move after clipping."""
-    stalls: dict[tuple[str, str], int]
-    kernel_spans: list[tuple[str, int, int]]
-    trace: list[Any] | None
+TRACE_COLUMNS = ["kernel", "block", "core", "queue", "op", "detail", "start_s", "end_s", "start_tick", "end_tick",
+                 "bytes", "lane"]  # fmt: skip
 
 
 class Result:
     """The answer of `simulate`: seconds, joules and bytes, unless a name says otherwise."""
 
-    def __init__(self, plan: Plan, run: Run, counts: dict[Any, int], *, workload: str, engine: str) -> None:
-        self.plan, self.run = plan, run
+    def __init__(self, plan: Plan, run: Run, hardware: Hardware, *, workload: str, engine: str) -> None:
+        self.plan, self.run, self.hardware = plan, run, hardware
         self.chip: Chip = plan.chip
         self.workload, self.engine = workload, engine
         self.ticks = run.ticks
         self.tick_s: Fraction = plan.chip.tick
-        self.energy = Ledger(counts, plan.chip, float(run.ticks * plan.chip.tick))
+        self.energy = Ledger(plan, run, self.time_s)
 
     # Headline numbers ----------------------------------------------------------------------------------------
 
@@ -82,17 +71,14 @@ class Result:
     @cached_property
     def macs(self) -> dict[str, int]:
         """Multiply-adds that the matrix units executed, by operand type (padding of edge tiles included)."""
-        totals: dict[str, int] = defaultdict(int)
-        for key, amount in self.energy.counts.items():
-            if key.part == "matrix":
-                totals[key.access] += amount
-        return dict(totals)
+        amounts = self.energy.amounts("part", "access")
+        return {dtype: amount for (part, dtype), amount in amounts.items() if part == "matrix"}
 
     @property
     def executed_flops(self) -> int:
         """Operations executed: 2 a multiply-add, 1 an elementwise or reduction step (none for fill, iota and cast)."""
-        counts = self.energy.counts.items()
-        vector = sum(n for key, n in counts if key.part == "vector" and key.operation not in ("fill", "iota", "cast"))
+        amounts = self.energy.amounts("part", "operation").items()
+        vector = sum(n for (part, name), n in amounts if part == "vector" and name not in ("fill", "iota", "cast"))
         return 2 * sum(self.macs.values()) + vector
 
     @property
@@ -118,25 +104,22 @@ class Result:
     @property
     def dram_bytes(self) -> int:
         """Bytes that passed the DRAM's pins during the run (not the final write-back)."""
-        return self._memory_bytes("dram")
-
-    def _memory_bytes(self, part: str) -> int:
-        counts = self.energy.counts.items()
-        return sum(n for k, n in counts if k.part == part and k.operation != FINAL_WRITE_BACK) // 8
+        amounts = self.energy.amounts("part", "operation").items()
+        return sum(n for (part, name), n in amounts if part == "dram" and name != FINAL_WRITE_BACK) // 8
 
     @property
     def mbu(self) -> float:
         """Memory bandwidth utilisation: DRAM bytes over what its peak bandwidth could move in this time."""
-        peak = float(self.chip.rate_per_tick(self.chip.dram.bandwidth))
-        return self.dram_bytes / (peak * self.ticks) if self.ticks else 0.0
+        peak = self.chip.rate_per_tick(self.chip.dram.bandwidth)
+        return float(self.dram_bytes / (peak * self.ticks)) if self.ticks else 0.0
 
     @cached_property
     def bytes_by_level(self) -> dict[str, int]:
         """Bytes read and written at each level, final write-back included (``network``: sent, however far)."""
         totals: dict[str, int] = defaultdict(int)
-        for key, amount in self.energy.counts.items():
-            if key.level not in ("compute", "dma") and key.part != "routers":
-                totals[key.level] += amount
+        for (level, part), amount in self.energy.amounts("level", "part").items():
+            if level not in ("compute", "dma") and part != "routers":
+                totals[level] += amount
         return {level: bits // 8 for level, bits in sorted(totals.items())}
 
     @cached_property
@@ -164,33 +147,34 @@ class Result:
     @cached_property
     def parts(self) -> pd.DataFrame:
         """Each unit, port, link and memory bank: part, kind, busy_s, utilisation (0 to 1)."""
-        hardware, tick = self.run.hardware, float(self.tick_s)
         rows = [
-            (name, kind, busy * tick, busy / max(1, self.ticks))
-            for (name, kind), busy in zip(hardware.names, hardware.busy.tolist(), strict=True)
+            (name, kind, self._seconds(busy), busy / max(1, self.ticks))
+            for (name, kind), busy in zip(self.hardware.names, self.run.server_busy, strict=True)
         ]
-        for kind, banks in hardware.banks.items():
+        for kind, banks in self.run.bank_busy.items():
             rows += [
-                (f"{kind}{i}", kind, busy * tick, busy / max(1, self.ticks))
-                for i, busy in enumerate(banks.busy.tolist())
+                (f"{kind}{i}", kind, self._seconds(busy), busy / max(1, self.ticks)) for i, busy in enumerate(banks)
             ]
         return self._frame(rows, ["part", "kind", "busy_s", "utilisation"])
+
+    def _seconds(self, ticks: int) -> float:
+        """Ticks (of any size) in seconds, rounded once."""
+        return ticks * self.tick_s.numerator / self.tick_s.denominator
 
     @cached_property
     def links(self) -> pd.DataFrame:
         """Each direction of each link: src, dst, mm, bytes, busy_s, utilisation."""
-        hardware, tick = self.run.hardware, float(self.tick_s)
         rows = []
-        for (src, dst), hop in hardware.hops.items():
-            busy = int(hardware.busy[hop.server])
-            size = hardware.bytes[hop.server]
-            rows.append((src, dst, hardware.length[src, dst], size, busy * tick, busy / max(1, self.ticks)))
+        for (src, dst), hop in self.hardware.hops.items():
+            busy, size = self.run.server_busy[hop.server], self.run.link_bytes[hop.server]
+            mm = self.hardware.length[src, dst]
+            rows.append((src, dst, mm, size, self._seconds(busy), busy / max(1, self.ticks)))
         return self._frame(rows, ["src", "dst", "mm", "bytes", "busy_s", "utilisation"])
 
     @cached_property
     def bounds(self) -> pd.DataFrame:
         """Analytic lower bounds: bound, time_s, of_time (share of the simulated time); the tightest first."""
-        found = time_bounds(self.plan, self.run.hardware, self.run.executions, self.run.empty)
+        found = time_bounds(self.plan, self.run, self.hardware)
         ordered = sorted(found.items(), key=lambda item: -item[1])
         rows = [(name, float(t * self.tick_s), float(t / max(1, self.ticks))) for name, t in ordered]
         return self._frame(rows, ["bound", "time_s", "of_time"])
@@ -202,7 +186,7 @@ class Result:
         for (queue, _), ticks in self.run.stalls.items():
             totals[queue] += ticks
         rows = [
-            (queue, reason, float(ticks * self.tick_s), ticks / totals[queue])
+            (queue, reason, self._seconds(ticks), ticks / totals[queue])
             for (queue, reason), ticks in sorted(self.run.stalls.items(), key=lambda item: (item[0][0], -item[1]))
             if ticks
         ]
@@ -211,48 +195,44 @@ class Result:
     @cached_property
     def kernels(self) -> pd.DataFrame:
         """Each kernel: kernel, start_s, end_s (from its launch to the end of its last transfer)."""
-        tick = float(self.tick_s)
-        return self._frame(
-            [(k, a * tick, b * tick) for k, a, b in self.run.kernel_spans], ["kernel", "start_s", "end_s"]
-        )
+        names = [kernel.kernel.name for kernel in self.plan.kernels]
+        rows = [(names[run.kernel], self._seconds(run.begin), self._seconds(run.end)) for run in self.run.kernels]
+        return self._frame(rows, ["kernel", "start_s", "end_s"])
 
     @cached_property
     def trace(self) -> pd.DataFrame | None:
-        """Each executed instruction in order of its end, if the run was traced; else None."""
+        """Each executed instruction, if the run was traced, else None.
+
+        In the order of (end, start, kernel, block, queue, sequence in the queue).
+        """
         if self.run.trace is None:
             return None
-        tick, names = float(self.tick_s), [k.kernel.name for k in self.plan.kernels]
+        names = [k.kernel.name for k in self.plan.kernels]
         rows = [
-            (names[kernel], block, core, queue, step.operation, step.tensor, a * tick, b * tick, a, b, size, step.unit)
-            for kernel, block, core, queue, step, a, b, size in self.run.trace
-        ]
-        columns = [
-            "kernel",
-            "block",
-            "core",
-            "queue",
-            "op",
-            "detail",
-            "start_s",
-            "end_s",
-            "start_tick",
-            "end_tick",
-            "bytes",
-            "lane",
-        ]
-        return self._frame(rows, columns)
+            (names[kernel], block, core, queue, step.operation, step.tensor, self._seconds(a), self._seconds(b), a, b,
+             size, step.unit)
+            for kernel, block, core, queue, step, a, b, size, _ in sorted(self.run.trace, key=_by_end)
+        ]  # fmt: skip
+        return self._frame(rows, TRACE_COLUMNS)
 
     @cached_property
     def executions(self) -> pd.DataFrame:
         """Counted executions of each instruction: kernel, group, queue, path, op, count, bytes (of transfers)."""
-        counts: dict[int, int] = defaultdict(int)
-        for (number, _), times in self.run.executions.items():
-            counts[number] += times
-        rows = [
-            (k.kernel.name, g.group.name, g.queues[s.path[0]].name, s.path, s.operation, counts[s.number],
-             self.run.moved.get(s.number, 0))
-            for k in self.plan.kernels for g in k.groups for s in g.steps
-        ]  # fmt: skip
+        totals: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+        rows: list[Any] = []
+        for run in self.run.kernels:
+            kernel, tally = self.plan.kernels[run.kernel], run.tally
+            arrays = id(tally.executions), id(tally.moved)
+            if arrays not in totals:
+                totals[arrays] = exact_totals(tally.executions), exact_totals(tally.moved)
+            counts, moved = totals[arrays]
+            first = self.plan.kernels[kernel.twin]
+            for compiled, group in zip(first.groups, kernel.kernel.groups, strict=True):
+                rows += [
+                    (kernel.kernel.name, group.name, group.queues[s.path[0]].name, s.path, s.operation,
+                     counts[s.number], moved[s.number])
+                    for s in compiled.steps
+                ]  # fmt: skip
         return self._frame(rows, ["kernel", "group", "queue", "path", "op", "count", "bytes"])
 
     # Showing -------------------------------------------------------------------------------------------------
@@ -267,3 +247,8 @@ class Result:
 
     def __repr__(self) -> str:
         return f"<Result {self.workload} on {self.chip.name}: {self.time_s:.4g} s, {self.energy_j:.4g} J>"
+
+
+def _by_end(row: Any) -> tuple[int, ...]:
+    kernel, block, _, _, step, begin, end, _, sequence = row
+    return end, begin, kernel, block, step.path[0], sequence
