@@ -145,7 +145,8 @@ class _GroupCompiler:
             if isinstance(statement, Loop):
                 inner = {**index, statement.var: len(index)}
                 count = compile_expression(statement.count, index)
-                nodes.append(LoopNode(len(index), count, self._body(statement.body, (*path, i), inner)))
+                within = self._body(statement.body, (*path, i), inner)
+                nodes += [LoopNode(len(index), count, within)] if within else []  # no time passes in an empty loop
             else:
                 step = self._step(statement, (*path, i), index)
                 self.steps.append(step)

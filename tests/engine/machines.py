@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
+import random
 from typing import Any
+
+import simpy
 
 from memsim.engine.compile_plan import make_plan
 from memsim.engine.result import Result
@@ -46,3 +50,14 @@ def plain_chip(cores: int = 1, **changes: Any) -> Chip:
 def run(program: Program, chip: Chip, env: Any = None) -> Result:
     """Simulate with a trace, and with the SimPy environment of one's choice."""
     return run_plan(make_plan(program, chip), trace=True, env=env)
+
+
+class Shuffled(simpy.Environment):
+    """Resumes events of equal time and priority in random order."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._random = random.Random(seed)
+
+    def schedule(self, event: simpy.Event, priority: Any = 1, delay: Any = 0) -> None:
+        heapq.heappush(self._queue, (self._now + delay, priority, self._random.getrandbits(60), event))

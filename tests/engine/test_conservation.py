@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
-import random
 from collections import Counter
 from typing import Any
 
-import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +15,7 @@ from memsim.isa import Program, analyze
 from memsim.isa.analyze import Execution
 from memsim.isa.model import Copy, Gather, Group, Kernel, Load, Send, Store
 from tests.chips import chips
-from tests.engine.machines import run
+from tests.engine.machines import Shuffled, run
 from tests.strategies import programs
 
 MOVES = ("load", "store", "copy", "send", "gather")
@@ -133,20 +130,9 @@ def test_every_run_obeys_the_laws(program: Program, chip: Chip) -> None:
         law(program, chip, result)
 
 
-class _Shuffled(simpy.Environment):
-    """Resumes events of equal time and priority in random order."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        self._random = random.Random(seed)
-
-    def schedule(self, event: simpy.Event, priority: Any = 1, delay: Any = 0) -> None:
-        heapq.heappush(self._queue, (self._now + delay, priority, self._random.getrandbits(60), event))
-
-
 @given(programs(max_executions=400, shared=True), chips(), st.integers(0, 1000))
 def test_no_result_depends_on_the_order_of_events_within_a_tick(program: Program, chip: Chip, seed: int) -> None:
-    first, second = run(program, chip), run(program, chip, _Shuffled(seed))
+    first, second = run(program, chip), run(program, chip, Shuffled(seed))
     assert first.ticks == second.ticks
     assert first.energy.counts == second.energy.counts
     assert first.run.stalls == second.run.stalls

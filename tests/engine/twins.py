@@ -1,0 +1,73 @@
+"""One program on one chip in every engine: random cases, and the check that all engines give the same result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from memsim.engine.difference import first_difference
+from memsim.engine.result import Result
+from memsim.engine.simulate import ENGINES, simulate
+from memsim.errors import MemsimError
+from memsim.hierarchy import Chip
+from memsim.isa import Program, format, verify
+from tests.chips import chips, presets
+from tests.drafts import Draw, choose_from
+from tests.engine.machines import Shuffled, run
+from tests.strategies import least_cores, programs
+
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {"trace": True, "fold": False},
+    {"trace": True},
+    {},
+)
+"""Ways to run the fast engine: unfolded, folded, and without a trace."""
+
+
+class Case:
+    """A program and a chip, shown as texts that can be run again."""
+
+    def __init__(self, program: Program, chip: Chip) -> None:
+        self.program, self.chip = program, chip
+
+    def __repr__(self) -> str:
+        return f"\n{format(self.program)}\n{self.chip.to_toml()}"
+
+
+@st.composite
+def cases(draw: Draw, max_executions: int = 2000) -> Case:
+    """A random program on a random chip, mostly one with few more cores than it needs."""
+    program = draw(programs(shared=True, steady=True, max_executions=max_executions))
+    if choose_from(draw, (False,) * 14 + (True,)):
+        chip = draw(presets())
+        assume(_fits(program, chip))
+    else:
+        chip = draw(chips(program.cores or least_cores(program)))
+    return Case(program, chip)
+
+
+def _fits(program: Program, chip: Chip) -> bool:
+    try:
+        verify(program, chip)
+    except MemsimError:
+        return False
+    return True
+
+
+def check_twins(case: Case) -> None:
+    """Fail, and tell the first instruction that differs, unless every engine gives what the specification gives."""
+    reference = simulate(case.program, case.chip, engine="simpy", trace=True)
+    for other in _others(case):
+        difference = first_difference(reference, other)
+        assert difference is None, f"{difference}\n{case}"
+
+
+def _others(case: Case) -> Iterator[Result]:
+    if "fast" not in ENGINES:
+        yield run(case.program, case.chip, Shuffled(1))
+        return
+    for options in OPTIONS:
+        yield simulate(case.program, case.chip, engine="fast", **options)
