@@ -94,8 +94,8 @@ def _rows(group: str, unit: str, one: Mapping[str, float], two: Mapping[str, flo
 
 
 def _energy_by_part(result: Outcome) -> dict[str, float]:
-    sums = result.energy.frame().groupby("part")["energy_pj"].sum() * 1e-12
-    return {str(part): float(joules) for part, joules in sums.items() if joules}
+    table = result.energy.by("part")
+    return {str(part): float(joules) for part, joules in zip(table["part"], table["energy_j"], strict=True) if joules}
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -201,8 +201,8 @@ def _bytes_sentence(c: Comparison) -> str:
 
 
 def _tensor_bytes(result: Outcome, level: str) -> dict[str, float]:
-    frame = result.energy.frame()
-    bits = frame[(frame["level"] == level) & (frame["part"] != "routers")].groupby("tensor")["bits"].sum()
+    table = result.energy.by("level", "part", "tensor")
+    bits = table[(table["level"] == level) & (table["part"] != "routers")].groupby("tensor")["bits"].sum()
     return {str(tensor): float(amount) / 8 for tensor, amount in bits.items() if amount}
 
 

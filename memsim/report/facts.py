@@ -30,7 +30,7 @@ def title_of(result: Outcome) -> str:
 
 def roofs(result: Outcome) -> list[Roof]:
     """Each memory level with a bandwidth, all cores together, and the bytes that passed it while the run lasted."""
-    frame = result.energy.frame()
+    frame = result.energy.by("part", "level", "operation")
     served = frame[(frame["operation"] != AFTER_THE_END) & (frame["part"] == frame["level"])]
     served = served[(served["level"] != "cache") | ~served["operation"].isin(BEHIND_THE_CACHE)]
     moved = served.groupby("level")["bits"].sum()
@@ -57,7 +57,7 @@ def peaks(result: Outcome) -> list[Peak]:
     """Peak speed of the matrix units by type, and of the vector units; types of equal speed share one line."""
     chip = result.chip
     clock = float(1 / chip.clock_period) * chip.core_count
-    ledger = result.energy.frame()
+    ledger = result.energy.by("part", "access")
     used = ledger[(ledger["count"] > 0) & ledger["part"].isin(("matrix", "vector"))]
     types = set(used.loc[used["part"] == "matrix", "access"])
     found = [Peak("vector", chip.core.vector.lanes * clock, bool((used["part"] == "vector").any()))]

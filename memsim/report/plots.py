@@ -20,7 +20,7 @@ class ResultPlots:
 
     def energy(self, path: str | Path) -> Path:
         """Energy by part and by tensor: stacked bars, static energy hatched."""
-        figure = _module("figures.energy").draw_energy(self._result.energy.frame(), self._title)
+        figure = _module("figures.energy").draw_energy(self._result.energy.by("part", "tensor"), self._title)
         return _save(figure, path)
 
     def roofline(self, path: str | Path) -> Path:

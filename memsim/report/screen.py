@@ -130,10 +130,10 @@ def _bar_line(name: str, share: float, value: str, name_width: int, bar_width: i
 
 def _energy(result: Outcome) -> list[Text]:
     """The largest parts and the largest tensors, side by side."""
-    frame = result.energy.frame()
-    total = float(frame["energy_pj"].sum()) * 1e-12
-    parts = _column(frame, "part", total)
-    tensors = _column(frame[frame["part"] != "static"], "tensor", total)
+    table = result.energy.by("part", "tensor")
+    total = float(table["energy_j"].sum())
+    parts = _column(table, "part", total)
+    tensors = _column(table[table["part"] != "static"], "tensor", total)
     title = Text("Where the energy went", HEAD).append("  by part", LABEL)
     title.append(" " * (COLUMN + 2 - cell_len(title.plain)) + "  by tensor", LABEL)
     lines = [title]
@@ -146,9 +146,9 @@ def _energy(result: Outcome) -> list[Text]:
     return lines
 
 
-def _column(frame: pd.DataFrame, column: str, total: float) -> list[Text]:
-    names = frame[column].replace("", "(none)")
-    sums = frame.groupby(names)["energy_pj"].sum().sort_values(ascending=False) * 1e-12
+def _column(table: pd.DataFrame, column: str, total: float) -> list[Text]:
+    names = table[column].replace("", "(none)")
+    sums = table.groupby(names)["energy_j"].sum().sort_values(ascending=False)
     sums = sums[sums > 0]
     if len(sums) > TOP:
         rest = pd.Series({f"{len(sums) - TOP + 1} others": sums.iloc[TOP - 1 :].sum()})
@@ -182,6 +182,6 @@ def _bytes(result: Outcome) -> list[Text]:
 
 def written_back_at_the_end(result: Outcome) -> int:
     """Bytes that were still dirty in the cache when the run ended."""
-    frame = result.energy.frame()
-    late = (frame["part"] == "dram") & (frame["operation"] == "final_write_back")
-    return int(frame.loc[late, "bits"].sum()) // 8
+    table = result.energy.by("part", "operation")
+    late = (table["part"] == "dram") & (table["operation"] == "final_write_back")
+    return int(table.loc[late, "bits"].sum()) // 8

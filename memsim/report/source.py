@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 
 class EnergyLedger(Protocol):
-    """Every picojoule: one row a (part, tensor, operation, level, core)."""
+    """Every picojoule, by part, tensor, operation, level, core and access."""
 
     @property
     def total_j(self) -> float:
         """Sum of all entries, J."""
 
-    def frame(self) -> pd.DataFrame:
-        """Columns part, tensor, operation, level, core, bits, mm, count, energy_pj."""
+    def by(self, *columns: str) -> pd.DataFrame:
+        """Columns ``columns`` (some of part, tensor, operation, level, core, access), bits, count, energy_j, share.
+
+        The largest energy comes first.
+        """
 
 
 class Outcome(Protocol):

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from memsim.report.screen import written_back_at_the_end
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from memsim.report.source import Outcome
 
 
@@ -42,8 +40,8 @@ def to_json(result: Outcome, *, checked: bool = False, max_rel_err: float | None
         "tick_s": str(result.tick_s),
         "energy_j": result.energy_j,
         "power_w": result.energy_j / result.time_s if result.time_s else 0.0,
-        "energy_by_part": _joules(result.energy.frame(), "part"),
-        "energy_by_tensor": _joules(result.energy.frame(), "tensor"),
+        "energy_by_part": _joules(result, "part"),
+        "energy_by_tensor": _joules(result, "tensor"),
         "bytes_by_level": {level: int(size) for level, size in result.bytes_by_level.items()},
         "final_write_back_bytes": written_back_at_the_end(result),
         "flops": int(result.flops),
@@ -58,9 +56,9 @@ def to_json(result: Outcome, *, checked: bool = False, max_rel_err: float | None
     return {key: _finite(value) for key, value in data.items()}
 
 
-def _joules(frame: pd.DataFrame, column: str) -> dict[str, float]:
-    sums = (frame.groupby(column)["energy_pj"].sum() * 1e-12).sort_values(ascending=False, kind="stable")
-    return {str(name): float(joules) for name, joules in sums.items()}
+def _joules(result: Outcome, column: str) -> dict[str, float]:
+    table = result.energy.by(column)
+    return {str(name): float(joules) for name, joules in zip(table[column], table["energy_j"], strict=True)}
 
 
 def _finite(value: Any) -> Any:

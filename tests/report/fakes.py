@@ -20,8 +20,11 @@ class FakeLedger:
     def __init__(self, rows):
         self.table = pd.DataFrame(rows, columns=LEDGER)
 
-    def frame(self):
-        return self.table
+    def by(self, *columns):
+        sums = self.table.groupby(list(columns), as_index=False)[["bits", "count", "energy_pj"]].sum()
+        sums["energy_j"] = sums.pop("energy_pj") * 1e-12
+        sums["share"] = sums["energy_j"] / sums["energy_j"].sum()
+        return sums.sort_values("energy_j", ascending=False)
 
     @property
     def total_j(self):

@@ -10,7 +10,7 @@ from memsim.report.figures.energy import MAX_BARS, draw_energy
 from memsim.report.figures.floorplan import busiest_link, draw_floorplan
 from memsim.report.figures.roofline import Peak, Roof, bound_of, draw_roofline
 from memsim.report.figures.timeline import READABLE_EVENTS, draw_timeline, family, readable_window
-from tests.report.fakes import LEDGER, TRACE, make_result
+from tests.report.fakes import TRACE, FakeLedger, make_result
 
 ROOFS = [Roof("dram", 256e9, 2_097_152), Roof("sram", 2048e9, 83_886_080), Roof("reg", 65e12)]
 PEAKS = [Peak("matrix bf16", 8.192e12), Peak("matrix fp8", 16.384e12, used=False), Peak("vector", 0.512e12)]
@@ -24,7 +24,7 @@ def texts(figure):
 def figures(result):
     title = facts.title_of(result)
     return {
-        "energy": draw_energy(result.energy.frame(), title),
+        "energy": draw_energy(result.energy.by("part", "tensor"), title),
         "roofline": draw_roofline(
             facts.roofs(result), facts.peaks(result), result.flops, result.time_s, title, "matmul"
         ),
@@ -109,7 +109,7 @@ def test_a_part_has_one_colour_in_both_panels(drawn):
 
 def test_the_smallest_of_many_parts_are_summed():
     rows = [(f"part{i}", f"t{i}", "load", "x", 0, "read", 0.0, 8, 0, 100.0 - i) for i in range(30)]
-    figure = draw_energy(pd.DataFrame(rows, columns=LEDGER), "many")
+    figure = draw_energy(FakeLedger(rows).by("part", "tensor"), "many")
     bars = bars_of(figure.axes[0])
     assert len(bars) == MAX_BARS
     assert sum(bars.values()) == pytest.approx(1e-3 * sum(row[-1] for row in rows))  # nJ
@@ -119,7 +119,7 @@ def test_the_smallest_of_many_parts_are_summed():
 
 def test_nothing_but_static_energy_still_draws():
     rows = [("static", "-", "static", "static", -1, "static", 0.0, 0, 0, 5.0)]
-    figure = draw_energy(pd.DataFrame(rows, columns=LEDGER), "idle")
+    figure = draw_energy(FakeLedger(rows).by("part", "tensor"), "idle")
     assert "idle: 5.00 pJ" in texts(figure)
 
 
@@ -128,7 +128,7 @@ def test_tensors_have_a_scale_of_their_own_beside_an_overwhelming_part():
         ("static", "-", "static", "static", -1, "static", 0.0, 0, 0, 9e9),
         ("dram", "A", "load", "dram", 0, "read", 0.0, 8, 0, 4e6),
     ]
-    parts, tensors = draw_energy(pd.DataFrame(rows, columns=LEDGER), "idle").axes
+    parts, tensors = draw_energy(FakeLedger(rows).by("part", "tensor"), "idle").axes
     assert (parts.get_xlabel(), tensors.get_xlabel()) == ("energy (mJ)", "energy (µJ)")
     assert bars_of(tensors) == pytest.approx({"A": 4.0})
     assert tensors.get_xlim()[1] < 6
@@ -319,5 +319,5 @@ def test_drawing_leaves_the_users_settings_alone():
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    draw_energy(make_result().energy.frame())
+    draw_energy(make_result().energy.by("part", "tensor"))
     assert dict(mpl.rcParams) == before

@@ -27,7 +27,7 @@ def draw_energy(energy: pd.DataFrame, title: str = "energy") -> Figure:
     Parameters
     ----------
     energy
-        Columns part, tensor, energy_pj (others are ignored); rows of part ``static`` are drawn hatched.
+        Columns part, tensor, energy_j (others are ignored); rows of part ``static`` are drawn hatched.
     title
         What was run on what; the total is added to it.
     """
@@ -60,8 +60,8 @@ def draw_energy(energy: pd.DataFrame, title: str = "energy") -> Figure:
 def _matrix(energy: pd.DataFrame) -> pd.DataFrame:
     """Energy in J: one row a part, one column a tensor; events of no tensor are named so."""
     named = energy.assign(tensor=energy["tensor"].fillna("").replace("", "(no tensor)"))
-    table = named.pivot_table(index="part", columns="tensor", values="energy_pj", aggfunc="sum", fill_value=0.0)
-    table = table.astype(float) * 1e-12
+    table = named.pivot_table(index="part", columns="tensor", values="energy_j", aggfunc="sum", fill_value=0.0)
+    table = table.astype(float)
     return table.loc[table.sum(axis=1) > 0, table.sum(axis=0) > 0]
 
 
