@@ -95,7 +95,7 @@ CASES = [
     # names
     ("run matmull", "there is no workload 'matmull'", "did you mean 'matmul'?"),
     ("run matmul --chip toi", "toi", "did you mean 'toy'?"),
-    ("run matmul --engine simpyy", "no engine 'simpyy'", "simpy"),
+    ("run matmul --engine simpyy", "--engine: no engine 'simpyy'", "simpy"),
     ("chips show h100", "h100", "h100_sxm"),
     # settings
     ("run matmul --set m", "--set: 'm' is not key=value", "--set m=4096"),
@@ -122,6 +122,18 @@ CASES = [
     ("run good.tile --plot p.bmpp", "bmpp", "png"),
     ("analyze good.tile --json nowhere/r.json", "there is no folder", "create the folder first"),
     ("run good.tile --check", "a tile file has no reference to check against", "run by name"),
+    # windows of a trace
+    ("run good.tile --trace-from 1us", "there is no trace to limit", "--trace FILE.json"),
+    ("run good.tile --trace-core 0", "there is no trace to limit", "--trace FILE.json"),
+    ("run good.tile --trace t.json --trace-from 12", "--trace-from: '12' has no unit", '"12 us"'),
+    ("run good.tile --trace t.json --trace-from soon", "--trace-from: 'soon' is not a duration", '"12 us"'),
+    ("run good.tile --trace t.json --trace-to 3GB", "--trace-to: '3GB' is not a duration", '"12 us"'),
+    ("run good.tile --trace t.json --trace-to 3uss", "--trace-to: unknown unit 'uss'", '"12 us"'),
+    ("run good.tile --trace t.json --trace-from=-1us", "-1us is before the run begins", "0s"),
+    ("run good.tile --trace t.json --trace-from 2us --trace-to 2000ns", "the window ends at 2000ns, not", "later"),
+    ("run good.tile --trace t.json --trace-core 16", "there is no core 16: the chip has 16", "from 0 to 15"),
+    ("run good.tile --trace t.json --trace-core=-1", "a core is a whole number from 0, found -1", ""),
+    ("run good.tile --trace t.json --trace-core x", "--trace-core", "--help"),
     # programs
     ("asm empty.tile", "empty.tile", "program"),
     ("asm syntax.tile", "syntax.tile: line 6", ""),

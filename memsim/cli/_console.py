@@ -4,27 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Report: TypeAlias = Callable[[int, int], None]
 """``(done, total)`` of the phase that runs."""
 
+SHOWN_AFTER_S = 1.0
+"""A phase that ends before shows nothing."""
+
 
 @contextmanager
-def phase(name: str) -> Iterator[Report]:
-    """Show ``name`` with a progress bar while the body runs; the body may call what it is given."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def phase(
+    name: str, noun: str = "", *, console: Console | None = None, after_s: float = SHOWN_AFTER_S
+) -> Iterator[Report]:
+    """Show ``name`` with a progress bar while the body runs, if it runs for long; the body may call what it is given.
 
-    console = Console(stderr=True)
+    Parameters
+    ----------
+    name
+        What is being done.
+    noun
+        What is counted; without it no amounts are shown.
+    console
+        The terminal; stderr if not given.
+    after_s
+        Seconds after which the bar appears.
+    """
+    from rich.console import Console
+
+    console = console or Console(stderr=True)
     if not console.is_terminal:
         yield lambda done, total: None
         return
-    percentage = "{task.percentage:>3.0f}%"
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(percentage), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(name, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    from threading import Timer
+    from time import monotonic
+
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    texts = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[amounts]}"), TimeElapsedColumn())
+    progress = Progress(*texts, console=console, transient=True)
+    task = progress.add_task(name, total=None, amounts="")
+    begun = monotonic()
+
+    def report(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total, amounts=amounts(done, total, monotonic() - begun, noun))
+
+    timer = Timer(after_s, progress.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield report
+    finally:
+        timer.cancel()
+        timer.join()
+        if progress.live.is_started:
+            progress.stop()
+
+
+def amounts(done: int, total: int, elapsed_s: float, noun: str) -> str:
+    """How much is done and how fast, as ``12 M of 3.4 G instructions, 5.1 M/s``; nothing where nothing is counted."""
+    if not noun:
+        return ""
+    from memsim.report.units import si
+
+    rate = f", {si(done / elapsed_s)}/s" if elapsed_s > 0 else ""
+    return f"{si(done)} of {si(total)} {noun}{rate}"
 
 
 def print_entry(name: str, summary: str, details: str) -> None:

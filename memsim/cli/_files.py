@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from memsim.errors import MemsimError
@@ -66,7 +69,24 @@ def write_json(value: dict[str, Any], path: Path | None) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Write a file as UTF-8."""
-    path.write_text(text, encoding="utf-8")
+    with replacing(path) as target:
+        target.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to; what was written there takes the place of ``path`` when the body has ended, and only then.
+
+    So an interruption leaves the file as it was. What is no plain file (a pipe, a terminal) is written to as it is.
+    """
+    path = path.resolve()
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not path.is_file()):
+        yield path
+        return
+    with TemporaryDirectory(prefix=".memsim-", dir=path.parent) as folder:
+        yield Path(folder) / path.name
+        for written in Path(folder).iterdir():  # a figure may have got the suffix of its format
+            written.replace(path.parent / written.name)
 
 
 def read_program(path: Path) -> Program:

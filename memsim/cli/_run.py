@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memsim.cli._console import phase
-from memsim.cli._files import check_figure, check_writable, read_chip, read_program, write_json, write_text
+from memsim.cli._files import check_figure, check_writable, read_chip, read_program, replacing, write_json, write_text
 from memsim.cli._settings import parse_settings, split_settings
+from memsim.cli._window import window_of
 from memsim.cli._workloads import find
 from memsim.errors import MemsimError
 
 if TYPE_CHECKING:
     from memsim.engine import Result
+    from memsim.engine.tracing import TraceWindow
     from memsim.hierarchy import Chip
     from memsim.isa import Program
     from memsim.lowering import CheckReport
@@ -42,6 +44,10 @@ def _png(what: str) -> Any:
     return typer.Option(metavar="FILE.png", help=what)
 
 
+def _time(what: str) -> Any:
+    return typer.Option(metavar="TIME", help=f"{what} Such as '12 us' or '3000 cycles'.")
+
+
 def run(
     workload: Annotated[str, typer.Argument(metavar="WORKLOAD|FILE.tile", help="See: memsim workloads.")],
     chip: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="See: memsim chips.")] = "toy",
@@ -62,10 +68,20 @@ def run(
     trace: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Write every instruction, for Perfetto.")
     ] = None,
+    trace_from: Annotated[str | None, _time("Trace from this time on.")] = None,
+    trace_to: Annotated[str | None, _time("Trace up to this time.")] = None,
+    trace_core: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Trace this core only; may be given many times.")
+    ] = None,
     program: Annotated[
         Path | None, typer.Option(metavar="FILE.tile", help="Write the tile program that is run.")
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="NAME", help="Simulation engine.")] = "simpy",
+    engine: Annotated[
+        str | None, typer.Option(metavar="fast|simpy", help="Compiled, or the readable specification. Default: fast.")
+    ] = None,
+    fold: Annotated[
+        bool, typer.Option("--fold/--no-fold", help="Skip periods that repeat (exact), or run each. Default: skip.")
+    ] = True,
 ) -> None:
     """Simulate a workload on a chip: time, energy, what bounds it, and whether its numbers are right."""
     figures = {"energy": plot, "roofline": roofline, "timeline": timeline, "floorplan": floorplan}
@@ -74,19 +90,24 @@ def run(
         check_writable(path)
     for path in figures.values():
         check_figure(path)
+    traced = trace is not None or timeline is not None
+    if not traced and (trace_from or trace_to or trace_core):
+        raise MemsimError("there is no trace to limit", where="--trace-from", mend="say where to: --trace FILE.json")
+    named = engine_named(engine)
     job = prepare(workload, chip, settings or [])
+    window = window_of(trace_from, trace_to, trace_core or [], job.chip) if traced else None
     if check and job.graph is None:
         raise MemsimError(
             "a tile file has no reference to check against", where=workload, mend="leave --check out, or run by name"
         )
-    result = _simulate(job, engine, traced=trace is not None or timeline is not None)
+    result = _simulate(job, named, fold, window or traced)
     if not to_stdout:
         _print_result(result)
     verdict, reason = _check(job, check, result.executed_flops)
     typer.echo(reason, err=to_stdout)
     if json_file is not None:
         write_json(summary(result, job, verdict), None if to_stdout else json_file)
-    _write_files(result, job, figures, trace, program)
+    _write_files(result, job, figures, window, trace, program)
     if verdict is not None and not verdict.ok:
         raise typer.Exit(CHECK_FAILED)
 
@@ -127,11 +148,33 @@ def summary(result: Result, job: Job, verdict: CheckReport | None) -> dict[str, 
     }
 
 
-def _simulate(job: Job, engine: str, *, traced: bool) -> Result:
+def engine_named(name: str | None) -> str:
+    """The engine of that name; the first, if none is named."""
+    from memsim.engine.simulate import ENGINES
+
+    if name is not None and name not in ENGINES:
+        raise MemsimError(f"no engine {name!r}", where="--engine", mend=f"choose one of {', '.join(ENGINES)}")
+    return name or ENGINES[0]
+
+
+def _simulate(job: Job, engine: str, fold: bool, trace: bool | TraceWindow) -> Result:
     from memsim.engine import simulate
 
-    with phase(f"simulating {job.name} on {job.chip.name}") as progress:
-        return simulate(job.program, job.chip, engine=engine, trace=traced, workload=job.name, progress=progress)
+    if engine == "fast":
+        announce_compilation()
+    options: dict[str, Any] = {"engine": engine, "trace": trace, "workload": job.name}
+    if engine != "simpy":  # which runs every instruction anyway
+        options["fold"] = fold
+    with phase(f"simulating {job.name} on {job.chip.name}", "instructions") as progress:
+        return simulate(job.program, job.chip, progress=progress, **options)
+
+
+def announce_compilation() -> None:
+    """Say on stderr why the first run takes longer."""
+    from memsim.engine import warm
+
+    if not warm.is_compiled():
+        typer.echo(f"compiling the engine (once per installation, about {warm.COMPILE_S} s)", err=True)
 
 
 def _print_result(result: Result) -> None:
@@ -157,18 +200,33 @@ def _check(job: Job, wanted: bool | None, operations: int) -> tuple[CheckReport 
 
 
 def _write_files(
-    result: Result, job: Job, figures: dict[str, Path | None], trace: Path | None, program: Path | None
+    result: Result,
+    job: Job,
+    figures: dict[str, Path | None],
+    window: TraceWindow | None,
+    trace: Path | None,
+    program: Path | None,
 ) -> None:
     for name, path in figures.items():
         if path is not None:
-            with phase(f"drawing {name}"):
-                getattr(result.plot, name)(path)
+            with phase(f"drawing {name}"), replacing(path) as target:
+                getattr(result.plot, name)(target, **(_view(result, window) if name == "timeline" else {}))
     if trace is not None:
         from memsim.report import write_trace
 
-        with phase("writing the trace"):
-            write_trace(result, trace)
+        with phase("writing the trace"), replacing(trace) as target:
+            write_trace(result, target)
     if program is not None:
         from memsim.isa import format
 
         write_text(format(job.program), program)
+
+
+def _view(result: Result, window: TraceWindow | None) -> dict[str, Any]:
+    """What a timeline shows of the window: the first of its cores, and its time if it says any."""
+    if window is None:
+        return {}
+    view: dict[str, Any] = {"core": window.cores[0]} if window.cores else {}
+    if window.start_s or window.end_s is not None:
+        view["window"] = (window.start_s, result.time_s if window.end_s is None else window.end_s)
+    return view
