@@ -17,6 +17,8 @@ Columns: TypeAlias = dict[str, np.ndarray[Any, Any]]
 """Equal-length columns by name."""
 
 SAFE = 2**62
+WIDE = 2**31
+"""More rows than any table has: a column of a wider range is numbered by its distinct values."""
 
 
 def integers(values: Sequence[int]) -> Counts:
@@ -68,15 +70,23 @@ def _combined(columns: Sequence[np.ndarray[Any, Any]], rows: int) -> Counts:
     """One number for each row, equal where all columns are, in the order of the first column, then the next."""
     code, size = np.zeros(rows, dtype=np.int64), 1
     for column in columns if rows else ():
-        values = np.unique(column, return_inverse=True)[1] if column.dtype.kind == "f" else column
-        low = int(values.min())
-        count = int(values.max()) - low + 1
+        values, count = _ranged(column)
         if size * count >= SAFE:
             code = np.unique(code, return_inverse=True)[1]
             size = rows
-        code = code * count + (values - low)
+        code = code * count + values
         size *= count
     return code
+
+
+def _ranged(column: np.ndarray[Any, Any]) -> tuple[Counts, int]:
+    """The column as numbers from 0 that are in the same order, and one more than they can be."""
+    if column.dtype.kind != "f":
+        low = int(column.min())
+        count = int(column.max()) - low + 1
+        if count < WIDE:
+            return column - low, count
+    return np.unique(column, return_inverse=True)[1], len(column)
 
 
 def _sums(values: np.ndarray[Any, Any], starts: Counts) -> np.ndarray[Any, Any]:

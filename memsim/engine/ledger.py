@@ -179,7 +179,9 @@ class Ledger:
         fine = "core" in columns or "mm" in columns
         keys = (*columns, *(key for key in ("part", "access", "mm")[: 3 if fine else 2] if key not in columns))
         sums = (AMOUNT,) if fine else (AMOUNT, MOMENT)
-        table = grouped(self._table_for(columns), keys, sums)
+        table = dict(self._table_for(columns))
+        if len(keys) < len(KEYS):
+            table = grouped(table, keys, sums)
         counted = np.isin(table["part"], [self._codes[part] for part in COUNTED])
         table["bits"] = np.where(counted, 0, table[AMOUNT])
         table["count"] = np.where(counted, table[AMOUNT], 0)
@@ -187,20 +189,22 @@ class Ledger:
         static = {name: np.array([self._code(name, STATIC[name])]) for name in columns}
         zero = integers([0])
         static |= {"bits": zero, "count": zero, "energy_pj": np.array([self.chip.static_power_w * self.time_s * 1e12])}
-        return grouped(concatenated([table, static], (*columns, *SUMS)), columns, SUMS)
+        table = concatenated([table, static], (*columns, *SUMS))
+        return table if len(keys) == len(columns) else grouped(table, columns, SUMS)
 
     def _energies(self, table: Columns) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Picojoules of each row: amounts, or bits x mm of wires, times the energy of one unit."""
         names = self._codes.names
-        pairs, at = np.unique(np.stack([table["part"], table["access"]]), axis=1, return_inverse=True)
-        units = [
-            unit_energy_pj(self.chip, Key(names[part], "", "", "", -1, names[access], 1.0)) for part, access in pairs.T
-        ]
+        pair = table["part"] * len(names) + table["access"]
+        units = np.zeros(int(pair.max(initial=-1)) + 1)
+        for code in np.flatnonzero(np.bincount(pair)):
+            part, access = divmod(int(code), len(names))
+            units[code] = unit_energy_pj(self.chip, Key(names[part], "", "", "", -1, names[access], 1.0))
         amounts = table[AMOUNT].astype(np.float64)
         moments = table.get(MOMENT)
         lengths = amounts * table["mm"] if moments is None else moments.astype(np.float64) * 2.0**-MOMENT_BITS
         per_unit = np.where(table["part"] == self._codes[WIRES], lengths, amounts)
-        return np.asarray(per_unit * np.array(units, dtype=np.float64)[at.ravel()])
+        return np.asarray(per_unit * units[pair])
 
     # Names -------------------------------------------------------------------------------------------------------
 
