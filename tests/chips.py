@@ -17,12 +17,11 @@ from memsim.isa.ops import MMA_TYPES
 from tests.drafts import Draw, choose_from
 
 PLACES = ("0 mm", "1 mm", "2 mm", "3 mm")
-TOPOLOGIES = ("mesh", "torus", "ring", "crossbar", "tree", "graph")
+TOPOLOGIES = ("mesh", "torus", "ring", "crossbar", "tree", "graph", "graph")
 Parts = dict[str, Any]
 
 
-@st.composite
-def chips(draw: Draw, cores: int = 8) -> Chip:
+def draw_chip(draw: Draw, cores: int = 8) -> Chip:
     """A chip of at least ``cores`` cores: any topology, with or without caches, ports and latencies."""
     d = _Dice(draw)
     d.timeless = d.one_in(6)
@@ -36,7 +35,7 @@ def chips(draw: Draw, cores: int = 8) -> Chip:
     }
     if d.choose(True, False):
         parts["cache"] = {
-            "capacity": d.choose("64 B", "600 B", "1 KiB", "4 KiB", "16 KiB", "1 MiB"),
+            "capacity": d.choose("16 B", "16 B", "64 B", "300 B", "2 KiB", "16 KiB", "1 MiB"),
             "bandwidth": d.rate(16, 256),
             "latency": d.cycles(20),
             "interleave": d.choose("16 B", "128 B", "1 KiB"),
@@ -45,20 +44,22 @@ def chips(draw: Draw, cores: int = 8) -> Chip:
         }
     parts["network"] = _network(d, parts)
     clock = d.choose("1 GHz", "3 GHz", "1.83 GHz")
-    if clock == "1 GHz" and d.one_in(4):
+    if clock == "1 GHz" and d.one_in(3):
         parts["dram"]["clock"] = "1.5 GHz"
     launch, block_start = d.cycles(50), d.cycles(7)
     return Chip(name="drawn", clock=clock, launch=launch, block_start=block_start, static_power="1 W", **parts)
 
 
-@st.composite
-def presets(draw: Draw) -> Chip:
+chips = st.composite(draw_chip)
+
+
+def draw_preset(draw: Draw) -> Chip:
     """One of the chips that come with memsim that do every type, with a memory of role ``shared``."""
-    return preset(choose_from(draw, ("toy", "toy", "dally_grid", "dally_grid", "h100_sxm")))
+    return _preset(choose_from(draw, ("toy", "toy", "dally_grid", "dally_grid", "h100_sxm")))
 
 
 @cache
-def preset(name: str) -> Chip:
+def _preset(name: str) -> Chip:
     """A chip that comes with memsim, with a memory of role ``shared``."""
     chip = Chip.preset(name)
     shared = {"capacity": "1 MiB", "bandwidth": "128 GB/s", "banks": 2, "latency": "9 ns"}
@@ -156,11 +157,11 @@ def _network(d: _Dice, parts: Parts) -> Parts:
 
 
 def _edges(d: _Dice, parts: Parts) -> list[list[str]]:
-    """A random tree over cores and some routers, with memories for leaves, and a few links more."""
+    """A random tree with a few hubs over cores and some routers, with memories for leaves, and a few links more."""
     core = parts["core"]
     names = [f"core{i}" for i in range(core["count"])]
     names += [f"r{i}" for i in range(min(d.upto(2), core["grid"][0] * core["grid"][1]))]
-    places = {tuple(sorted((name, names[d.upto(i)]))) for i, name in enumerate(names[1:])}
+    places = {tuple(sorted((name, names[min(d.upto(i), d.upto(i))]))) for i, name in enumerate(names[1:])}
     roles = ("shared", "cache") if "cache" in parts else ("shared", "dram")
     ports = [f"{role}{i}" for role in roles for i in range(len(parts[role]["at"]))]
     places |= {(names[d.upto(len(names) - 1)], port) for port in ports + ports[: d.upto(2)]}

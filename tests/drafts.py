@@ -8,12 +8,14 @@ queues can take ends in a deadlock, whatever queue each instruction was given to
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from memsim.isa.expr import Expr, maximum, minimum, var
@@ -32,7 +34,8 @@ from memsim.isa.model import (
     Tile,
 )
 
-Draw = Callable[[st.SearchStrategy[Any]], Any]
+Draw = Callable[[st.SearchStrategy[Any]], Any] | random.Random
+"""Where choices come from: hypothesis, which can shrink them, or a generator of random numbers, which is quicker."""
 Shape = tuple[int, ...]
 T = TypeVar("T")
 FLOATS = ("fp32", "fp32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2")
@@ -46,7 +49,21 @@ ALL_QUEUES = tuple(name for names in QUEUES.values() for name in names)
 
 def choose_from(draw: Draw, values: Sequence[T]) -> T:
     """Draw one of the values; the first is the simplest."""
+    if isinstance(draw, random.Random):
+        return draw.choice(values)
     return values[draw(_index(len(values)))]
+
+
+class Rejected(Exception):
+    """What has been drawn at random is not fit for use."""
+
+
+def require(draw: Draw, condition: bool) -> None:
+    """Give up what has been drawn unless the condition holds."""
+    if not isinstance(draw, random.Random):
+        assume(condition)
+    elif not condition:
+        raise Rejected
 
 
 @cache  # hypothesis spends as long on a new strategy as on a draw, and a program takes some 400 draws

@@ -44,7 +44,7 @@ def draw_shape(group: GroupDraft) -> Shape:
 def write_scene(group: GroupDraft) -> None:
     """Write a body: one flow and then some other items."""
     _flow(group)
-    items = [_flow, _held, _window, _scratch] + [_nest] * 3 * (group.scope.depth < 3)
+    items = [_flow, _held, _window, _scratch, _rewritten] + [_nest] * 3 * (group.scope.depth < 3)
     for _ in range(group.choose(0, 1, 2)):
         if group.has_budget:
             group.choose(*items)(group)
@@ -56,7 +56,8 @@ def write_steady(group: GroupDraft) -> None:
         _flow(group)
     room = group.room // group.choose(1, 1, 2, 3)
     with group.loop(Expr(max(1, min(group.choose(20, 40, 70, 120, 200), room)))):
-        group.choose(_flow, _flow, _window, _held, write_scene)(group)
+        scenes = [_flow, _flow, _window, _held, _selected, _multiplied, write_scene]
+        group.choose(*scenes, *[_shared] * 4 * (max(group.boxes.values()) > 1))(group)
     if group.has_budget:
         group.choose(_flow, _nest, _held)(group)
 
@@ -74,9 +75,32 @@ def _flow(group: GroupDraft) -> None:
         tile = _burst(group, shape, dtype, queues, group.choose(2, 3, 4))
     else:
         tile = draw_tile(group, shape, dtype, queues, fuel=3)
+    _stored(group, tile, queues)
+
+
+def _stored(group: GroupDraft, tile: Channel, queues: tuple[str, ...]) -> None:
     for queue in queues:
         group.store(queue, tile)
     group.release(tile)
+
+
+def _selected(group: GroupDraft) -> None:
+    """Gather some rows and store them."""
+    queue, shape = group.pick("store"), (group.choose(*SIZES), group.choose(*SIZES))
+    _stored(group, _gathered(group, shape, group.choose(*DTYPES), (queue,), fuel=1), (queue,))
+
+
+def _shared(group: GroupDraft) -> None:
+    """Get a tile from another block, or with others from one."""
+    queue, maker = group.pick("store"), group.choose(_exchanged, _multicast)
+    _stored(group, maker(group, draw_shape(group), group.choose(*DTYPES), (queue,), fuel=1), (queue,))
+
+
+def _multiplied(group: GroupDraft) -> None:
+    """Multiply, and mostly add up."""
+    queue, shape = group.pick("store"), (group.choose(*SIZES), group.choose(*SIZES))
+    maker = group.choose(_accumulated, _accumulated, _product)
+    _stored(group, maker(group, shape, group.choose(*sorted(set(MMA_TYPES.values()))), (queue,), fuel=1), (queue,))
 
 
 def _held(group: GroupDraft) -> None:
@@ -99,6 +123,17 @@ def _scratch(group: GroupDraft) -> None:
     channel = group.channel(draw_shape(group), group.choose(*DTYPES), (queue, "scratch"), ())
     group.emit(queue, _constant(group, channel))
     group.scope.readable.append((channel, queue))
+
+
+def _rewritten(group: GroupDraft) -> None:
+    """A scratch tile that its queue changes and stores, again and again."""
+    queue, dtype = group.pick("compute"), group.choose(*DTYPES)
+    channel = group.channel(draw_shape(group), dtype, (queue, "scratch"), ())
+    group.emit(queue, _constant(group, channel))
+    with group.loop(group.count()):
+        step = group.choose(1.0, -2.0)
+        group.emit(queue, Vector(group.choose("add", "max"), channel.name, (Tile(channel.name), step)))
+        group.store(queue, channel)
 
 
 def _window(group: GroupDraft) -> None:

@@ -2,8 +2,9 @@
 
 `programs` draws them valid by construction (see `tests.drafts` for why none can deadlock): loop nests, rings of depth
 1 to 4, chains of queues, panels held over loops, accumulators, moving windows, scratch, gathers, clipped and strided
-regions, multicasts, exchanges within clusters, and groups of a cooperative kernel that feed each other.
-`inputs_for` draws values for their tensors, and `least_cores` tells how many cores they need.
+regions, multicasts, exchanges within clusters, and groups of a cooperative kernel that feed each other; `draw_program`
+does so from any source of choices. `inputs_for` draws values for their tensors, and `least_cores` tells how many cores
+they need.
 """
 
 from __future__ import annotations
@@ -13,19 +14,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from hypothesis import assume
 from hypothesis import strategies as st
 
 from memsim.isa.expr import Expr, var
 from memsim.isa.model import PER_CORE_ROLES, Gather, Kernel, Load, Program, Send, Target, walk
 from memsim.isa.ops import round_to
-from tests.drafts import DTYPES, MANY_TRIPS, Draw, GroupDraft, KernelDraft, Tensors, choose_from
+from tests.drafts import DTYPES, MANY_TRIPS, Draw, GroupDraft, KernelDraft, Tensors, choose_from, require
 from tests.scenes import draw_shape, draw_tile, write_scene, write_steady
 from tests.variants import layered, respelled
 
 
-@st.composite
-def programs(
+def draw_program(
     draw: Draw,
     *,
     max_executions: int = 2000,
@@ -44,7 +43,7 @@ def programs(
     roles = ("dram", "dram", "dram", "sram") if cores and per_core_tensors else ("dram",)
     roles = (*roles, "shared") if shared else roles
     tensors = Tensors()
-    count, layers = choose_from(draw, range(1, max_kernels + 1)), 1
+    count, layers = choose_from(draw, (*(1, 1, 1) * steady, *range(1, max_kernels + 1))), 1
     if steady and choose_from(draw, (False, False, True)):
         count, layers = choose_from(draw, (1, 1, 2)), choose_from(draw, (2, 3, 5))
     budget = max_executions // (count * layers)
@@ -56,6 +55,9 @@ def programs(
         least = least_cores(program)
         cores = choose_from(draw, (*(least,) * steady, *range(least, max_cores + 1)))
     return Program(program.name, program.tensors, program.kernels, cores, choose_from(draw, (None, 12345)))
+
+
+programs = st.composite(draw_program)
 
 
 def least_cores(program: Program) -> int:
@@ -114,8 +116,8 @@ def _kernel(
     most_blocks = 8
     if steady:
         write = choose_from(draw, (write_steady, write_steady, write_scene))
-        most_blocks = choose_from(draw, (1, 2, 4, 8, 24))
-    occupancy = choose_from(draw, (1, 1, 2))
+        most_blocks = choose_from(draw, (1, 2, 2, 4, 8, 24))
+    occupancy = choose_from(draw, (1, 2, 2, 3) if steady and cooperative else (1, 1, 2))
     if kind == "pipeline":
         groups = _pipeline(draw, kernel, max_cores)
     else:
@@ -126,7 +128,7 @@ def _kernel(
         for i, group in enumerate(groups, 1):  # all but a quarter: what a body takes is only reckoned
             kernel.budget = budget * i * 3 // (4 * len(groups))
             write(group)
-    assume(kernel.executions <= budget)  # writing stops early enough for nearly all
+    require(draw, kernel.executions <= budget)  # writing stops early enough for nearly all
     built = kernel.build(name, groups, occupancy)
     return respelled(draw, built) if steady else built
 

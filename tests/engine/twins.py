@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from random import Random
 from typing import Any
 
-from hypothesis import assume
 from hypothesis import strategies as st
 
 from memsim.engine.difference import first_difference
@@ -14,10 +15,10 @@ from memsim.engine.simulate import ENGINES, simulate
 from memsim.errors import MemsimError
 from memsim.hierarchy import Chip
 from memsim.isa import Program, format, verify
-from tests.chips import chips, presets
-from tests.drafts import Draw, choose_from
+from tests.chips import draw_chip, draw_preset
+from tests.drafts import Draw, Rejected, choose_from, require
 from tests.engine.machines import Shuffled, run
-from tests.strategies import least_cores, programs
+from tests.strategies import draw_program, least_cores
 
 OPTIONS: tuple[dict[str, Any], ...] = (
     {"trace": True, "fold": False},
@@ -37,16 +38,25 @@ class Case:
         return f"\n{format(self.program)}\n{self.chip.to_toml()}"
 
 
-@st.composite
-def cases(draw: Draw, max_executions: int = 2000) -> Case:
+def draw_case(draw: Draw, max_executions: int = 2000) -> Case:
     """A random program on a random chip, mostly one with few more cores than it needs."""
-    program = draw(programs(shared=True, steady=True, max_executions=max_executions))
+    program = draw_program(draw, shared=True, steady=True, max_executions=max_executions)
     if choose_from(draw, (False,) * 14 + (True,)):
-        chip = draw(presets())
-        assume(_fits(program, chip))
+        chip = draw_preset(draw)
+        require(draw, _fits(program, chip))
     else:
-        chip = draw(chips(program.cores or least_cores(program)))
+        chip = draw_chip(draw, program.cores or least_cores(program))
     return Case(program, chip)
+
+
+cases = st.composite(draw_case)
+
+
+def numbered_cases(numbers: Iterable[int]) -> Iterator[tuple[int, Case]]:
+    """The random cases of those numbers, always the same ones; a few numbers have none."""
+    for number in numbers:
+        with suppress(Rejected):
+            yield number, draw_case(Random(number))
 
 
 def _fits(program: Program, chip: Chip) -> bool:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from memsim.isa.analyze import analyze
@@ -28,6 +28,7 @@ from memsim.isa.model import (
 )
 from memsim.isa.verify import verify
 from tests.strategies import inputs_for, least_cores, programs
+from tests.variants import respelled
 
 
 def cores_of(program):
@@ -60,6 +61,27 @@ def test_every_program_runs_and_deeper_rings_change_no_value(program, seed):
     deeper = run(with_depths(program, lambda ring: ring.depth + 2), inputs)
     for name, values in out.items():
         assert values.tobytes() == deeper[name].tobytes(), name
+
+
+@given(programs(max_executions=800), st.data())
+def test_other_spellings_of_loops_change_no_value(program, data):
+    inputs = inputs_for(program)
+    kernels = tuple(respelled(data.draw, kernel) for kernel in program.kernels)
+    event(f"respelled: {kernels != program.kernels}")
+    other = replace(program, kernels=kernels, cores=cores_of(program))
+    verify(other)
+    again = run(other, inputs)
+    for name, values in run(program, inputs).items():
+        assert values.tobytes() == again[name].tobytes(), name
+
+
+@settings(max_examples=30)
+@given(programs(steady=True, shared=True))
+def test_steady_programs_run_too(program):
+    verify(program)
+    assert sum(told.count for told in analyze(program, cores=cores_of(program)).executions) <= 2000
+    for name, values in run(program, inputs_for(program)).items():
+        assert not np.isnan(values.astype(np.float32)).any(), name
 
 
 @given(programs(max_executions=500, max_cores=4, max_kernels=2))
