@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
 
-from memsim.engine.columns import integers, product
+from memsim.engine.columns import exact_totals, integers, product
 from memsim.engine.hardware import Hardware, memory_node, node_of
 from memsim.engine.plan import KernelPlan, Plan, Step
 from memsim.engine.servers import LATENCY, PORTS
@@ -29,7 +29,8 @@ def time_bounds(plan: Plan, run: Run, hardware: Hardware) -> dict[str, Fraction]
         if any(by_kind[unit]):
             bounds[f"roofline: {unit} units"] = Fraction(sum(by_kind[unit]), plan.chip.core_count)
             bounds[f"busiest {unit} unit"] = Fraction(max(by_kind[unit]))
-    for name, banks in run.bank_busy.items():
+    for name in hardware.memories:
+        banks = run.bank_busy[name]
         if any(banks):
             bounds[f"roofline: {name} bandwidth"] = Fraction(sum(banks), len(banks))
     for kind, label in (("sram", "busiest sram port"), ("reg", "busiest register port"), ("link", "busiest link")):
@@ -65,9 +66,11 @@ def _kernel_path(kernel: KernelPlan, tally: Tally, hardware: Hardware, ways: dic
         for step in group.steps
         if step.unit in ("matrix", "vector") and any((group.group.name, ring) in loaded for ring, _ in step.reads)
     ]
-    most = max(_most_work([s for s in needs if s.unit == unit], tally) for unit in ("matrix", "vector"))
     start = launch + chip.ticks_of(chip.block_start)
-    return start + _first_tile(kernel.steps, tally, hardware, ways) + most if most else start
+    if not tally.executions[[step.number for step in needs]].any():
+        return start
+    most = max(_most_work([s for s in needs if s.unit == unit], tally) for unit in ("matrix", "vector"))
+    return start + _first_tile(kernel.steps, tally, hardware, ways) + most
 
 
 def _most_work(steps: Sequence[Step], tally: Tally) -> int:
@@ -76,7 +79,7 @@ def _most_work(steps: Sequence[Step], tally: Tally) -> int:
         return 0
     executions: Counts = tally.executions[[step.number for step in steps]]
     work = product(executions, integers([step.interval for step in steps])[:, None])
-    return int(work.sum(axis=0).max())
+    return max(exact_totals(work.T))
 
 
 def _loaded_rings(steps: Sequence[Step]) -> set[tuple[str, int]]:

@@ -151,10 +151,9 @@ class Result:
             (name, kind, self._seconds(busy), busy / max(1, self.ticks))
             for (name, kind), busy in zip(self.hardware.names, self.run.server_busy, strict=True)
         ]
-        for kind, banks in self.run.bank_busy.items():
-            rows += [
-                (f"{kind}{i}", kind, self._seconds(busy), busy / max(1, self.ticks)) for i, busy in enumerate(banks)
-            ]
+        for kind in self.hardware.memories:
+            banks = enumerate(self.run.bank_busy[kind])
+            rows += [(f"{kind}{i}", kind, self._seconds(busy), busy / max(1, self.ticks)) for i, busy in banks]
         return self._frame(rows, ["part", "kind", "busy_s", "utilisation"])
 
     def _seconds(self, ticks: int) -> float:
@@ -175,7 +174,7 @@ class Result:
     def bounds(self) -> pd.DataFrame:
         """Analytic lower bounds: bound, time_s, of_time (share of the simulated time); the tightest first."""
         found = time_bounds(self.plan, self.run, self.hardware)
-        ordered = sorted(found.items(), key=lambda item: -item[1])
+        ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
         rows = [(name, float(t * self.tick_s), float(t / max(1, self.ticks))) for name, t in ordered]
         return self._frame(rows, ["bound", "time_s", "of_time"])
 
