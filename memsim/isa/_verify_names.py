@@ -35,8 +35,8 @@ from memsim.isa.ops import DTYPES, REDUCE_OPS, VECTOR_OPS
 from memsim.isa.sites import Site, group_path, group_where, placed, sites_of
 
 
-def check_names(program: Program) -> None:
-    """Raise unless every name is known and unique and every size makes sense."""
+def check_program(program: Program) -> None:
+    """Raise unless tensors and kernels have names of their own and every tensor's size makes sense."""
     where = f"program {program.name}"
     _check_distinct([t.name for t in program.tensors], "tensor", where)
     _check_distinct([k.name for k in program.kernels], "kernel", where)
@@ -44,6 +44,10 @@ def check_names(program: Program) -> None:
         _check_size(program.cores, "cores", where)
     for tensor in program.tensors:
         _check_storage(tensor, f"tensor {tensor.name}")
+
+
+def check_kernels(program: Program) -> None:
+    """Raise unless every name in a kernel is known and unique and every size makes sense."""
     for kernel in program.kernels:
         _check_kernel(kernel)
     for site in sites_of(program):
@@ -182,7 +186,7 @@ def _check_target(site: Site, target: Target) -> None:
 
 
 def _check_region(site: Site, region: Region) -> None:
-    _check_known(region.tensor, [t.name for t in site.program.tensors], "tensor", site.where)
+    _check_known(region.tensor, site.program.tensors_by_name, "tensor", site.where)
     rank = len(site.program.tensor(region.tensor).shape)
     if not len(region.starts) == len(region.sizes) == len(region.steps) == rank:
         raise site.error(

@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memsim.errors import ProgramError
+from memsim.isa.canonical import Key, key
 from memsim.isa.counting import sum_over
 from memsim.isa.expr import Expr
 from memsim.isa.model import (
@@ -49,7 +50,7 @@ from memsim.isa.model import (
 )
 from memsim.isa.ops import VECTOR_OPS
 from memsim.isa.rewriting import clipped_size
-from memsim.isa.sites import Site, describe, reads_of, sites_of
+from memsim.isa.sites import Site, describe, instructions_of, reads_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,10 +125,18 @@ def analyze(program: Program, *, cores: int | None = None) -> Analysis:
         Cores of the chip, where the program does not fix them itself; needed for ``waves`` only.
     """
     totals = _Totals()
-    executions = tuple(totals.add(site) for site in sites_of(program))
+    executions: list[Execution] = []
+    known: dict[Key, tuple[_Totals, list[Execution]]] = {}
+    for kernel in program.kernels:
+        same = key(program, kernel)
+        if same not in known:
+            own = _Totals()
+            known[same] = own, [own.add(Site(program, kernel, *at)) for at in instructions_of(kernel)]
+        totals.include(known[same][0])
+        executions += _executions(kernel, known[same][1])
     return Analysis(
         program,
-        executions,
+        tuple(executions),
         dict(totals.macs),
         dict(totals.vector_elements),
         dict(totals.bytes_read),
@@ -185,6 +194,12 @@ def _waves(program: Program, cores: int | None) -> dict[str, int]:
     return waves
 
 
+def _executions(kernel: Kernel, counted: Sequence[Execution]) -> Iterator[Execution]:
+    """The executions of a kernel, counted in one that is the same up to names."""
+    for (group, queue, _, instruction, path), like in zip(instructions_of(kernel), counted, strict=True):
+        yield Execution(kernel.name, group.name, queue.name, path, instruction, like.count, like.bytes)
+
+
 # ---- one instruction at a time ----
 
 
@@ -198,6 +213,15 @@ class _Totals:
         self.bytes_written: Counter[str] = Counter()
         self.routes: Counter[tuple[str, str]] = Counter()
         self.flops = 0
+
+    def include(self, other: _Totals) -> None:
+        """Add the totals of a kernel."""
+        self.macs.update(other.macs)
+        self.vector_elements.update(other.vector_elements)
+        self.bytes_read.update(other.bytes_read)
+        self.bytes_written.update(other.bytes_written)
+        self.routes.update(other.routes)
+        self.flops += other.flops
 
     def add(self, site: Site) -> Execution:
         """Add every execution of an instruction."""

@@ -75,10 +75,18 @@ class Site:
 def sites_of(program: Program) -> Iterator[Site]:
     """Each instruction of the program, in text order."""
     for kernel in program.kernels:
-        for group in kernel.groups:
-            for number, queue in enumerate(group.queues):
-                for loops, instruction, path in _statements(queue.body, (), (number,)):
-                    yield Site(program, kernel, group, queue, loops, instruction, path)
+        for group, queue, loops, instruction, path in instructions_of(kernel):
+            yield Site(program, kernel, group, queue, loops, instruction, path)
+
+
+def instructions_of(
+    kernel: Kernel,
+) -> Iterator[tuple[Group, Queue, tuple[Loop, ...], Instruction, tuple[int, ...]]]:
+    """Each instruction of a kernel in text order, with its group, queue, loops and path (see `Site`)."""
+    for group in kernel.groups:
+        for number, queue in enumerate(group.queues):
+            for loops, instruction, path in _statements(queue.body, (), (number,)):
+                yield group, queue, loops, instruction, path
 
 
 def _statements(

@@ -31,7 +31,7 @@ One unit in the last place (two of them in fp16, where normal numbers end early)
 numbers may be rounded either way. In fp32 it is the order of sums that counts, a few hundred units."""
 
 MOST_OPERATIONS = 4  # errors of more operations after one another average out
-ROUNDINGS = {"attention": 4, "softmax": 2, "exp": 2}
+ROUNDINGS = {"attention": 4, "decode_attention": 4, "softmax": 2, "exp": 2}
 """Operations that count for more than one: an exponential makes of an absolute error a relative one."""
 ANGLE = 2.0**-23  # error of a rotary angle in fp32, relative to its size: up to the last position, in radians
 
@@ -63,11 +63,12 @@ def tolerance_of(nodes: Node | Sequence[Node]) -> float:
     angle = 0.0
     each = 0.0
     for node in walk(as_roots(nodes)):
-        own = 0 if node.op in ("input", "transpose") else ROUNDINGS.get(node.op, 1)
+        own = 0 if node.op in ("input", "transpose", "append") else ROUNDINGS.get(node.op, 1)
         depth[id(node)] = own + max((depth[id(arg)] for arg in node.nodes), default=0)
         each = max(each, TOLERANCE[node.dtype])
         if node.op == "rope":
-            angle = max(angle, ANGLE * (node.attributes["offset"] + node.shape[-2]))
+            last = node.attributes["offset"] + node.attributes["step"] * (node.shape[-2] - 1)
+            angle = max(angle, ANGLE * (last + 1))
     return each * min(max(depth.values()), MOST_OPERATIONS) + angle
 
 

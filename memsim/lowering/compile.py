@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 
 from memsim.errors import GIVE_A_CHIP, check_kind
 from memsim.hierarchy import Chip
 from memsim.isa.builder import ProgramBuilder
 from memsim.isa.handles import TensorHandle
-from memsim.isa.model import Program
+from memsim.isa.lexical import check_name
+from memsim.isa.model import Kernel, Program, Tensor
+from memsim.isa.recorder import caller
 from memsim.isa.verify import verify
 from memsim.lowering.expansion import names_of, recipes_of
 from memsim.lowering.facts import Facts
 from memsim.lowering.flash import emit_flash
 from memsim.lowering.flash_plan import plan_flash
+from memsim.lowering.fusion import Fused
 from memsim.lowering.fusion import fuse as partition
 from memsim.lowering.matmul import emit_matmul
 from memsim.lowering.matmul_plan import plan_matmul
 from memsim.lowering.recipes import FlashRecipe, MatmulRecipe, Recipe, RopeRecipe, VectorRecipe
 from memsim.lowering.rope import emit_rope, plan_rope
+from memsim.lowering.templates import Template, describe, make_template
 from memsim.lowering.vector_kernel import emit_vector
 from memsim.lowering.vector_plan import plan_vector
 from memsim.workloads import Node, cast, flops, inputs_of, output_names
@@ -53,30 +59,71 @@ def compile(nodes: Node | Sequence[Node], chip: Chip, *, name: str | None = None
     groups = partition(roots, join=fuse)
     inputs = inputs_of(roots)
     names = names_of(groups, [*inputs, *results.values()])
-    program = ProgramBuilder(name or groups[0].label, useful_flops=flops(roots))
-    tensors = {id(node): program.tensor(key, node.dtype, node.shape) for key, node in inputs.items()}
-    for group, kernel in zip(groups, names, strict=True):
-        root = group.root
-        tensors[id(root)] = program.tensor(results.get(id(root), kernel), root.dtype, root.shape)
-
-    def tensor_of(node: Node) -> TensorHandle:
-        return tensors[id(node)]
-
-    facts = Facts(chip)
-    for group, kernel in zip(groups, names, strict=True):
-        for recipe in recipes_of(group, kernel, tensor_of, tensors[id(group.root)], program.tensor):
-            _emit(program, recipe, facts)
-    result = program.build(verify=False)
+    written = [results.get(id(group.result), kernel) for group, kernel in zip(groups, names, strict=True)]
+    tensors = _tensors(inputs, groups, written)
+    kernels, between = _kernels(groups, names, tensors, Facts(chip))
+    title = check_name(name or groups[0].label, "program", caller())
+    distinct = {tensor.name: tensor for tensor in [*tensors.values(), *between]}
+    result = Program(title, tuple(distinct.values()), tuple(kernels), useful_flops=flops(roots))
     verify(result, chip)
     return result
 
 
+def _kernels(
+    groups: Sequence[Fused], names: Sequence[str], tensors: Mapping[int, Tensor], facts: Facts
+) -> tuple[list[Kernel], list[Tensor]]:
+    """The kernels of all shares of the graph, and the tensors between them; equal shares are planned once."""
+    shares = [describe(group, tensors) for group in groups]
+    repeated = Counter(share.key for share in shares)
+    templates: dict[Hashable, Template] = {}
+    kernels: list[Kernel] = []
+    between: list[Tensor] = []
+    for share, name in zip(shares, names, strict=True):
+        if share.key not in templates:
+            write = partial(_write, group=share.group, facts=facts, places=share.places)
+            templates[share.key] = make_template(name, share.tensors, write, anonymous=repeated[share.key] > 1)
+        built, made = templates[share.key].build(name, [tensor.name for tensor in share.tensors])
+        kernels += built
+        between += made
+    return kernels, between
+
+
+def _tensors(inputs: Mapping[str, Node], groups: Sequence[Fused], names: Sequence[str]) -> dict[int, Tensor]:
+    """The tensors of inputs, and of what kernels write under these names, by the identity of the node."""
+    found = {id(node): Tensor(name, "dram", node.dtype, node.shape) for name, node in inputs.items()}
+    for group, name in zip(groups, names, strict=True):
+        node = group.result
+        in_place = group.cache is not None
+        found[id(node)] = found[id(node.nodes[0])] if in_place else Tensor(name, "dram", node.dtype, node.shape)
+    return found
+
+
 def _computed(roots: Sequence[Node]) -> tuple[Node, ...]:
-    """The results as nodes of their own: an input, or a node that is asked for twice, is copied."""
+    """The results as nodes of their own: an input, a cache, or a node that is asked for twice, is copied."""
     return tuple(
-        cast(root, root.dtype) if root.op == "input" or any(root is other for other in roots[:number]) else root
+        cast(root, root.dtype)
+        if root.op in ("input", "append") or any(root is other for other in roots[:number])
+        else root
         for number, root in enumerate(roots)
     )
+
+
+def _write(
+    builder: ProgramBuilder,
+    name: str,
+    handles: Sequence[TensorHandle],
+    *,
+    group: Fused,
+    facts: Facts,
+    places: Mapping[int, int],
+) -> None:
+    """Write the kernels of a share of the graph."""
+
+    def tensor_of(node: Node) -> TensorHandle:
+        return handles[places[id(node)]]
+
+    for recipe in recipes_of(group, name, tensor_of, handles[0], builder.tensor):
+        _emit(builder, recipe, facts)
 
 
 def _emit(program: ProgramBuilder, recipe: Recipe, facts: Facts) -> None:

@@ -11,7 +11,7 @@ from memsim.lowering import values
 from memsim.lowering.fusion import REDUCTIONS, Fused, view_of
 from memsim.lowering.naive import NewTensor, naive_recipes
 from memsim.lowering.recipes import FlashRecipe, MatmulRecipe, Recipe, RopeRecipe, VectorRecipe
-from memsim.lowering.spaces import Access, Along, aligned
+from memsim.lowering.spaces import Access, Along, aligned, dims_along, heads_along
 from memsim.lowering.values import Value
 from memsim.workloads.graph import Node
 
@@ -110,7 +110,9 @@ def recipes_of(
         flash = _flash(group.root, name, tensor_of, out)
         return naive_recipes(flash, new_tensor) if group.root.attributes["kind"] == "naive" else [flash]
     if group.root.op == "rope":
-        return [_rope(group.root, name, tensor_of, out)]
+        return [_rope(group, name, tensor_of, out)]
+    if group.root.op == "decode_attention":
+        return [_decode(group.root, name, tensor_of, out)]
     return [_vector(group, name, tensor_of, out)]
 
 
@@ -121,33 +123,53 @@ def _vector(group: Fused, name: str, tensor_of: Callable[[Node], TensorHandle], 
     if group.dropped:
         axes = tuple(axis for axis in axes if axis != group.axis)
     value = Expansion(group, tensor_of).value(root, axes)
-    return VectorRecipe(name, space, value, aligned(out, axes), group.axis)
+    return VectorRecipe(name, space, value, _written(group, out, dims_along(root.shape, axes)), group.axis)
 
 
 def _matmul(
     group: Fused, node: Node, name: str, tensor_of: Callable[[Node], TensorHandle], out: TensorHandle
 ) -> MatmulRecipe:
     a, b = node.nodes
-    m, k = (a.shape[-2] if len(a.shape) > 1 else 1), a.shape[-1]
-    n = b.shape[-1] if len(b.shape) > 1 else 1
-    free = (len(a.shape) > 1) + (len(b.shape) > 1)
-    batch = node.shape[: len(node.shape) - free] if free else ()
+    batch, m, n, k = _product_sizes(node)
     inner = len(batch)
     accumulator = values.given("c", frozenset({inner, inner + 1}), MMA_TYPES[a.dtype])
     expansion = Expansion(group, tensor_of, accumulator)
     axes = _product_axes(a, b, inner)
+    heads = node.attributes.get("heads")
+    dims = heads_along(node.shape, axes) if heads == "out" else dims_along(group.root.shape, axes)
+    if heads == "in":
+        left = Access(tensor_of(a), heads_along(a.shape, axes))
+    else:
+        left = expansion.access(a, _operand_axes(a, inner, (inner, inner + 1), vector=inner + 1))
     return MatmulRecipe(
         name,
         batch,
         m,
         n,
         k,
-        expansion.access(a, _operand_axes(a, inner, (inner, inner + 1), vector=inner + 1)),
+        left,
         expansion.access(b, _operand_axes(b, inner, (inner, inner + 1), vector=inner)),
         accumulator,
         expansion.value(group.root, axes),
-        aligned(out, axes),
+        _written(group, out, dims),
     )
+
+
+def _product_sizes(node: Node) -> tuple[tuple[int, ...], int, int, int]:
+    """Batch, rows, columns and inner length of a product."""
+    a, b = (arg.shape for arg in node.nodes)
+    if "heads" in node.attributes:
+        return (), a[0], b[1], b[0]
+    free = (len(a) > 1) + (len(b) > 1)
+    batch = node.shape[: len(node.shape) - free] if free else ()
+    return batch, a[-2] if len(a) > 1 else 1, b[-1] if len(b) > 1 else 1, a[-1]
+
+
+def _written(group: Fused, out: TensorHandle, dims: Sequence[Along | int]) -> Access:
+    """How a kernel writes its result: to a tensor of its own, or as the last row of a cache."""
+    if group.cache is None:
+        return Access(out, tuple(dims))
+    return Access(out, (*dims[:-1], group.cache.shape[-2] - 1, dims[-1]))
 
 
 def _operand_axes(node: Node, batch: int, matrix: tuple[int, int], vector: int) -> Axes:
@@ -167,7 +189,7 @@ def _product_axes(a: Node, b: Node, batch: int) -> Axes:
 
 def _rows(tensor: TensorHandle, row: int, column: Along) -> Access:
     """A tensor [rows, columns] or [batch, rows, columns]; the batch is axis 0."""
-    dims: tuple[Along | None, ...] = (Along(row), column)
+    dims: tuple[Along | int, ...] = (Along(row), column)
     return Access(tensor, dims if len(tensor.tensor.shape) == 2 else (Along(0), *dims))
 
 
@@ -193,8 +215,34 @@ def _flash(node: Node, name: str, tensor_of: Callable[[Node], TensorHandle], out
     )
 
 
-def _rope(node: Node, name: str, tensor_of: Callable[[Node], TensorHandle], out: TensorHandle) -> RopeRecipe:
+def _decode(node: Node, name: str, tensor_of: Callable[[Node], TensorHandle], out: TensorHandle) -> FlashRecipe:
+    """A head of k and v at a time: the heads of q that share it are the queries."""
+    q, k, v = node.nodes
+    batch, heads, dim = q.shape
+    kv_heads, keys, value_dim = v.shape[1:]
+    group = heads // kv_heads
+    return FlashRecipe(
+        name,
+        batch,
+        kv_heads,
+        1,
+        group,
+        keys,
+        dim,
+        value_dim,
+        False,
+        node.attributes["scale"],
+        Access(tensor_of(q), (Along(0), Along(2, head=1, width=group), Along(4))),
+        Access(tensor_of(k), (Along(0), Along(1), Along(3), Along(4))),
+        Access(tensor_of(v), (Along(0), Along(1), Along(3), Along(5))),
+        Access(out, (Along(0), Along(2, head=1, width=group), Along(5))),
+    )
+
+
+def _rope(group: Fused, name: str, tensor_of: Callable[[Node], TensorHandle], out: TensorHandle) -> RopeRecipe:
+    node = group.root
     (x,) = node.nodes
+    rows = _rows(tensor_of(x), 1, Along(2))
     heads = node.attributes["heads"]
     return RopeRecipe(
         name,
@@ -204,8 +252,9 @@ def _rope(node: Node, name: str, tensor_of: Callable[[Node], TensorHandle], out:
         x.shape[-1] // heads,
         node.attributes["base"],
         node.attributes["offset"],
-        _rows(tensor_of(x), 1, Along(2)),
-        _rows(out, 1, Along(2)),
+        node.attributes["step"],
+        rows,
+        _written(group, out, rows.dims),
     )
 
 

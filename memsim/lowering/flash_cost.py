@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from memsim.isa.expr import Expr, ExprLike, FloorDiv, as_expr, minimum, var
+from memsim.isa.expr import Expr, ExprLike, as_expr, minimum, var
 from memsim.isa.ops import DTYPES
 from memsim.lowering.facts import Facts
 from memsim.lowering.matmul_cost import spread
 from memsim.lowering.recipes import FlashRecipe
+from memsim.lowering.spaces import floor_div
 
 MOST_STRIDES = 64
 BIG_STEPS = 5  # elementwise work on a tile of scores: scale, maximum, difference, power, sum
@@ -56,13 +57,6 @@ class Triangle:
             return Expr(self.key_tiles)
         seen = as_expr(tile) * self.rows + self.rows + self.offset
         return minimum(floor_div(seen + self.columns - 1, self.columns), self.key_tiles)
-
-
-def floor_div(value: Expr, by: int) -> Expr:
-    """``value // by`` with the terms that divide taken out, so that it stays as simple as it is."""
-    outside = Expr(value.const // by, tuple((atom, c // by) for atom, c in value.terms if c % by == 0))
-    inside = Expr(value.const % by, tuple((atom, c) for atom, c in value.terms if c % by))
-    return outside if inside.is_constant else outside + Expr(0, ((FloorDiv(inside, by), 1),))
 
 
 def item_counts(recipe: FlashRecipe, triangle: Triangle, cluster: int, shares_heads: bool) -> tuple[int, int, int]:

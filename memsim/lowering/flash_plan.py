@@ -51,7 +51,8 @@ def plan_flash(recipe: FlashRecipe, facts: Facts) -> FlashPlan:
 
 
 def _plans(recipe: FlashRecipe, facts: Facts) -> Iterator[FlashPlan]:
-    for rows in sorted({min(size, recipe.queries) for size in TILES}):
+    packed = any(dim.head is not None and dim.axis == 2 for dim in recipe.q.alongs)  # heads are taken whole
+    for rows in [recipe.queries] if packed else sorted({min(size, recipe.queries) for size in TILES}):
         for columns in sorted({min(size, recipe.keys) for size in TILES}):
             fitting = _fitting(recipe, facts, rows, columns)
             if fitting is None:

@@ -10,12 +10,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from memsim.errors import WorkloadError
+from memsim.workloads.functions import cast
 from memsim.workloads.graph import Node, walk
 from memsim.workloads.operators import OPERATORS
 from memsim.workloads.shapes import Shape
 
 REDUCTIONS = frozenset({"sum", "max", "mean"})
 LABELS = {op: f"reduce_{op}" for op in REDUCTIONS} | {"transpose": "transposed"}  # what would be keywords in a program
+WHOLE = frozenset({"attention", "decode_attention", "rope", "transpose", "append"})
+"""Operations that end their kernel."""
 ROW_OPERATIONS = REDUCTIONS | {"softmax", "layer_norm", "rms_norm"}
 
 
@@ -34,8 +38,15 @@ class Fused:
     """The axis of its reductions."""
     dropped: bool = False
     """Whether the root's dimensions lack that axis."""
+    cache: Node | None = None
+    """The `append` whose new rows the root is: it writes them into the cache."""
     label: str = "elementwise"
     """What it mainly does: the name of its kernel."""
+
+    @property
+    def result(self) -> Node:
+        """What others read."""
+        return self.cache or self.root
 
     @property
     def is_vector(self) -> bool:
@@ -69,6 +80,9 @@ def fuse(roots: Sequence[Node], *, join: bool = True) -> list[Fused]:
         group = _alone(node)
         if node.name and all(node is not root for root in roots) and not is_elementwise(node):
             group.label = node.name  # a result's name is that of its tensor
+        if node.op == "append":
+            groups[id(node)] = _into_cache(node, groups, users, kept if join else None)
+            continue
         operands = {id(arg): arg for arg in node.nodes}.values()
         candidates = [arg for arg in operands if id(arg) in groups and id(arg) not in kept and users[id(arg)] == 1]
         for arg in reversed(candidates) if join else ():
@@ -83,8 +97,10 @@ def _read_whole(roots: Sequence[Node]) -> set[int]:
     for node in walk(roots):
         if node.op == "matmul":
             found |= {id(view_of(arg)) for arg in node.nodes}
-        elif node.op in ("attention", "rope"):
+        elif node.op in ("attention", "decode_attention", "rope"):
             found |= {id(arg) for arg in node.nodes}
+        elif node.op == "append":
+            found.add(id(node))
         elif node.op == "transpose":
             found.add(id(view_of(node)))
     return found
@@ -101,6 +117,24 @@ def _alone(node: Node) -> Fused:
         group.space, group.axis = x.shape, node.attributes.get("axis", len(x.shape) - 1)
         group.dropped = len(node.shape) < len(x.shape)
     return group
+
+
+def _into_cache(node: Node, groups: dict[int, Fused], users: Counter[int], kept: set[int] | None) -> Fused:
+    """The kernel that computes the new rows, if nothing else reads them; else one that copies them."""
+    cache, rows = node.nodes
+    if users[id(cache)] > 1:
+        raise WorkloadError(
+            f"cache {cache.name} is read besides, but it changes in place",
+            where="append",
+            mend="read what append gives, or append to another tensor",
+        )
+    computed = groups.get(id(rows))
+    if computed is None or kept is None or id(rows) in kept or users[id(rows)] > 1:
+        computed = _alone(cast(rows, rows.dtype))
+    else:
+        del groups[id(rows)]
+    computed.cache = node
+    return computed
 
 
 def _absorb(group: Fused, node: Node, arg: Node, groups: dict[int, Fused]) -> None:
@@ -122,18 +156,20 @@ def _absorb(group: Fused, node: Node, arg: Node, groups: dict[int, Fused]) -> No
 
 def _may_precede_rows(group: Fused, node: Node, arg: Node, other: Fused) -> bool:
     """Whether the reductions of ``node`` can read ``arg`` from the tile that computes it."""
-    if other.product is not None or other.root.op in ("attention", "rope", "transpose"):
+    if other.product is not None or other.root.op in WHOLE:
         return False
     same_space = other.axis is None or (other.space == group.space and other.axis == group.axis and not other.dropped)
     return same_space and (arg is not node.nodes[0] or arg.shape == group.space)
 
 
 def _may_precede_elementwise(group: Fused, node: Node, arg: Node, other: Fused) -> bool:
-    if other.root.op in ("attention", "rope", "transpose"):
+    if other.root.op in WHOLE:
         return False
     if other.is_vector:
         return True
     if other.product is not None:
+        if other.product.attributes.get("heads") == "out":
+            return False
         return group.product is None and group.axis is None and arg.shape == node.shape
     if group.product is not None:
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from memsim.hierarchy import MatrixUnit
@@ -19,6 +19,8 @@ from memsim.lowering.vectors import Scratch, Step, schedule
 MOST_STAGES = 4  # deeper rings of the same bytes are finer tiles
 LARGEST_TILE = 8192
 SLACK = 1.05  # of plans whose estimates differ by less, the one with the fewest instructions is as good
+SLIVERS = (16, 32)  # columns of a tile where wider ones leave cores without work
+SAME_TRAFFIC = 1.02  # likewise of the bytes that are loaded for a product
 REG_SHARE = 2  # accumulators take at most 1/2 of the registers: the rest is for operands and the epilogue
 
 
@@ -104,9 +106,22 @@ def stores_directly(recipe: MatmulRecipe) -> bool:
 def _is_swapped(recipe: MatmulRecipe, which: str) -> bool:
     """Whether an operand lies in memory the other way round."""
     access = recipe.a if which == "a" else recipe.b
-    axes = [dim.axis for dim in access.dims if dim is not None]
+    axes = [dim.axis for dim in access.alongs]
     inner = len(recipe.batch)
     return inner in axes and inner + 1 in axes and axes.index(inner) > axes.index(inner + 1)
+
+
+def _traffic(plan: MatmulPlan) -> float:
+    """Elements loaded for each product, which contention makes dear."""
+    return 1 / (plan.tile.m * plan.grid.rows) + 1 / (plan.tile.n * plan.grid.columns)
+
+
+def _about_least(
+    plans: Sequence[MatmulPlan], cost: Callable[[MatmulPlan], float], slack: float
+) -> Sequence[MatmulPlan]:
+    """The plans that cost at most ``slack`` times the least."""
+    limit = slack * min(map(cost, plans))
+    return [plan for plan in plans if cost(plan) <= limit]
 
 
 @dataclass(frozen=True)
@@ -122,14 +137,13 @@ class _Planner:
             m, n, k = (min(sizes) for sizes in self._candidates())
             specs = ring_specs(self.recipe, m, n, k, 1).specs
             raise too_small(self.recipe.name, self.facts.chip.name, specs, self.facts.room)
-        limit = SLACK * min(plan.cycles for plan in plans)
-        return min((plan for plan in plans if plan.cycles <= limit), key=self._rank)
+        quick = _about_least(plans, lambda plan: plan.cycles, SLACK)
+        return min(_about_least(quick, _traffic, SAME_TRAFFIC), key=self._rank)
 
-    def _rank(self, plan: MatmulPlan) -> tuple[float, int, float, int]:
-        """Least traffic for each product (what contention makes dear), then fewest instructions, time and room."""
+    def _rank(self, plan: MatmulPlan) -> tuple[int, float, float, int]:
+        """Fewest instructions, then least traffic, time and room."""
         steps = math.prod(-(-n // t) for n, t in zip(self._sizes, (plan.tile.m, plan.tile.n, plan.tile.k), strict=True))
-        traffic = 1 / (plan.tile.m * plan.grid.rows) + 1 / (plan.tile.n * plan.grid.columns)
-        return traffic, steps, plan.cycles, sum(spec.bytes for spec in plan.tile.specs)
+        return steps, _traffic(plan), plan.cycles, sum(spec.bytes for spec in plan.tile.specs)
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
@@ -139,9 +153,14 @@ class _Planner:
         """Tile sizes along m, n and k."""
         m0, n0, k0 = self._native
         m, n, k = self._sizes
-        ks = [k] if self._is_packed("a", 1) or self._is_packed("b", 0) else multiples(k0, k)
-        ns = [n] if self._is_packed("b", 1) or self._is_packed("out", 1) else multiples(n0, n)
-        return multiples(m0, m), ns, ks
+        ms = multiples(m0, m)
+        ks = [k] if self._is_packed("a", 1) or self._is_packed("b", 0) else self._within("a", multiples(k0, k))
+        if self._is_packed("b", 1) or self._is_packed("out", 1):
+            return ms, [n], ks
+        ns = multiples(n0, n)
+        if math.prod(self.recipe.batch) * -(-m // ms[0]) * -(-n // ns[0]) < self.facts.cores:
+            ns = [*(size for size in SLIVERS if size < ns[0]), *ns]
+        return ms, self._within("out", ns), ks
 
     @property
     def _native(self) -> tuple[int, int, int]:
@@ -151,11 +170,17 @@ class _Planner:
         assert self.unit.rows and self.unit.cols
         return self.unit.rows, self.unit.cols, self.unit.rows
 
+    def _within(self, which: str, sizes: list[int]) -> list[int]:
+        """The sizes that cut the columns of ``a`` or the result; heads in a dimension of their own are cut evenly."""
+        access = {"a": self.recipe.a, "out": self.recipe.out}[which]
+        head = access.piece(len(self.recipe.batch) + 1)
+        return sizes if head is None else sorted({math.gcd(head, size) for size in sizes})
+
     def _is_packed(self, which: str, axis: int) -> bool:
         """Whether heads lie side by side along an axis, which is then taken whole."""
         access = {"a": self.recipe.a, "b": self.recipe.b, "out": self.recipe.out}[which]
         number = len(self.recipe.batch) + axis
-        return any(dim is not None and dim.axis == number and dim.head is not None for dim in access.dims)
+        return any(dim.axis == number and dim.head is not None for dim in access.alongs)
 
     def _tiles(self) -> Iterator[Tile]:
         """Tiles that fit, each with as many stages as fit."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from memsim.isa.handles import TensorHandle
 from memsim.isa.ops import DTYPES, MMA_TYPES
 from memsim.lowering import values
 from memsim.lowering.recipes import FlashRecipe, MatmulRecipe, Recipe, VectorRecipe
-from memsim.lowering.spaces import Access, Along, aligned
+from memsim.lowering.spaces import Access, aligned
 from memsim.lowering.values import Value
 
 NewTensor = Callable[[str, str, tuple[int, ...]], TensorHandle]
@@ -56,8 +57,7 @@ def naive_recipes(flash: FlashRecipe, new_tensor: NewTensor) -> list[Recipe]:
 def _moved(access: Access, axes: dict[int, int]) -> Access:
     """The same access with axes of the space of `FlashRecipe` renumbered to those of a product."""
     dims = tuple(
-        None if dim is None else Along(axes.get(dim.axis, dim.axis), dim.head, dim.group, dim.width)
-        for dim in access.dims
+        dim if isinstance(dim, int) else replace(dim, axis=axes.get(dim.axis, dim.axis)) for dim in access.dims
     )
     return Access(access.tensor, dims)
 

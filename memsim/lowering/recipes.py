@@ -84,6 +84,7 @@ class RopeRecipe:
     dim: int
     base: float
     offset: int
+    step: int
     x: Access
     out: Access
 

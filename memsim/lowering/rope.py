@@ -15,6 +15,8 @@ from memsim.lowering.recipes import RopeRecipe
 from memsim.lowering.rings import RingSpec, declare, place, too_small
 from memsim.lowering.spaces import Tiling, repeat, turns
 
+SMALLEST = 1024  # elements of a head's rows that are worth a core of their own
+
 
 @dataclass(frozen=True, slots=True)
 class RopePlan:
@@ -34,7 +36,8 @@ def plan_rope(recipe: RopeRecipe, facts: Facts) -> RopePlan:
     ChipError
         Not even a single row fits a core.
     """
-    rows = -(-recipe.positions // max(1, facts.cores // recipe.batch))
+    share = -(-recipe.positions // max(1, facts.cores // recipe.batch))
+    rows = min(recipe.positions, max(share, -(-SMALLEST // recipe.dim)))
     while True:
         specs = _specs(recipe, rows)
         memories = place(specs, facts.room)
@@ -96,12 +99,24 @@ class _Writer:
             rings["frequency"].set("mul", rings["frequency"], -2 * math.log2(self.recipe.base) / dim)
             rings["frequency"].set("exp2", rings["frequency"])
             with self._tiles() as starts:
-                rings["position"].iota(axis=0, start=starts[1] + self.recipe.offset)
+                self._positions(starts[1])
                 rings["t1"].set("mul", rings["position"], rings["frequency"])
                 rings["cosine"].set("cos", rings["t1"])
                 rings["sine"].set("sin", rings["t1"])
                 with repeat(self.kernel, "h", self.recipe.heads):
                     self._turn()
+
+    def _positions(self, first: Expr) -> None:
+        """Positions of the rows of a tile."""
+        position, recipe = self.rings["position"], self.recipe
+        if recipe.step == 1:
+            position.iota(axis=0, start=first + recipe.offset)
+        elif recipe.step == 0:
+            position.fill(recipe.offset)
+        else:
+            position.iota(axis=0, start=first)
+            position.set("mul", position, recipe.step)
+            position.set("add", position, recipe.offset)
 
     def _turn(self) -> None:
         x1, x2, y1, y2, t1, t2 = (self.rings[name] for name in ("x1", "x2", "y1", "y2", "t1", "t2"))

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from memsim.isa.expr import Expr, ExprLike, as_expr, ceil_div
+from memsim.isa.expr import Expr, ExprLike, FloorDiv, as_expr, ceil_div
 from memsim.isa.handles import RegionHandle, RingHandle, TensorHandle
 
 
@@ -21,25 +21,38 @@ class Along:
     """A dimension of a tensor that runs along ``axis`` of the space.
 
     With ``head`` it holds heads side by side: the index is ``space[head] // group * width + space[axis]``.
+    Where two dimensions share an axis, heads of ``over`` elements, or of ``within``, lie in dimensions of their own:
+    the index is ``space[axis] // over`` in the first, ``space[axis] % within`` in the second.
     """
 
     axis: int
     head: int | None = None
     group: int = 1
     width: int = 0
+    over: int = 1
+    within: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Access:
-    """A tensor as a kernel sees it: for each dimension what it runs along, or None where only index 0 is taken."""
+    """A tensor as a kernel sees it: for each dimension what it runs along, or the only index that is taken."""
 
     tensor: TensorHandle
-    dims: tuple[Along | None, ...]
+    dims: tuple[Along | int, ...]
 
     @property
     def span(self) -> frozenset[int]:
         """Axes of the space along which the tensor's tiles extend (a head is fixed within a tile)."""
-        return frozenset(dim.axis for dim in self.dims if dim is not None)
+        return frozenset(dim.axis for dim in self.alongs)
+
+    @property
+    def alongs(self) -> tuple[Along, ...]:
+        """The dimensions that run along an axis."""
+        return tuple(dim for dim in self.dims if isinstance(dim, Along))
+
+    def piece(self, axis: int) -> int | None:
+        """Elements of the heads that cut an axis in two dimensions: a tile lies within one."""
+        return next((dim.within for dim in self.alongs if dim.axis == axis and dim.within), None)
 
     @property
     def dtype(self) -> str:
@@ -57,18 +70,22 @@ class Access:
         return self.tensor[slices if len(slices) > 1 else slices[0]]
 
     def _slice(
-        self, dim: Along | None, starts: Sequence[ExprLike], sizes: Sequence[int]
+        self, dim: Along | int, starts: Sequence[ExprLike], sizes: Sequence[int]
     ) -> slice[ExprLike | None, int | None, int | None]:
-        if dim is None:
-            return slice(0, 1)
+        if isinstance(dim, int):
+            return slice(dim, 1)
         start = as_expr(starts[dim.axis])
+        if dim.over > 1:
+            return slice(floor_div(start, dim.over), 1)
+        if dim.within:
+            start = Expr(0) if sizes[dim.axis] == dim.within else start % dim.within
         if dim.head is not None:
             start = start + as_expr(starts[dim.head]) // dim.group * dim.width
         return slice(start, sizes[dim.axis])
 
     def is_swapped(self, sizes: Sequence[int]) -> bool:
         """Whether the tile's last two extended dimensions lie in the tensor the other way round."""
-        order = [dim.axis for dim in self.dims if dim is not None and sizes[dim.axis] > 1]
+        order = [dim.axis for dim in self.alongs if sizes[dim.axis] > 1]
         return len(order) > 1 and order[-2] > order[-1]
 
     def load(
@@ -100,15 +117,32 @@ class Access:
     def may_leave(self, sizes: Sequence[int]) -> bool:
         """Whether a tile can reach beyond the tensor: heads are always taken whole, else the size must divide."""
         return any(
-            dim is not None and dim.head is None and extent % sizes[dim.axis] != 0
+            isinstance(dim, Along) and dim.head is None and dim.over == 1 and extent % sizes[dim.axis] != 0
             for dim, extent in zip(self.dims, self.tensor.tensor.shape, strict=True)
         )
 
 
 def aligned(tensor: TensorHandle, axes: Sequence[int]) -> Access:
     """A tensor whose dimensions run along these axes; those of size 1 are broadcast."""
-    shape = tensor.tensor.shape
-    return Access(tensor, tuple(None if n == 1 else Along(axis) for axis, n in zip(axes, shape, strict=True)))
+    return Access(tensor, dims_along(tensor.tensor.shape, axes))
+
+
+def dims_along(shape: Sequence[int], axes: Sequence[int]) -> tuple[Along | int, ...]:
+    """Dimensions of these sizes along these axes; those of size 1 have index 0."""
+    return tuple(0 if n == 1 else Along(axis) for axis, n in zip(axes, shape, strict=True))
+
+
+def heads_along(shape: Sequence[int], axes: Sequence[int]) -> tuple[Along | int, ...]:
+    """Dimensions [rows, heads, dim] of a matrix whose axis of columns is cut into heads."""
+    rows, columns = axes
+    return (*dims_along(shape[:1], (rows,)), Along(columns, over=shape[2]), Along(columns, within=shape[2]))
+
+
+def floor_div(value: Expr, by: int) -> Expr:
+    """``value // by`` with the terms that divide taken out, so that it stays as simple as it is."""
+    outside = Expr(value.const // by, tuple((atom, c // by) for atom, c in value.terms if c % by == 0))
+    inside = Expr(value.const % by, tuple((atom, c) for atom, c in value.terms if c % by))
+    return outside if inside.is_constant else outside + Expr(0, ((FloorDiv(inside, by), 1),))
 
 
 @dataclass(frozen=True, slots=True)

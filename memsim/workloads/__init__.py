@@ -5,10 +5,10 @@
 <relu fp32 (8, 2)>
 """
 
+from memsim.workloads.attending import append, attention, decode_attention, from_heads, to_heads
 from memsim.workloads.flops import flops
 from memsim.workloads.functions import (
     absolute,
-    attention,
     cast,
     cos,
     exp,
@@ -45,13 +45,16 @@ __all__ = [
     "Node",
     "Workload",
     "absolute",
+    "append",
     "attention",
     "cast",
     "cos",
+    "decode_attention",
     "decoder_layer",
     "elementwise",
     "exp",
     "flops",
+    "from_heads",
     "gelu",
     "inputs_of",
     "layer_norm",
@@ -79,6 +82,7 @@ __all__ = [
     "sum",
     "tanh",
     "tensor",
+    "to_heads",
     "walk",
     "workload",
 ]

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 
 from memsim.workloads.graph import Node, as_roots, walk
 
-PER_ELEMENT = {"transpose": 0, "cast": 0, "input": 0, "softmax": 5, "layer_norm": 8, "rms_norm": 5, "rope": 3}
+PER_ELEMENT = {
+    "transpose": 0,
+    "cast": 0,
+    "input": 0,
+    "softmax": 5,
+    "layer_norm": 8,
+    "rms_norm": 5,
+    "rope": 3,
+    "append": 0,
+}
 """Operations for each element of the result; 1 for the operators that are not listed. Softmax: max, subtract, exp,
 sum, divide. Layer norm: mean, subtract, square, sum, scale, root, weight, bias. RMS norm: square, sum, scale, root,
 weight. Rotary embedding: two products and a sum."""
@@ -20,9 +29,13 @@ def flops(nodes: Node | Sequence[Node]) -> int:
 
 def _flops(node: Node) -> int:
     if node.op == "matmul":
-        return 2 * node.elements * node.nodes[0].shape[-1]
+        b = node.nodes[1].shape
+        return 2 * node.elements * b[-2 if len(b) > 1 else -1]
     if node.op == "attention":
         return _attention_flops(node)
+    if node.op == "decode_attention":
+        q, k, v = node.nodes
+        return math.prod(q.shape[:-1]) * k.shape[-2] * (2 * (k.shape[-1] + v.shape[-1]) + PER_ELEMENT["softmax"])
     if node.op in ("sum", "max", "mean"):
         return node.nodes[0].elements
     return PER_ELEMENT.get(node.op, 1) * node.elements

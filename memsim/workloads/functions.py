@@ -1,8 +1,7 @@
-"""Operations on nodes: elementwise functions, reductions, softmax, norms, attention, rotary embedding."""
+"""Operations on nodes: elementwise functions, reductions, softmax, norms, rotary embedding."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -10,9 +9,7 @@ from typing import Any
 from memsim.errors import WorkloadError
 from memsim.isa.ops import DTYPES
 from memsim.workloads.graph import Node, Operand, elementwise
-from memsim.workloads.shapes import axis_number, check_dtype, nearest, shown
-
-ATTENTION_KINDS = ("flash", "naive")
+from memsim.workloads.shapes import axis_number, check_dtype, shown
 
 
 def exp(x: Node) -> Node:
@@ -107,13 +104,13 @@ def max(x: Node, axis: int = -1, *, keepdims: bool = False) -> Node:
 
 def mean(x: Node, axis: int = -1, *, keepdims: bool = False) -> Node:
     """Mean along one axis. A vector's has shape (1,)."""
-    _check_float("mean", x)
+    check_float("mean", x)
     return _reduce("mean", x, axis, keepdims)
 
 
 def softmax(x: Node, axis: int = -1) -> Node:
     """``exp(x) / sum(exp(x))`` along an axis, after subtraction of the maximum."""
-    _check_float("softmax", x)
+    check_float("softmax", x)
     return _node("softmax", (x,), x, axis=axis_number("softmax", axis, x.shape))
 
 
@@ -127,51 +124,7 @@ def rms_norm(x: Node, weight: Node | None = None, *, eps: float = 1e-5) -> Node:
     return _norm("rms_norm", x, [("weight", weight)], eps)
 
 
-def attention(
-    q: Node,
-    k: Node,
-    v: Node,
-    *,
-    heads: int = 1,
-    kv_heads: int | None = None,
-    causal: bool = False,
-    kind: str = "flash",
-    scale: float | None = None,
-) -> Node:
-    """Scaled dot-product attention ``softmax(scale q k^T) v``, for each head.
-
-    Parameters
-    ----------
-    q, k, v
-        Shapes [queries, heads * dim], [keys, kv_heads * dim] and [keys, kv_heads * value_dim], of one type; all with
-        the same leading batch dimension or none. Head h has columns h*dim to (h+1)*dim.
-    heads, kv_heads
-        Heads of q, and of k and v. With fewer of the latter each serves ``heads // kv_heads`` adjacent heads of q
-        (grouped-query attention, Ainslie et al., arXiv:2305.13245).
-    causal
-        Query i sees the keys up to i + keys - queries, so the last query sees all.
-    kind
-        ``"flash"`` never stores the scores (Dao et al., arXiv:2205.14135); ``"naive"`` writes them to memory.
-    scale
-        Of the scores; ``None`` is 1 / sqrt(dim).
-    """
-    kv_heads = heads if kv_heads is None else kv_heads
-    if kind not in ATTENTION_KINDS:
-        raise WorkloadError(f"unknown kind {kind!r}", where="attention", mend=nearest(kind, ATTENTION_KINDS))
-    _check_attention(q, k, v, heads, kv_heads, causal)
-    dim, value_dim = q.shape[-1] // heads, v.shape[-1] // kv_heads
-    attributes = {
-        "heads": heads,
-        "kv_heads": kv_heads,
-        "causal": causal,
-        "kind": kind,
-        "scale": 1 / math.sqrt(dim) if scale is None else float(scale),
-    }
-    shape = (*q.shape[:-1], heads * value_dim)
-    return Node("attention", (q, k, v), shape, q.dtype, MappingProxyType(attributes))
-
-
-def rope(x: Node, *, heads: int = 1, base: float = 10000.0, offset: int = 0) -> Node:
+def rope(x: Node, *, heads: int = 1, base: float = 10000.0, offset: int = 0, step: int = 1) -> Node:
     """Rotary position embedding (Su et al., arXiv:2104.09864), pairing the halves of each head as Llama does.
 
     Parameters
@@ -184,15 +137,18 @@ def rope(x: Node, *, heads: int = 1, base: float = 10000.0, offset: int = 0) -> 
         Wavelengths run from 2 pi to 2 pi ``base`` positions.
     offset
         Position of the first row.
+    step
+        From the position of a row to that of the next. With 0 all are at ``offset``: the heads [heads, dim] of a token.
     """
-    _check_float("rope", x)
-    _check_heads("rope", "x", x, heads)
+    check_float("rope", x)
+    check_heads("rope", "x", x, heads)
     dim = x.shape[-1] // heads
     if dim % 2:
         raise WorkloadError(f"heads of odd size {dim}", where="rope", mend="the halves of a head are rotated as pairs")
-    if base <= 0 or offset < 0:
-        raise WorkloadError(f"base {base} and offset {offset}", where="rope", mend="base > 0 and offset >= 0")
-    return _node("rope", (x,), x, heads=heads, base=float(base), offset=offset)
+    if base <= 0 or offset < 0 or step < 0:
+        cause = f"base {base}, offset {offset} and step {step}"
+        raise WorkloadError(cause, where="rope", mend="base > 0, offset >= 0 and step >= 0")
+    return _node("rope", (x,), x, heads=heads, base=float(base), offset=offset, step=step)
 
 
 def _node(op: str, args: tuple[Node, ...], like: Node, **attributes: Any) -> Node:
@@ -209,7 +165,7 @@ def _reduce(op: str, x: Node, axis: int, keepdims: bool) -> Node:
 
 
 def _norm(op: str, x: Node, parameters: list[tuple[str, Node | None]], eps: float) -> Node:
-    _check_float(op, x)
+    check_float(op, x)
     if eps < 0:
         raise WorkloadError(f"eps {eps} is negative", where=op)
     given = [(name, node) for name, node in parameters if node is not None]
@@ -223,12 +179,14 @@ def _norm(op: str, x: Node, parameters: list[tuple[str, Node | None]], eps: floa
     return _node(op, (x, *(node for _, node in given)), x, eps=float(eps), given=tuple(name for name, _ in given))
 
 
-def _check_float(op: str, x: Node) -> None:
+def check_float(op: str, x: Node) -> None:
+    """Refuse integers."""
     if not DTYPES[x.dtype].is_float:
         raise WorkloadError(f"operand of type {x.dtype}", where=op, mend="cast(x, 'fp32') first")
 
 
-def _check_heads(op: str, name: str, x: Node, heads: int) -> None:
+def check_heads(op: str, name: str, x: Node, heads: int) -> None:
+    """Refuse what is not rows of ``heads * dim``."""
     if len(x.shape) not in (2, 3):
         raise WorkloadError(
             f"{name} of shape {shown(x.shape)}", where=op, mend="rows x (heads * dim), or batch x rows x (heads * dim)"
@@ -238,34 +196,4 @@ def _check_heads(op: str, name: str, x: Node, heads: int) -> None:
             f"{name} of shape {shown(x.shape)} does not divide into {heads} heads",
             where=op,
             mend="the last dimension is heads * dim",
-        )
-
-
-def _check_attention(q: Node, k: Node, v: Node, heads: int, kv_heads: int, causal: bool) -> None:
-    op = "attention"
-    for name, node, count in (("q", q, heads), ("k", k, kv_heads), ("v", v, kv_heads)):
-        _check_float(op, node)
-        _check_heads(op, name, node, count)
-    shapes = f"q {shown(q.shape)}, k {shown(k.shape)}, v {shown(v.shape)}"
-    if len({q.dtype, k.dtype, v.dtype}) > 1:
-        raise WorkloadError(f"types {q.dtype}, {k.dtype}, {v.dtype} of q, k, v differ", where=op)
-    if heads % kv_heads:
-        raise WorkloadError(
-            f"{heads} heads do not divide into groups for {kv_heads} kv_heads",
-            where=op,
-            mend="choose heads as a multiple of kv_heads",
-        )
-    if q.shape[-1] // heads != k.shape[-1] // kv_heads:
-        raise WorkloadError(
-            f"{shapes}: heads of q and k differ in size",
-            where=op,
-            mend=f"rows x (heads * dim): a head of q has {q.shape[-1] // heads}, one of k {k.shape[-1] // kv_heads}",
-        )
-    if k.shape[:-1] != v.shape[:-1] or q.shape[:-2] != k.shape[:-2]:
-        raise WorkloadError(f"{shapes}: k and v need the same rows, and all the same batch", where=op)
-    if causal and q.shape[-2] > k.shape[-2]:
-        raise WorkloadError(
-            f"{q.shape[-2]} queries but {k.shape[-2]} keys: the first queries would see no key",
-            where=op,
-            mend="causal attention needs at least as many keys as queries",
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from memsim.errors import WorkloadError
-from memsim.workloads.functions import attention, gelu, relu, rms_norm, rope, silu
+from memsim.workloads.attending import attention
+from memsim.workloads.functions import gelu, relu, rms_norm, rope, silu
 from memsim.workloads.graph import Node, tensor
 from memsim.workloads.shapes import nearest
 

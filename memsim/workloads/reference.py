@@ -73,6 +73,8 @@ def _exact(values: Array, dtype: str) -> Array:
 
 
 def _matmul(node: Node, a: Array, b: Array) -> Array:
+    if node.attributes.get("heads") == "in":
+        a = a.reshape(len(a), -1)
     return np.asarray(np.matmul(a, b))
 
 
@@ -128,10 +130,21 @@ def _attention(node: Node, q: Array, k: Array, v: Array) -> Array:
     return _join(_softmax_along(scores, -1) @ seen)
 
 
+def _decode_attention(node: Node, q: Array, k: Array, v: Array) -> Array:
+    batch, heads, dim = q.shape
+    grouped = q.reshape(batch, k.shape[1], -1, dim)
+    scores = np.einsum("bgid,bgjd->bgij", grouped, k) * node.attributes["scale"]
+    return np.asarray(np.einsum("bgij,bgjd->bgid", _softmax_along(scores, -1), v).reshape(batch, heads, -1))
+
+
+def _append(node: Node, cache: Array, rows: Array) -> Array:
+    return np.concatenate([cache[..., :-1, :], rows[..., None, :]], axis=-2)
+
+
 def _rope(node: Node, x: Array) -> Array:
     rows, dim = x.shape[-2], x.shape[-1] // node.attributes["heads"]
     frequency = node.attributes["base"] ** (-2.0 * np.arange(dim // 2) / dim)
-    angle = (np.arange(rows) + node.attributes["offset"])[:, None] * frequency
+    angle = (np.arange(rows) * node.attributes["step"] + node.attributes["offset"])[:, None] * frequency
     split = _split(x, node.attributes["heads"])
     first, second = split[..., : dim // 2], split[..., dim // 2 :]
     cos, sin = np.cos(angle), np.sin(angle)
@@ -148,5 +161,7 @@ _COMPUTE: dict[str, Callable[..., Array]] = {
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "attention": _attention,
+    "decode_attention": _decode_attention,
+    "append": _append,
     "rope": _rope,
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memsim.errors import WorkloadError
-from memsim.workloads import functions, layers
+from memsim.workloads import attending, functions, layers, llama
 from memsim.workloads.graph import Node, matmul, tensor
 from memsim.workloads.shapes import nearest
 
@@ -146,7 +146,7 @@ def _flash_attention(
 def _attend(heads: int, kv_heads: int, queries: int, keys: int, dim: int, causal: bool, dtype: str, kind: str) -> Node:
     q = tensor("q", (queries, heads * dim), dtype)
     k, v = (tensor(name, (keys, kv_heads * dim), dtype) for name in "kv")
-    return functions.attention(q, k, v, heads=heads, kv_heads=kv_heads, causal=causal, kind=kind)
+    return attending.attention(q, k, v, heads=heads, kv_heads=kv_heads, causal=causal, kind=kind)
 
 
 def _rope(positions: int = 1024, heads: int = 8, dim: int = 128, dtype: str = "bf16", base: float = 10000.0) -> Node:
@@ -180,6 +180,11 @@ def _llama_layer(
     return layers.decoder_layer(x, heads=heads, kv_heads=kv_heads, ffn=ffn, kind=attention)
 
 
+def _llama_decode(model: str = "8b", batch: int = 1, context: int = 4096, layers: int = 0, dtype: str = "bf16") -> Node:
+    """A token for each sequence from Llama 3: every weight and cache is read once; 0 layers are all of the model's."""
+    return llama.decode_step(llama.llama(model), batch, context, dtype, layers)
+
+
 _BUILDERS: dict[str, Callable[..., Node]] = {
     "matmul": _matrix_product,
     "batched_matmul": _batched_matmul,
@@ -194,6 +199,7 @@ _BUILDERS: dict[str, Callable[..., Node]] = {
     "rope": _rope,
     "mlp": _mlp,
     "llama_layer": _llama_layer,
+    "llama_decode": _llama_decode,
 }
 WORKLOADS: dict[str, Workload] = {name: Workload(name, build) for name, build in _BUILDERS.items()}
 """Each named workload of ``memsim run``."""

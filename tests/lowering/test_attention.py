@@ -4,8 +4,9 @@ import pytest
 from memsim.errors import ChipError
 from memsim.isa import Expr, Load, Mma, analyze, var
 from memsim.lowering import compile
-from memsim.lowering.flash_cost import Triangle, floor_div
+from memsim.lowering.flash_cost import Triangle
 from memsim.lowering.recipes import FlashRecipe
+from memsim.lowering.spaces import floor_div
 from memsim.workloads import attention, flops, rope, tensor, workload
 from tests.lowering.chips import ALL, checked, chip, executed, toy, vector_count
 

@@ -192,6 +192,7 @@ SMALL = {
     "rope": {"positions": 3, "heads": 2, "dim": 4},
     "mlp": {"tokens": 3, "width": 4, "ffn": 6},
     "llama_layer": {"tokens": 4, "width": 16, "heads": 4, "kv_heads": 2, "ffn": 24},
+    "llama_decode": {"model": "tiny", "batch": 3, "context": 70},
 }
 
 
