@@ -1,5 +1,5 @@
 # Each target does its own set-up: tools/setup.sh is quick once it has run.
-.PHONY: help setup demo test test-all lint format types imports docs docs-serve validate coverage clean
+.PHONY: help setup demo test test-all lint format types imports docs docs-serve validate bench coverage clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -43,6 +43,9 @@ docs-serve: setup ## the documentation at http://127.0.0.1:8000, rebuilt on each
 
 validate: setup  ## compare with measured data; `make validate REFERENCE=DIR` with the full tables too
 	$(BIN)/python tools/validate.py $(if $(REFERENCE),--reference $(REFERENCE))
+
+bench: setup     ## how fast memsim is, both engines; `make bench BENCH="--quick --json FILE"`
+	@$(BIN)/python benchmarks/run.py $(BENCH)
 
 coverage: setup  ## which lines the tests reach
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term $(PYTEST)
