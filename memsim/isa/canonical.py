@@ -9,23 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import TypeAlias
 
 from memsim.isa.model import (
+    Copy,
     Gather,
     Group,
-    Instruction,
     Kernel,
     Load,
     Loop,
     Program,
     Queue,
     Region,
+    Send,
     Statement,
     Store,
     Target,
     Tensor,
-    transfer_target,
 )
 
 KERNEL = "kernel"
@@ -165,33 +166,41 @@ class _Names:
         return Kernel(name, groups, kernel.occupancy, kernel.cooperative)
 
     def _group(self, group: Group) -> Group:
-        queues = tuple(Queue(queue.name, self._body(queue.body)) for queue in group.queues)
+        queues = tuple(map(self._queue, group.queues))
         return Group(self._group_name(group.name), group.grid, group.rings, queues, group.cluster)
 
     def _group_name(self, name: str) -> str:
         return self.groups.get(name, f"? {name}")  # an unknown group meets no known one's canonical name
 
+    def _queue(self, queue: Queue) -> Queue:
+        body = self._body(queue.body)
+        return queue if body is queue.body and queue.place is None else Queue(queue.name, body)
+
     def _body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        return tuple(map(self._statement, body))
+        copied = tuple(map(self._statement, body))
+        return body if all(map(is_, copied, body)) else copied
 
     def _statement(self, statement: Statement) -> Statement:
-        if isinstance(statement, Loop):
-            return Loop(statement.var, statement.count, self._body(statement.body))
-        return self._instruction(statement)
+        match statement:
+            case Loop(var, count, inner):
+                body = self._body(inner)
+                return statement if body is inner and statement.place is None else Loop(var, count, body)
+            case Load(dst, src, transpose, pad):
+                return Load(self._target(dst), self._region(src), transpose, pad)
+            case Store(region, tile, transpose):
+                return Store(self._region(region), tile, transpose)
+            case Gather(dst, src, index, distribution):
+                return Gather(self._target(dst), self._region(src), index, distribution)
+            case Copy(dst, tile, transpose) if dst.group is not None:
+                return Copy(self._target(dst), tile, transpose)
+            case Send(dst, tile) if dst.group is not None:
+                return Send(self._target(dst), tile)
+        return statement if statement.place is None else replace(statement, place=None)
 
-    def _instruction(self, instruction: Instruction) -> Instruction:
-        changes: dict[str, Region | Target | None] = {}
-        match instruction:
-            case Load(src=region) | Gather(src=region):
-                changes["src"] = self._region(region)
-            case Store(dst=region):
-                changes["dst"] = self._region(region)
-        target = transfer_target(instruction)
-        if target is not None and target.group is not None:
-            changes["dst"] = Target(target.ring, target.blocks, self._group_name(target.group))
-        if instruction.place is not None:
-            changes["place"] = None
-        return replace(instruction, **changes) if changes else instruction  # type: ignore[arg-type]
+    def _target(self, target: Target) -> Target:
+        if target.group is None:
+            return target
+        return Target(target.ring, target.blocks, self._group_name(target.group))
 
     def _region(self, region: Region) -> Region:
         return Region(self.tensor(region.tensor), region.starts, region.sizes, region.steps, region.clip)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from memsim.hierarchy import MatrixUnit
 from memsim.isa.ops import MMA_TYPES
@@ -61,15 +62,19 @@ class _Rings:
 def ring_specs(recipe: MatmulRecipe, m: int, n: int, k: int, accumulators: int) -> _Rings:
     """The rings for a tile, operands in a single stage, and the schedule of the epilogue."""
     swapped_a, swapped_b = _is_swapped(recipe, "a"), _is_swapped(recipe, "b")
-    total = MMA_TYPES[recipe.dtype]
-    direct = stores_directly(recipe)
-    specs = [
-        RingSpec("a", recipe.dtype, (k, m) if swapped_a else (m, k), moved=True, fixed=True),
-        RingSpec("b", recipe.dtype, (n, k) if swapped_b else (k, n), moved=True, fixed=True),
-        RingSpec("c", total, (m, n), accumulators),
-    ]
-    if direct:
-        return _Rings(tuple(specs), ())
+    a = RingSpec("a", recipe.dtype, (k, m) if swapped_a else (m, k), moved=True, fixed=True)
+    b = RingSpec("b", recipe.dtype, (n, k) if swapped_b else (k, n), moved=True, fixed=True)
+    c = RingSpec("c", MMA_TYPES[recipe.dtype], (m, n), accumulators)
+    epilogue = _epilogue(recipe, m, n, accumulators)
+    return _Rings((a, b, c, *epilogue.specs), epilogue.steps)
+
+
+@lru_cache(maxsize=64)
+def _epilogue(recipe: MatmulRecipe, m: int, n: int, accumulators: int) -> _Rings:
+    """What follows the products of a tile; tiles that differ along k alone share it."""
+    if stores_directly(recipe):
+        return _Rings((), ())
+    specs = []
     sizes = (*(1 for _ in recipe.batch), m, n)
     for name, value in extras(recipe).items():
         assert value.access is not None
@@ -92,7 +97,8 @@ def tile_shape(recipe: MatmulRecipe, value: Value, sizes: tuple[int, ...]) -> tu
     return tuple(sizes[axis] if axis in value.span else 1 for axis in (rank - 2, rank - 1))
 
 
-def extras(recipe: MatmulRecipe) -> dict[str, Value]:
+@lru_cache(maxsize=8)
+def extras(recipe: MatmulRecipe) -> Mapping[str, Value]:
     """The tiles that the epilogue loads, by the names of their rings."""
     names = leaf_names(recipe.value)
     return {names[id(value)]: value for value in order([recipe.value]) if value.op == LEAF}
