@@ -66,6 +66,19 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_cannot_be_written_is_told() -> None:
+    script = f"{sys.executable} -m memsim chips show toy > /dev/full"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "No space left on device\n")
+
+
+def test_long_output_arrives_whole_and_with_its_status() -> None:
+    command = [sys.executable, "-m", "memsim", "asm", str(MATMUL), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert from_json(json.loads(done.stdout)) == parse(MATMUL.read_text(encoding="utf-8"))
+
+
 # Chips --------------------------------------------------------------------------------------------------------------
 
 
