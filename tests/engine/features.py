@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from memsim.engine.hardware import Route, memory_node
-from memsim.engine.layout import Pieces
+from memsim.engine.hardware import Hardware, Route, memory_node
+from memsim.engine.layout import Pieces, total_bytes
 from memsim.engine.result import Result
 from memsim.engine.running import Running
-from memsim.engine.servers import FIRST
 from memsim.engine.transfers import Flight, TransferModel
 from memsim.isa import Program
 from memsim.isa.canonical import key
@@ -73,33 +72,17 @@ def watched(case: Case) -> Seen:
 
 @contextmanager
 def _noting(notes: Counter[str]) -> Iterator[None]:
-    serve, read, write, start = Running.serve, Running.read, Running.write, TransferModel.start
+    serve, read, start = Running.serve, Running.read, TransferModel.start
 
     def noted_serve(self: Running, server: int, head: int, service: int) -> int:
-        if service and self.free_at[server] > head:
-            notes[f"{self.hardware.names[server][1]} contended"] += 1
-        return serve(self, server, head, service)
-
-    def note_banks(self: Running, role: int, pieces: Pieces, tick: int) -> None:
-        """Banks are surely contended if none of the memory that answers is free."""
-        name = self.hardware.answering(("dram", "shared")[role])
-        first = self.hardware.memories[name][FIRST]
-        banks = self.memory.free_at[first : first + len(self.bank_busy()[name])]
-        notes[f"{name} contended"] += int(banks.min() > tick)
-        cache = self.hardware.chip.cache
-        if name == "cache" and cache is not None:
-            notes["segment larger than the cache"] += any(size > cache.capacity for _, size in pieces)
+        begin = serve(self, server, head, service)
+        notes[f"{self.hardware.names[server][1]} contended"] += begin > head
+        return begin
 
     def noted_read(self: Running, role: int, port: int, pieces: Pieces, tick: int) -> tuple[int, int, int]:
-        note_banks(self, role, pieces, tick)
         answer = read(self, role, port, pieces, tick)
-        if self.hardware.answering(("dram", "shared")[role]) == "cache":
-            notes["cache hit" if answer[2] < sum(size for _, size in pieces) else "cache miss"] += 1
+        _note_read(notes, self.hardware, ("dram", "shared")[role], pieces, answer[0] - tick, answer[2])
         return answer
-
-    def noted_write(self: Running, role: int, port: int, pieces: Pieces, tick: int) -> int:
-        note_banks(self, role, pieces, tick)
-        return write(self, role, port, pieces, tick)
 
     def noted_start(self: TransferModel, flight: Flight, pieces: Pieces, begun: int) -> None:
         _note_flight(notes, self, flight, pieces)
@@ -108,9 +91,24 @@ def _noting(notes: Counter[str]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Running, "serve", noted_serve)
         patch.setattr(Running, "read", noted_read)
-        patch.setattr(Running, "write", noted_write)
         patch.setattr(TransferModel, "start", noted_start)
         yield
+
+
+def _note_read(notes: Counter[str], hardware: Hardware, role: str, pieces: Pieces, delay: int, fetched: int) -> None:
+    """Note a read of which the first byte came after ``delay`` ticks, ``fetched`` bytes of it from behind a cache."""
+    chip, size = hardware.chip, total_bytes(pieces)
+    latency = chip.ticks_of(chip.memory(role).latency)
+    if hardware.answering(role) != "cache":
+        notes[f"{role} contended"] += delay > latency
+        return
+    assert chip.cache is not None
+    notes["cache hit"] += fetched < size
+    notes["cache miss"] += fetched > 0
+    notes["segment larger than the cache"] += any(bytes_ > chip.cache.capacity for _, bytes_ in pieces)
+    within = chip.ticks_of(chip.cache.latency)
+    notes["cache contended, or fill awaited"] += not fetched and delay > within
+    notes["cache or dram contended"] += fetched == size and delay > within + latency
 
 
 def _note_flight(notes: Counter[str], model: TransferModel, flight: Flight, pieces: Pieces) -> None:
@@ -297,7 +295,7 @@ FEATURES: dict[str, Callable[[Seen], bool]] = {
     # what happened
     **{
         f"{kind} contended": noted(f"{kind} contended")
-        for kind in ("link", "dma", "matrix", "vector", "sram", "reg", "dram", "cache", "shared")
+        for kind in ("link", "dma", "matrix", "vector", "sram", "reg", "dram", "shared", "cache or dram")
     },
     "empty load": noted("empty load"),
     "empty store": noted("empty store"),
@@ -313,6 +311,7 @@ FEATURES: dict[str, Callable[[Seen], bool]] = {
             "send to the own core",
             "transfer over several ports",
             "segment larger than the cache",
+            "cache contended, or fill awaited",
             "cache hit",
             "cache miss",
         )

@@ -15,7 +15,7 @@ from tests.engine.twins import Case, cases, check_twins, numbered_cases
 SHARDS, SHARD_SIZE = 20, 500
 """Parts of each half of the long search, which run side by side."""
 FIRST_OF_LONG_SEARCH = 1000
-LEAST_SHARE = 0.01
+LEAST_SHARE = 0.02
 """Share of the random cases in which each feature must occur."""
 
 
