@@ -112,9 +112,14 @@ class Hardware:
         """The memory that answers accesses to a role: the cache, where it stands before the DRAM."""
         return "cache" if role == "dram" and "cache" in self.memories else role
 
+    def ports_of(self, role: str) -> int:
+        """Network ports of a memory; 1 for one that the chip has not."""
+        row = self.memories.get(self.answering(role))
+        return 1 if row is None else row[PORTS]
+
     def port_of(self, role: str, segment: int) -> int:
         """Network port of the memory behind which a segment lies."""
-        return int(scatter(segment, self.memories[self.answering(role)][PORTS]))
+        return int(scatter(segment, self.ports_of(role)))
 
     # Routes --------------------------------------------------------------------------------------------------
 

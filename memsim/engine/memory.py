@@ -53,33 +53,35 @@ def empty_memory(banks: Array, count: int, segments: int, bases: Array, capacity
 
 
 @njit(cache=True)
-def read(memory: Memory, role: int, port: int, pieces: Array, start: int, stop: int, tick: int) -> tuple[int, int, int]:
-    """Read ``pieces[start:stop]`` from a memory: (tick of the first byte, tick of the last, bytes that DRAM sent)."""
-    first, last, fetched = np.int64(2**62), np.int64(0), np.int64(0)
+def read(
+    memory: Memory, role: int, port: int, words: Array, first_piece: int, pieces: int, tick: int
+) -> tuple[int, int, int]:
+    """Read pieces, pairs of words from ``first_piece`` on: (tick of the first byte, of the last, bytes DRAM sent)."""
+    first, last, fetched = 2**62, 0, 0
     if role == DRAM and memory.cache[CAPACITY] > 0:
-        for i in range(start, stop):
-            a, b, miss = _read_cached(memory, port, pieces[i, 0], pieces[i, 1], tick)
+        for i in range(first_piece, first_piece + 2 * pieces, 2):
+            a, b, miss = _read_cached(memory, port, words[i], words[i + 1], tick)
             first, last, fetched = min(first, a), max(last, b), fetched + miss
         return int(first), int(last), int(fetched)
     row = memory.banks[role]
-    for i in range(start, stop):
-        a, b = serve_banks(row, memory.free_at, memory.busy, port, pieces[i, 0], pieces[i, 1], tick)
+    for i in range(first_piece, first_piece + 2 * pieces, 2):
+        a, b = serve_banks(row, memory.free_at, memory.busy, port, words[i], words[i + 1], tick)
         first, last = min(first, a), max(last, b)
     return int(first + row[LATENCY]), int(last + row[LATENCY]), 0
 
 
 @njit(cache=True)
-def write(memory: Memory, role: int, port: int, pieces: Array, start: int, stop: int, tick: int) -> int:
-    """Write ``pieces[start:stop]`` to a memory: the tick at which it has taken the last byte."""
+def write(memory: Memory, role: int, port: int, words: Array, first_piece: int, pieces: int, tick: int) -> int:
+    """Write pieces, pairs of words from ``first_piece`` on: the tick at which the memory has taken the last byte."""
     cached = role == DRAM and memory.cache[CAPACITY] > 0
     row = memory.banks[CACHE if cached else role]
-    last = np.int64(0)
-    for i in range(start, stop):
-        _, end = serve_banks(row, memory.free_at, memory.busy, port, pieces[i, 0], pieces[i, 1], tick)
+    last = 0
+    for i in range(first_piece, first_piece + 2 * pieces, 2):
+        _, end = serve_banks(row, memory.free_at, memory.busy, port, words[i], words[i + 1], tick)
         last = max(last, end)
     if cached:
-        for i in range(start, stop):
-            segment, size = pieces[i, 0], pieces[i, 1]
+        for i in range(first_piece, first_piece + 2 * pieces, 2):
+            segment, size = words[i], words[i + 1]
             if memory.cache[WRITE_BACK]:
                 _touch(memory, segment, size, True, tick)
             else:

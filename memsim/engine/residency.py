@@ -35,12 +35,15 @@ class Residency:
     def enter(self, cores: Iterable[int]) -> list[list[int]]:
         """Clusters that can start now, given that there may be new room on ``cores``; their room is taken."""
         started = []
-        for core in cores:
-            while self._waiting[core] and self._fits(self._waiting[core][0]):
+        look_at = deque(cores)
+        while look_at:
+            core = look_at.popleft()
+            if self._waiting[core] and self._fits(self._waiting[core][0]):
                 cluster = self.clusters[self._waiting[core][0]]
                 for other, blocks in Counter(map(self.core_of, cluster)).items():
                     self._waiting[other].popleft()
                     self._room[other] -= blocks
+                    look_at.append(other)  # the next cluster there may have waited for this one
                 started.append(cluster)
         return started
 

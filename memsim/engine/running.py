@@ -9,7 +9,7 @@ import numpy as np
 from memsim.engine.hardware import Hardware, Route, bank_count
 from memsim.engine.layout import Pieces
 from memsim.engine.memory import lines_by_age, owner, read, write
-from memsim.engine.servers import FIRST, Array, serve
+from memsim.engine.servers import BYTES, FIRST, SERVER_WORDS, Array, serve
 from memsim.engine.tally import RouteFlows, Tally
 
 
@@ -26,7 +26,8 @@ class Counter:
 
     def tally(self, steps: int, cores: int, written_back: dict[str, int], written_through: dict[str, int]) -> Tally:
         """The counts as arrays."""
-        tables = [_table(t, steps, cores) for t in (self.executions, self.moved, self.entered, self.fetched)]
+        executions, moved = _table(self.executions, steps, cores), _table(self.moved, steps, cores)
+        entered, fetched = _table(self.entered, steps, cores), _table(self.fetched, steps, cores)
         empty = np.zeros(steps, dtype=np.bool_)
         empty[list(self.empty)] = True
         keys, amounts = list(self.flows), list(self.flows.values())
@@ -37,7 +38,7 @@ class Counter:
             np.array([a[0] for a in amounts], dtype=np.int64),
             np.array([a[1] for a in amounts], dtype=np.int64),
         )
-        return Tally(*tables, empty, flows, written_back, written_through)
+        return Tally(executions, moved, entered, fetched, empty, flows, written_back, written_through)
 
 
 def _table(counts: dict[tuple[int, int], int], steps: int, cores: int) -> Array:
@@ -52,28 +53,27 @@ class Running:
 
     def __init__(self, hardware: Hardware) -> None:
         self.hardware = hardware
-        self.free_at = np.zeros(len(hardware.names), dtype=np.int64)
-        self.busy = np.zeros(len(hardware.names), dtype=np.int64)
-        self.link_bytes = [0] * len(hardware.names)
+        self.servers = np.zeros((len(hardware.names), SERVER_WORDS), dtype=np.int64)
+        self._words = self.servers.reshape(-1)
         self.memory = hardware.empty_memory()
         self.counter = Counter()
 
     def serve(self, server: int, head: int, service: int) -> int:
         """Serve a request at a unit, port or link; returns the tick at which it starts."""
-        return int(serve(self.free_at, self.busy, server, head, service))
+        return int(serve(self._words, server * SERVER_WORDS, head, service))
 
     def read(self, role: int, port: int, pieces: Pieces, tick: int) -> tuple[int, int, int]:
         """Read pieces of segments: ticks of the first byte and the last, and bytes that the DRAM sent to a cache."""
-        return read(self.memory, role, port, np.array(pieces, dtype=np.int64), 0, len(pieces), tick)  # type: ignore[no-any-return]
+        return read(self.memory, role, port, np.array(pieces, dtype=np.int64).reshape(-1), 0, len(pieces), tick)
 
     def write(self, role: int, port: int, pieces: Pieces, tick: int) -> int:
         """Write pieces of segments: the tick at which the memory has taken the last byte."""
-        return write(self.memory, role, port, np.array(pieces, dtype=np.int64), 0, len(pieces), tick)  # type: ignore[no-any-return]
+        return write(self.memory, role, port, np.array(pieces, dtype=np.int64).reshape(-1), 0, len(pieces), tick)
 
     def pass_route(self, route: Route, step: int, core: int, size: int) -> None:
         """Count the bytes that a transfer sends over a route."""
         for server in route.servers:
-            self.link_bytes[server] += size
+            self.servers[server, BYTES] += size
         flow = self.counter.flows[step, core, route.mm]
         flow[0] += size
         flow[1] += size * route.routers

@@ -18,12 +18,16 @@ PAGE_SEGMENTS = 4096
 """The address map repeats after so many segments: layers with their own weights meet the same ports and banks."""
 
 
+FREE_AT, BUSY, BYTES, SERVER_WORDS = range(4)
+"""Words of a server: the tick from which it is free, ticks for which it has been busy, and of a link bytes passed."""
+
+
 @njit(cache=True)
-def serve(free_at: Array, busy: Array, server: int, head: int, service: int) -> int:
-    """Serve a request whose head arrives at tick ``head``; return the tick at which service starts."""
-    start = max(head, free_at[server])
-    free_at[server] = start + service
-    busy[server] += service
+def serve(words: Array, server: int, head: int, service: int) -> int:
+    """Serve a request at the server whose words begin at ``server``; return the tick at which service starts."""
+    start = max(head, words[server + FREE_AT])
+    words[server + FREE_AT] = start + service
+    words[server + BUSY] += service
     return int(start)
 
 

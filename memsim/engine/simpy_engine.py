@@ -24,7 +24,9 @@ from memsim.engine.plan import GroupPlan, KernelPlan, LoopNode, Node, Plan, Step
 from memsim.engine.residency import Residency
 from memsim.engine.rings import RingState, Wait
 from memsim.engine.running import Running
+from memsim.engine.servers import BUSY, BYTES
 from memsim.engine.tally import KernelRun, Run
+from memsim.engine.tracing import Filter, TraceWindow
 from memsim.engine.transfers import Flight, Process, TransferModel
 from memsim.isa.model import Mma
 
@@ -83,7 +85,7 @@ class SimpyEngine:
         self,
         plan: Plan,
         *,
-        trace: bool = False,
+        trace: TraceWindow | None = None,
         progress: Callable[[int], None] | None = None,
         env: simpy.Environment | None = None,
     ) -> None:
@@ -94,7 +96,8 @@ class SimpyEngine:
         self.arbiter = Arbiter(self.env)
         self.transfers = TransferModel(self.env, self.arbiter, self.running)
         self.stalls: dict[tuple[str, str], int] = defaultdict(int)
-        self.trace: list[TraceRow] | None = [] if trace else None
+        self.trace: list[TraceRow] | None = None if trace is None else []
+        self._traces = Filter(trace or TraceWindow(), self.chip)
         self.kernels: list[KernelRun] = []
         self.progress = progress
         self.executed = 0
@@ -113,8 +116,8 @@ class SimpyEngine:
         return Run(
             max(int(self.env.now), running.drained_at()),
             self.kernels,
-            running.busy.tolist(),
-            running.link_bytes,
+            running.servers[:, BUSY].tolist(),
+            running.servers[:, BYTES].tolist(),
             running.bank_busy(),
             dict(self.stalls),
             running.final_write_back(),
@@ -250,8 +253,7 @@ class SimpyEngine:
         self._spent(queue, "working", step.interval)
         self._spent(queue, "waiting for a memory port", ended - begun - step.interval)
         if self.trace is not None:
-            span = (begun, ended, 0, queue.sequence)
-            self.trace.append((self._kernel, block.number, core, queue.name, step, *span))
+            self._record(queue, step, begun, 0, queue.sequence)
 
     def _use_port(self, port: int, ticks: int, interval: int) -> Serve:
         """Take a port from the moment the unit starts; go on when both have ended."""
@@ -329,12 +331,17 @@ class SimpyEngine:
         sequence = queue.sequence
 
         def record() -> None:
-            assert self.trace is not None
-            span = (begun, int(self.env.now), size, sequence)
-            self.trace.append((self._kernel, queue.block.number, queue.block.core, queue.name, step, *span))
+            self._record(queue, step, begun, size, sequence)
             done()
 
         return record
+
+    def _record(self, queue: QueueState, step: Step, begun: int, size: int, sequence: int) -> None:
+        """Note an instruction that ends now, if it lies in the window that is traced."""
+        assert self.trace is not None
+        block, now = queue.block, int(self.env.now)
+        if self._traces(block.core, begun, now):
+            self.trace.append((self._kernel, block.number, block.core, queue.name, step, begun, now, size, sequence))
 
     def _blocked_transfer(self, queue: QueueState, step: Step, targets: Targets, size: int) -> Wait | None:
         now = int(self.env.now)

@@ -7,24 +7,29 @@ from functools import partial
 
 import simpy
 
+from memsim.engine import warm
 from memsim.engine.compile_plan import make_plan
+from memsim.engine.fast.engine import FastEngine
 from memsim.engine.plan import Plan
 from memsim.engine.result import Result
 from memsim.engine.simpy_engine import SimpyEngine
+from memsim.engine.tracing import TraceWindow
 from memsim.errors import GIVE_A_CHIP, GIVE_A_PROGRAM, MemsimError, check_kind
 from memsim.hierarchy import Chip
 from memsim.isa import analyze, verify
 from memsim.isa.model import Program
 
-ENGINES = ("simpy",)
+ENGINES = ("fast", "simpy")
+"""The compiled engine, and its specification; the first is the default."""
 
 
 def simulate(
     program: Program,
     chip: Chip,
     *,
-    engine: str = "simpy",
-    trace: bool = False,
+    engine: str = "fast",
+    fold: bool = True,
+    trace: bool | TraceWindow = False,
     workload: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
@@ -37,9 +42,11 @@ def simulate(
     chip
         The chip.
     engine
-        ``"simpy"``, the discrete-event specification.
+        ``"fast"``, compiled; or ``"simpy"``, the specification of which it is the exact twin.
+    fold
+        Let the fast engine skip what repeats exactly. The result is the same; only its cost is not.
     trace
-        Record every instruction's start and end (`Result.trace`).
+        Record every instruction's start and end (`Result.trace`), or those of a window of time and cores.
     workload
         Name shown in reports; the program's own if not given.
     progress
@@ -54,14 +61,23 @@ def simulate(
         raise MemsimError(f"no engine {engine!r}", where="simulate", mend=f"choose one of {', '.join(ENGINES)}")
     check_kind(program, Program, "simulate", GIVE_A_PROGRAM)
     check_kind(chip, Chip, "simulate", GIVE_A_CHIP)
+    if not isinstance(trace, TraceWindow):
+        window = TraceWindow() if trace else None
+    else:
+        window = trace
+        window.check_cores(chip.core_count)
+    warm.forget_stale()
     verify(program, chip)
-    return run_plan(make_plan(program, chip), trace=trace, progress=progress, workload=workload)
+    plan = make_plan(program, chip)
+    return run_plan(plan, engine=engine, fold=fold, trace=window, progress=progress, workload=workload)
 
 
 def run_plan(
     plan: Plan,
     *,
-    trace: bool = False,
+    engine: str = "simpy",
+    fold: bool = True,
+    trace: TraceWindow | None = None,
     progress: Callable[[int, int], None] | None = None,
     workload: str | None = None,
     env: simpy.Environment | None = None,
@@ -71,9 +87,13 @@ def run_plan(
     if progress is not None:
         total = sum(e.count for e in analyze(plan.program).executions)
         note = partial(_tell, progress, total)
-    model = SimpyEngine(plan, trace=trace, progress=note, env=env)
+    model: FastEngine | SimpyEngine
+    if engine == "fast":
+        model = FastEngine(plan, fold=fold, trace=trace, progress=note)
+    else:
+        model = SimpyEngine(plan, trace=trace, progress=note, env=env)
     run = model.run()
-    return Result(plan, run, model.hardware, workload=workload or plan.program.name, engine="simpy")
+    return Result(plan, run, model.hardware, workload=workload or plan.program.name, engine=engine)
 
 
 def _tell(progress: Callable[[int, int], None], total: int, done: int) -> None:

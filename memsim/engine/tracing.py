@@ -8,6 +8,7 @@ from fractions import Fraction
 from numbers import Integral, Real
 
 from memsim.errors import MemsimError
+from memsim.hierarchy import Chip
 
 _WHERE = "trace"
 _MEND = "such as TraceWindow(start_s=1e-6, end_s=2e-6, cores=(0, 1))"
@@ -74,6 +75,20 @@ class TraceWindow:
                 where=_WHERE,
                 mend=f"name cores from 0 to {count - 1}",
             )
+
+
+class Filter:
+    """Whether an instruction is kept: called with its core and its first and last tick."""
+
+    def __init__(self, window: TraceWindow, chip: Chip) -> None:
+        self.first, self.end = window.ticks(chip.tick)
+        cores = range(chip.core_count) if window.cores is None else window.cores
+        self.cores = frozenset(cores)
+
+    def __call__(self, core: int, begin: int, end: int) -> bool:
+        """It is kept where part of it lies in the window; one that takes no time, if the window contains it."""
+        before_end = self.end is None or begin < self.end
+        return core in self.cores and before_end and (end > self.first or begin >= self.first)
 
 
 def _checked(cores: object) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import simpy
 from memsim.engine.compile_plan import make_plan
 from memsim.engine.result import Result
 from memsim.engine.simulate import run_plan
+from memsim.engine.tracing import TraceWindow
 from memsim.hierarchy import Chip
 from memsim.isa import Program
 
@@ -49,7 +50,7 @@ def plain_chip(cores: int = 1, **changes: Any) -> Chip:
 
 def run(program: Program, chip: Chip, env: Any = None) -> Result:
     """Simulate with a trace, and with the SimPy environment of one's choice."""
-    return run_plan(make_plan(program, chip), trace=True, env=env)
+    return run_plan(make_plan(program, chip), trace=TraceWindow(), env=env)
 
 
 class Shuffled(simpy.Environment):

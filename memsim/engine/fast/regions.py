@@ -1,0 +1,120 @@
+"""The segments that a transfer touches: the rules of `memsim.engine.layout` in compiled code.
+
+Pieces are pairs of words (segment, bytes).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from memsim.engine.fast import words as w
+from memsim.engine.fast.expressions import evaluate
+from memsim.engine.servers import Array, scatter
+
+SPREAD = 2654435761  # 2^32 / golden ratio: as in the SimPy engine, consecutive gathers start far apart
+
+
+@njit(cache=True)
+def find_pieces(m: Array, access: int, counters: int, sequence: int, first: int) -> tuple[int, int]:
+    """Write the pieces that an access touches from word ``first`` on: (how many, bytes)."""
+    if m[access + w.A_GATHER]:
+        return _gathered(m, access, counters, sequence, first)
+    chip_wide = m[access + w.A_CHIP_WIDE]
+    size = m[access + w.A_ELEMENT_BYTES]
+    m[first], m[first + 1] = m[m[w.TENSOR_BASE] + m[access + w.A_TENSOR]], size
+    count = 1
+    axis = m[access + w.A_FIRST_AXIS]
+    for _ in range(m[access + w.A_AXES]):
+        start = evaluate(m, m[axis + w.X_START], counters)
+        points = min(m[axis + w.X_SIZE], max(0, -((start - m[axis + w.X_EXTENT]) // m[axis + w.X_STEP])))
+        if points == 0:
+            return 0, 0
+        size *= points
+        if chip_wide:
+            count = _cut(m, axis, first, count, start, points, m[axis + w.X_STEP])
+        axis += w.AXIS_WORDS
+    return (count, size) if chip_wide else (0, size)
+
+
+@njit(cache=True)
+def _cut(m: Array, axis: int, first: int, count: int, start: int, points: int, step: int) -> int:
+    """Spread pieces over the points of one more dimension; returns how many pieces there are then."""
+    segment, stride = m[axis + w.X_SEGMENT], m[axis + w.X_STRIDE]
+    index = start // segment
+    if step == 1 and index == (start + points - 1) // segment:
+        for piece in range(first, first + 2 * count, 2):
+            m[piece] += index * stride
+            m[piece + 1] *= points
+        return count
+    scratch = m[w.SCRATCH_BASE]
+    splits = done = 0
+    while done < points:
+        index = (start + done * step) // segment
+        fit = min(points - done, -(-((index + 1) * segment - start - done * step) // step))
+        m[scratch + 2 * splits], m[scratch + 2 * splits + 1] = index * stride, fit
+        splits += 1
+        done += fit
+    for i in range(count - 1, -1, -1):
+        number, amount = m[first + 2 * i], m[first + 2 * i + 1]
+        for j in range(splits):
+            piece = first + 2 * (i * splits + j)
+            m[piece], m[piece + 1] = number + m[scratch + 2 * j], amount * m[scratch + 2 * j + 1]
+    return count * splits
+
+
+@njit(cache=True)
+def _gathered(m: Array, access: int, counters: int, sequence: int, first: int) -> tuple[int, int]:
+    rows_axis = m[access + w.A_FIRST_AXIS]
+    columns_axis = rows_axis + w.AXIS_WORDS
+    taken, element = m[access + w.A_ROWS], m[access + w.A_ELEMENT_BYTES]
+    if not m[access + w.A_CHIP_WIDE]:
+        return 0, taken * m[columns_axis + w.X_SIZE] * element
+    rows = m[rows_axis + w.X_SIZE]
+    top, left = evaluate(m, m[rows_axis + w.X_START], counters), evaluate(m, m[columns_axis + w.X_START], counters)
+    width = min(m[columns_axis + w.X_SIZE], max(0, m[columns_axis + w.X_EXTENT] - left))
+    phase = sequence % rows
+    count = size = 0
+    for i in range(taken):
+        if m[access + w.A_GATHER] == w.IN_ORDER:
+            row = (phase * (taken % rows) + i) % rows
+        else:
+            row = (i * rows // taken + phase * (SPREAD % rows)) % rows
+        if top + row >= m[rows_axis + w.X_EXTENT] or width == 0:
+            continue
+        piece = first + 2 * count
+        m[piece], m[piece + 1] = m[m[w.TENSOR_BASE] + m[access + w.A_TENSOR]], element
+        added = _cut(m, rows_axis, piece, 1, top + row, 1, 1)
+        count += _cut(m, columns_axis, piece, added, left, width, 1)
+        size += width * element
+    return _merge(m, first, count), size
+
+
+@njit(cache=True)
+def _merge(m: Array, first: int, count: int) -> int:
+    """Sort pieces by segment and add up those of the same one; returns how many are left."""
+    found = m[first : first + 2 * count].copy()
+    kept = 0
+    for i in np.argsort(found[::2]):
+        last = first + 2 * kept - 2
+        if kept and m[last] == found[2 * i]:
+            m[last + 1] += found[2 * i + 1]
+        else:
+            m[last + 2], m[last + 3] = found[2 * i], found[2 * i + 1]
+            kept += 1
+    return kept
+
+
+@njit(cache=True)
+def sort_by_port(m: Array, first: int, count: int, ports: int) -> None:
+    """Put the pieces behind the same port of a memory together, ports ascending, in their order otherwise."""
+    found = m[first : first + 2 * count].copy()
+    behind = np.empty(count, dtype=np.int64)
+    for i in range(count):
+        behind[i] = scatter(found[2 * i], ports)
+    piece = first
+    for port in range(ports):
+        for i in range(count):
+            if behind[i] == port:
+                m[piece], m[piece + 1] = found[2 * i], found[2 * i + 1]
+                piece += 2
