@@ -80,11 +80,11 @@ kernel k blocks (b 2) {
 }""",
     ),
     "equal streams in step": (chip(4, MESH | {"core.grid": [2, 2]}), matmul(20, y=2, x=2, depth=3)),
-    "one transfer in flight": (
-        chip(4, {"core.dma.max_transfers": 1, "core.dma.max_bytes": "1 B"}),
-        matmul(12, y=2, x=2, depth=4),
-    ),
-    "bytes in flight decide": (chip(2, {"core.dma.max_bytes": "2500 B"}), matmul(15, y=2, depth=4)),
+    "one transfer in flight": (chip(4, {"core.dma.max_transfers": 1}), matmul(12, y=2, x=2, depth=4)),
+    "three transfers in flight": (chip(2, {"core.dma.max_transfers": 3}), matmul(25, y=2, depth=4)),
+    "two tiles in flight, to the byte": (chip(2, {"core.dma.max_bytes": "2 KiB"}), matmul(15, y=2, depth=4)),
+    "two tiles in flight, but for a byte": (chip(2, {"core.dma.max_bytes": "2047 B"}), matmul(15, y=2, depth=4)),
+    "no byte in flight beside another": (chip(4, {"core.dma.max_bytes": "1 B"}), matmul(12, y=2, x=2, depth=4)),
     # ---- multicast ----
     "a multicast to the core of its source": (
         chip(2, {"core.sram.bandwidth": "16 B/cycle"}),
