@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from memsim.engine.compiled import compiled
 from memsim.engine.servers import LATENCY, Array, serve_banks
 
 DRAM, SHARED, CACHE = 0, 1, 2
@@ -52,7 +52,7 @@ def empty_memory(banks: Array, count: int, segments: int, bases: Array, capacity
     return Memory(banks, zeros[0], zeros[1], cache, lines, line_of, bases, zeros[2], zeros[3])
 
 
-@njit(cache=True)
+@compiled
 def read(
     memory: Memory, role: int, port: int, words: Array, first_piece: int, pieces: int, tick: int
 ) -> tuple[int, int, int]:
@@ -70,7 +70,7 @@ def read(
     return int(first + row[LATENCY]), int(last + row[LATENCY]), 0
 
 
-@njit(cache=True)
+@compiled
 def write(memory: Memory, role: int, port: int, words: Array, first_piece: int, pieces: int, tick: int) -> int:
     """Write pieces, pairs of words from ``first_piece`` on: the tick at which the memory has taken the last byte."""
     cached = role == DRAM and memory.cache[CAPACITY] > 0
@@ -91,7 +91,7 @@ def write(memory: Memory, role: int, port: int, words: Array, first_piece: int, 
     return int(last)
 
 
-@njit(cache=True)
+@compiled
 def owner(memory: Memory, segment: int) -> int:
     """The tensor that a segment belongs to."""
     low, high = 0, len(memory.bases)
@@ -104,7 +104,7 @@ def owner(memory: Memory, segment: int) -> int:
     return low
 
 
-@njit(cache=True)
+@compiled
 def _read_cached(memory: Memory, port: int, segment: int, size: int, tick: int) -> tuple[int, int, int]:
     slices, dram = memory.banks[CACHE], memory.banks[DRAM]
     begin, finish = serve_banks(slices, memory.free_at, memory.busy, port, segment, size, tick)
@@ -123,7 +123,7 @@ def _read_cached(memory: Memory, port: int, segment: int, size: int, tick: int) 
     return first + slices[LATENCY], max(last, filled) + slices[LATENCY], miss
 
 
-@njit(cache=True)
+@compiled
 def _touch(memory: Memory, segment: int, size: int, dirty: bool, tick: int) -> int:
     """Make a segment the newest, with at least ``size`` bytes present; returns the bytes that were missing.
 
@@ -153,7 +153,7 @@ def _touch(memory: Memory, segment: int, size: int, dirty: bool, tick: int) -> i
     return int(miss)
 
 
-@njit(cache=True)
+@compiled
 def _new_line(memory: Memory, segment: int) -> int:
     cache, lines = memory.cache, memory.lines
     line = cache[FREE]
@@ -168,7 +168,7 @@ def _new_line(memory: Memory, segment: int) -> int:
     return int(line)
 
 
-@njit(cache=True)
+@compiled
 def _evict(memory: Memory, line: int, tick: int) -> None:
     cache, lines = memory.cache, memory.lines
     _unlink(lines, line)
@@ -180,20 +180,20 @@ def _evict(memory: Memory, line: int, tick: int) -> None:
     cache[FREE] = line
 
 
-@njit(cache=True)
+@compiled
 def _unlink(lines: Array, line: int) -> None:
     older, newer = lines[line, OLDER], lines[line, NEWER]
     lines[older, NEWER] = newer
     lines[newer, OLDER] = older
 
 
-@njit(cache=True)
+@compiled
 def _write_back(memory: Memory, segment: int, size: int, tick: int) -> None:
     serve_banks(memory.banks[DRAM], memory.free_at, memory.busy, 0, segment, size, tick)
     memory.written_back[owner(memory, segment)] += size
 
 
-@njit(cache=True)
+@compiled
 def lines_by_age(memory: Memory) -> Array:
     """(segment, valid, dirty, ready) of each line in the cache, the oldest first."""
     count = 0

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from numba import njit
+
+from memsim.engine.compiled import compiled, inlined
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -22,7 +23,7 @@ FREE_AT, BUSY, BYTES, SERVER_WORDS = range(4)
 """Words of a server: the tick from which it is free, ticks for which it has been busy, and of a link bytes passed."""
 
 
-@njit(cache=True)
+@inlined
 def serve(words: Array, server: int, head: int, service: int) -> int:
     """Serve a request at the server whose words begin at ``server``; return the tick at which service starts."""
     start = max(head, words[server + FREE_AT])
@@ -31,7 +32,7 @@ def serve(words: Array, server: int, head: int, service: int) -> int:
     return int(start)
 
 
-@njit(cache=True)
+@inlined
 def scatter(segment: int, ways: int) -> int:
     """Spread the segments of a page evenly over ``ways`` ports, slices or channels (multiplicative hash)."""
     place = segment % PAGE_SEGMENTS + 1
@@ -42,7 +43,7 @@ def scatter(segment: int, ways: int) -> int:
 FIRST, PORTS, PER_PORT, CHUNK, NUM, DEN, LATENCY = range(7)
 
 
-@njit(cache=True)
+@compiled
 def serve_banks(
     memory: Array, free_at: Array, busy: Array, port: int, segment: int, size: int, head: int
 ) -> tuple[int, int]:
@@ -54,19 +55,27 @@ def serve_banks(
     """
     banks, chunk, num, den = memory[PER_PORT], memory[CHUNK], memory[NUM], memory[DEN]
     chunks = (size + chunk - 1) // chunk
-    origin = scatter(segment, memory[PORTS] * banks) // memory[PORTS]
+    rounds, extra = chunks // banks, chunks % banks  # the first `extra` banks get a chunk more than the others
+    longer, shorter = _service((rounds + 1) * chunk, num, den), _service(rounds * chunk, num, den)
+    last = (chunks - 1) % banks  # whose last chunk may be a part of one
+    shortened = _service((rounds + (last < extra)) * chunk - (chunks * chunk - size), num, den)
     first_bank = memory[FIRST] + port * banks
+    bank = first_bank + scatter(segment, memory[PORTS] * banks) // memory[PORTS] % banks
     begin, finish = np.int64(2**62), np.int64(head)
     for i in range(min(chunks, banks)):
-        pieces = (chunks - i + banks - 1) // banks
-        part = pieces * chunk
-        if (chunks - 1) % banks == i:
-            part -= chunks * chunk - size
-        bank = first_bank + (origin + i) % banks
-        service = (part * den + num - 1) // num
+        service = shortened if i == last else longer if i < extra else shorter
         start = max(np.int64(head), free_at[bank])
         free_at[bank] = start + service
         busy[bank] += service
         begin = min(begin, start)
         finish = max(finish, start + service)
+        bank += 1
+        if bank == first_bank + banks:
+            bank = first_bank
     return int(min(begin, finish)), int(finish)
+
+
+@inlined
+def _service(size: int, num: int, den: int) -> int:
+    """Ticks for which ``size`` bytes occupy a bank that moves ``num / den`` bytes a tick."""
+    return (size * den + num - 1) // num

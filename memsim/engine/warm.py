@@ -63,7 +63,7 @@ def cache_folder(function: tuple[str, str]) -> Path | None:
 def digest() -> str:
     """SHA-256 of the sources of all modules that are compiled. Constants that compiled code reads belong there too."""
     here = Path(__file__).parent
-    jitted = [module for module in here.glob("*.py") if b"@njit" in module.read_bytes()]
+    jitted = [module for module in here.glob("*.py") if b"memsim.engine.compiled" in module.read_bytes()]
     total = hashlib.sha256()
     for module in sorted([*jitted, *(here / "fast").glob("*.py")]):
         total.update(module.read_bytes())

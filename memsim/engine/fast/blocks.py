@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.waking import finish_work, make_ready, wake_at
 from memsim.engine.servers import Array
 
 
-@njit(cache=True)
+@compiled
 def start_first(m: Array) -> None:
     """Start all clusters that have room at the beginning of a kernel."""
     for number in range(m[w.KERNEL_CORES]):
@@ -17,7 +16,7 @@ def start_first(m: Array) -> None:
     _enter(m, m[w.KERNEL_CORES])
 
 
-@njit(cache=True)
+@compiled
 def replace_ended(m: Array) -> None:
     """Take the blocks away that have ended, and start the clusters that have room now."""
     count = 0
@@ -32,7 +31,7 @@ def replace_ended(m: Array) -> None:
     _enter(m, count)
 
 
-@njit(cache=True)
+@compiled
 def seat_of(m: Array, block: int) -> int:
     """The seat of a resident block."""
     seat = _first_seat(m, block % m[w.KERNEL_CORES])
@@ -41,17 +40,17 @@ def seat_of(m: Array, block: int) -> int:
     return int(seat)
 
 
-@njit(cache=True)
+@inlined
 def _core(m: Array, number: int) -> int:
     return int(m[w.CORE_BASE] + number * w.CORE_WORDS)
 
 
-@njit(cache=True)
+@inlined
 def _first_seat(m: Array, number: int) -> int:
     return int(m[w.SEAT_BASE] + number * m[w.OCCUPANCY] * w.SEAT_WORDS)
 
 
-@njit(cache=True)
+@compiled
 def _list(m: Array, count: int, number: int) -> int:
     """Note that a core is to be looked at; returns how many are."""
     core = _core(m, number)
@@ -62,7 +61,7 @@ def _list(m: Array, count: int, number: int) -> int:
     return count + 1
 
 
-@njit(cache=True)
+@compiled
 def _enter(m: Array, count: int) -> None:
     """Start what fits on the listed cores, and on those whose next cluster has changed by that."""
     again = True
@@ -86,7 +85,7 @@ def _enter(m: Array, count: int) -> None:
         m[_core(m, m[m[w.WORK_BASE] + i]) + w.C_LISTED] = 0
 
 
-@njit(cache=True)
+@compiled
 def _group_of(m: Array, block: int) -> int:
     group = m[w.GROUP_BASE] + (m[w.GROUPS] - 1) * w.GROUP_WORDS
     while m[group + w.G_FIRST_BLOCK] > block:
@@ -94,7 +93,7 @@ def _group_of(m: Array, block: int) -> int:
     return int(group)
 
 
-@njit(cache=True)
+@compiled
 def _cluster_of(m: Array, block: int) -> tuple[int, int]:
     """First block and size of the cluster of a block."""
     if m[w.COOPERATIVE]:
@@ -104,7 +103,7 @@ def _cluster_of(m: Array, block: int) -> tuple[int, int]:
     return int(block - (block - m[group + w.G_FIRST_BLOCK]) % size), int(size)
 
 
-@njit(cache=True)
+@compiled
 def _fits(m: Array, first: int, size: int) -> bool:
     cores = m[w.KERNEL_CORES]
     for block in range(first, min(first + size, first + cores)):
@@ -116,7 +115,7 @@ def _fits(m: Array, first: int, size: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@compiled
 def _take_seat(m: Array, block: int) -> None:
     number = block % m[w.KERNEL_CORES]
     core = _core(m, number)
@@ -136,7 +135,7 @@ def _take_seat(m: Array, block: int) -> None:
         slot += m[text + w.RT_DEPTH] * w.SLOT_WORDS
 
 
-@njit(cache=True)
+@compiled
 def _make_ring(m: Array, ring: int, text: int, slot: int, queues: int) -> None:
     m[ring : ring + w.RING_WORDS] = 0
     m[ring + w.R_OPEN] = m[ring + w.R_WAITING] = -1
@@ -147,7 +146,7 @@ def _make_ring(m: Array, ring: int, text: int, slot: int, queues: int) -> None:
         m[ring + w.R_POPPED + queue] = 0 if m[m[text + w.RT_POPS] + queue] else -1
 
 
-@njit(cache=True)
+@compiled
 def _start(m: Array, block: int) -> None:
     seat = seat_of(m, block)
     group = m[seat + w.S_GROUP]
@@ -167,7 +166,7 @@ def _start(m: Array, block: int) -> None:
     finish_work(m, seat)
 
 
-@njit(cache=True)
+@compiled
 def _set_coordinates(m: Array, counters: int, group: int, block: int) -> None:
     cluster = m[group + w.G_CLUSTER]
     outer, inner = block // cluster, block % cluster

@@ -2,7 +2,7 @@
 
 An expression is a list of *forms*, each linear in counters and in the values of earlier forms, each followed by one
 step: division, remainder, minimum or maximum. It is stored as the number of forms, then for each form
-``constant, terms, (index, factor) * terms, step, argument``; an index below zero means the value of form ``-1 - index``.
+``constant, terms, (index, factor) * terms, step, argument``; an index i below zero means the value of form -1 - i.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numba import njit
 
+from memsim.engine.compiled import compiled
 from memsim.engine.fast import words as w
 from memsim.engine.servers import Array
 from memsim.isa.expr import Atom, Expr, FloorDiv, Min, Mod, Var
@@ -67,7 +67,7 @@ def _place(atom: Atom, index: Mapping[str, int], forms: list[list[int]]) -> int:
     return -len(forms)
 
 
-@njit(cache=True)
+@compiled
 def evaluate(m: Array, at: int, counters: int) -> int:
     """Value of the expression at ``at`` for the counters that begin at ``counters``."""
     values = m[w.VALUE_BASE]

@@ -5,10 +5,9 @@ A flight has a part for each port of the chip-wide memory that it touches, and f
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled, inlined
 from memsim.engine.fast import words as w
-from memsim.engine.fast.heap import schedule
+from memsim.engine.fast.events import schedule
 from memsim.engine.fast.requests import ask
 from memsim.engine.fast.rings import release
 from memsim.engine.fast.trace import record
@@ -22,7 +21,7 @@ PART_ORDER = 1 << 32
 # ---- beginning ----
 
 
-@njit(cache=True)
+@compiled
 def new_flight(m: Array, queue: int) -> int:
     """Take the first free flight, and enter it in the list of its queue's flights."""
     flight = m[w.FREE_FLIGHT]
@@ -42,7 +41,7 @@ def new_flight(m: Array, queue: int) -> int:
     return int(flight)
 
 
-@njit(cache=True)
+@compiled
 def new_part(m: Array, flight: int, order: int, route: int, node: int, size: int) -> int:
     """A new part of a flight."""
     part = m[w.FREE_PART]
@@ -57,7 +56,7 @@ def new_part(m: Array, flight: int, order: int, route: int, node: int, size: int
     return int(part)
 
 
-@njit(cache=True)
+@compiled
 def begin_flight(m: Array, flight: int, begun: int) -> None:
     """Let a transfer go that the DMA engine has issued from tick ``begun``."""
     op = m[flight + w.F_OPERATION]
@@ -74,13 +73,13 @@ def begin_flight(m: Array, flight: int, begun: int) -> None:
         _wake_flight(m, flight, max(head, m[w.NOW]))
 
 
-@njit(cache=True)
+@inlined
 def _wake_flight(m: Array, flight: int, tick: int) -> None:
     m[flight + w.F_WAKE] = tick
     schedule(m, tick, w.WAKE_FLIGHT * w.EVENT + flight)
 
 
-@njit(cache=True)
+@inlined
 def _wake_part(m: Array, part: int, stage: int, tick: int) -> None:
     m[part + w.P_STAGE], m[part + w.P_WAKE] = stage, tick
     schedule(m, tick, w.WAKE_PART * w.EVENT + part)
@@ -89,11 +88,10 @@ def _wake_part(m: Array, part: int, stage: int, tick: int) -> None:
 # ---- events ----
 
 
-@njit(cache=True)
+@compiled
 def advance_flight(m: Array, net: Array, flight: int) -> None:
     """A flight's head has reached its source memory (HEADING), or has passed that memory's port (LEFT)."""
     m[flight + w.F_WAKE] = -1
-    op = m[flight + w.F_OPERATION]
     if m[flight + w.F_PARTS] == 0:
         _arrive(m, flight)
     elif m[flight + w.F_STAGE] == w.HEADING:
@@ -108,7 +106,7 @@ def advance_flight(m: Array, net: Array, flight: int) -> None:
             part = following
 
 
-@njit(cache=True)
+@compiled
 def _leave(m: Array, flight: int) -> None:
     """Read the source tile out of its memory."""
     queue, memory = m[flight + w.F_QUEUE], m[m[flight + w.F_OPERATION] + w.O_SOURCE_MEMORY]
@@ -122,7 +120,7 @@ def _leave(m: Array, flight: int) -> None:
         _wake_flight(m, flight, m[flight + w.F_TAIL])
 
 
-@njit(cache=True)
+@compiled
 def left_source(m: Array, flight: int, start: int, service: int, latency: int) -> None:
     """The port of the source memory serves a flight from tick ``start``."""
     m[flight + w.F_TAIL] = max(start + service, m[w.NOW]) + latency
@@ -132,13 +130,13 @@ def left_source(m: Array, flight: int, start: int, service: int, latency: int) -
     _wake_flight(m, flight, start + latency)
 
 
-@njit(cache=True)
+@compiled
 def _release_at(m: Array, flight: int, tick: int) -> None:
     m[flight + w.F_RELEASES_AT] = tick
     schedule(m, tick, w.RELEASE_SOURCE * w.EVENT + flight)
 
 
-@njit(cache=True)
+@compiled
 def release_source(m: Array, flight: int) -> None:
     """The event that gives the source slot back, unless the end of the flight has done so."""
     m[flight + w.F_RELEASES_AT] = -1
@@ -147,7 +145,7 @@ def release_source(m: Array, flight: int) -> None:
         _free_flight(m, flight)
 
 
-@njit(cache=True)
+@compiled
 def advance_part(m: Array, net: Array, part: int) -> None:
     """Let a part take its next step: ask for the next server, fork, enter a core, or arrive."""
     m[part + w.P_WAKE] = -1
@@ -156,10 +154,7 @@ def advance_part(m: Array, net: Array, part: int) -> None:
     elif m[part + w.P_STAGE] == w.HOPPING:
         node = m[part + w.P_NODE]
         if m[part + w.P_HOP] < net[node + w.N_HOPS]:
-            hop = net[node + w.N_FIRST_HOP] + m[part + w.P_HOP] * w.HOP_WORDS
-            service = -(-m[part + w.P_SIZE] * net[hop + w.H_DEN] // net[hop + w.H_NUM])
-            server = m[w.SERVERS] + net[hop + w.H_SERVER] * SERVER_WORDS
-            _ask(m, w.PASS_HOP, part, server, service, net[hop + w.H_LATENCY])
+            _ask_hop(m, net, part)
         elif m[m[m[part + w.P_FLIGHT] + w.F_OPERATION] + w.O_WAY] == w.STORE:
             m[part + w.P_STAGE] = w.AT_MEMORY
             _ask(m, w.USE_MEMORY, part, 0, 0, 0)
@@ -175,14 +170,22 @@ def advance_part(m: Array, net: Array, part: int) -> None:
         _end_part(m, part)
 
 
-@njit(cache=True)
+@compiled
+def _ask_hop(m: Array, net: Array, part: int) -> None:
+    hop = net[m[part + w.P_NODE] + w.N_FIRST_HOP] + m[part + w.P_HOP] * w.HOP_WORDS
+    service = -(-m[part + w.P_SIZE] * net[hop + w.H_DEN] // net[hop + w.H_NUM])
+    server = m[w.SERVERS] + net[hop + w.H_SERVER] * SERVER_WORDS
+    _ask(m, w.PASS_HOP, part, server, service, net[hop + w.H_LATENCY])
+
+
+@compiled
 def _ask(m: Array, kind: int, part: int, server: int, service: int, latency: int) -> None:
     flight = m[part + w.P_FLIGHT]
     sequence = m[flight + w.F_SEQUENCE]
     ask(m, kind, part, m[flight + w.F_QUEUE], sequence, m[part + w.P_ORDER], server, service, latency)
 
 
-@njit(cache=True)
+@compiled
 def passed_hop(m: Array, part: int, start: int, service: int, latency: int) -> None:
     """A link serves a part from tick ``start``."""
     flight = m[part + w.P_FLIGHT]
@@ -198,20 +201,20 @@ def passed_hop(m: Array, part: int, start: int, service: int, latency: int) -> N
     _wake_part(m, part, w.HOPPING, resume)
 
 
-@njit(cache=True)
+@compiled
 def read_memory(m: Array, part: int, first: int, last: int) -> None:
     """A memory sends a part's bytes from tick ``first`` to tick ``last``."""
     m[part + w.P_TAIL] = last
     _wake_part(m, part, w.HOPPING, first)
 
 
-@njit(cache=True)
+@compiled
 def wrote_memory(m: Array, part: int, end: int) -> None:
     """A memory has a part's last byte at tick ``end``."""
     _wake_part(m, part, w.ARRIVED, end)
 
 
-@njit(cache=True)
+@compiled
 def passed_target(m: Array, part: int, start: int, service: int, latency: int) -> None:
     """The port of a target memory serves a part from tick ``start``."""
     m[part + w.P_TAIL] = max(start + service, m[part + w.P_TAIL]) + latency
@@ -222,7 +225,7 @@ def passed_target(m: Array, part: int, start: int, service: int, latency: int) -
         _wake_part(m, part, w.ARRIVED, m[part + w.P_TAIL])
 
 
-@njit(cache=True)
+@compiled
 def _fork(m: Array, net: Array, part: int) -> None:
     flight, node, root = m[part + w.P_FLIGHT], m[part + w.P_NODE], m[part + w.P_ORDER] & -PART_ORDER
     first = m[part + w.P_AT_SOURCE] and net[node + w.N_HOPS] == 0
@@ -230,12 +233,16 @@ def _fork(m: Array, net: Array, part: int) -> None:
     for _ in range(net[node + w.N_FORKS]):
         branch = new_part(m, flight, root + net[fork + w.N_ORDER], m[part + w.P_ROUTE], fork, m[part + w.P_SIZE])
         m[branch + w.P_AT_SOURCE], m[branch + w.P_TAIL] = first, m[part + w.P_TAIL]
-        _wake_part(m, branch, w.HOPPING, m[w.NOW])
+        m[branch + w.P_STAGE] = w.HOPPING
+        if net[fork + w.N_HOPS]:
+            _ask_hop(m, net, branch)
+        else:
+            _wake_part(m, branch, w.HOPPING, m[w.NOW])
         fork += w.NODE_WORDS
     _drop_part(m, part)
 
 
-@njit(cache=True)
+@compiled
 def _enter(m: Array, part: int) -> None:
     """Write bytes into the target memory of a core, once for each block there that gets them."""
     flight, core, size = m[part + w.P_FLIGHT], m[part + w.P_CORE], m[part + w.P_SIZE]
@@ -256,7 +263,7 @@ def _enter(m: Array, part: int) -> None:
 # ---- ending ----
 
 
-@njit(cache=True)
+@compiled
 def _end_part(m: Array, part: int) -> None:
     flight = m[part + w.P_FLIGHT]
     _drop_part(m, part)
@@ -264,7 +271,7 @@ def _end_part(m: Array, part: int) -> None:
         _arrive(m, flight)
 
 
-@njit(cache=True)
+@compiled
 def _drop_part(m: Array, part: int) -> None:
     flight = m[part + w.P_FLIGHT]
     m[flight + w.F_PARTS] -= 1
@@ -280,7 +287,7 @@ def _drop_part(m: Array, part: int) -> None:
     m[w.FREE_PARTS] += 1
 
 
-@njit(cache=True)
+@compiled
 def _arrive(m: Array, flight: int) -> None:
     """The last byte has arrived everywhere."""
     now, queue, size = m[w.NOW], m[flight + w.F_QUEUE], m[flight + w.F_SIZE]
@@ -304,7 +311,7 @@ def _arrive(m: Array, flight: int) -> None:
         _free_flight(m, flight)
 
 
-@njit(cache=True)
+@compiled
 def _unlink(m: Array, flight: int) -> None:
     """Take a flight out of the list of its queue's flights."""
     queue = m[flight + w.F_QUEUE]
@@ -316,14 +323,14 @@ def _unlink(m: Array, flight: int) -> None:
         m[m[flight + w.F_NEXT] + w.F_PREVIOUS] = m[flight + w.F_PREVIOUS]
 
 
-@njit(cache=True)
+@compiled
 def _free_flight(m: Array, flight: int) -> None:
     m[flight + w.F_NEXT] = m[w.FREE_FLIGHT]
     m[w.FREE_FLIGHT] = flight
     m[w.FREE_FLIGHTS] += 1
 
 
-@njit(cache=True)
+@compiled
 def _give_back_source(m: Array, flight: int) -> None:
     if m[flight + w.F_SOURCE_SLOT] >= 0:
         m[m[flight + w.F_SOURCE_SLOT] + w.T_READING] -= 1
@@ -334,26 +341,26 @@ def _give_back_source(m: Array, flight: int) -> None:
 # ---- memories of a core ----
 
 
-@njit(cache=True)
+@inlined
 def port_ticks(m: Array, memory: int, size: int) -> int:
     """Ticks of a core memory's port (0: sram, 1: reg) for ``size`` bytes; 0 where it is never a bottleneck."""
     num, den = (w.SRAM_NUM, w.SRAM_DEN) if memory == 0 else (w.REG_NUM, w.REG_DEN)
     return int(-(-size * m[den] // m[num])) if m[num] else 0
 
 
-@njit(cache=True)
+@inlined
 def port_latency(m: Array, memory: int) -> int:
     """Latency of a core memory's port."""
     return int(m[w.SRAM_LATENCY if memory == 0 else w.REG_LATENCY])
 
 
-@njit(cache=True)
+@inlined
 def _port(m: Array, memory: int, core: int) -> int:
     """The server that is a core memory's port."""
     return int(m[w.SERVERS] + ((w.SRAM + memory) * m[w.CORES] + core) * SERVER_WORDS)
 
 
-@njit(cache=True)
+@compiled
 def _copies(m: Array, flight: int, core: int) -> int:
     count = 0
     target = flight + w.FLIGHT_WORDS

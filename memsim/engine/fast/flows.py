@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled
 from memsim.engine.fast import words as w
 from memsim.engine.fast.routes import mixed
 from memsim.engine.servers import BYTES, SERVER_WORDS, Array
@@ -12,7 +11,7 @@ LENGTHS = 1 << 24
 """A flow's key is ``(step * cores + core) * LENGTHS`` plus the number of its wire length."""
 
 
-@njit(cache=True)
+@compiled
 def count_flow(m: Array, net: Array, route: int, step: int, core: int, size: int) -> None:
     """Count the bytes that a transfer sends over a route."""
     first = net[route + w.V_FIRST_LINK]
@@ -27,7 +26,7 @@ def count_flow(m: Array, net: Array, route: int, step: int, core: int, size: int
     m[flow + w.FLOW_ROUTER_BYTES] += size * net[route + w.V_ROUTERS]
 
 
-@njit(cache=True)
+@compiled
 def find_flow(m: Array, key: int) -> int:
     """The flow of a key, or an empty place for it."""
     at = mixed(key) % m[w.FLOW_ROOM]
@@ -38,7 +37,7 @@ def find_flow(m: Array, key: int) -> int:
     return int(flow)
 
 
-@njit(cache=True)
+@compiled
 def move_flows(m: Array, old_base: int, old_room: int) -> None:
     """Enter the flows of an old table in the new one."""
     for old in range(old_base, old_base + old_room * w.FLOW_WORDS, w.FLOW_WORDS):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled
 from memsim.engine.fast import words as w
 from memsim.engine.fast.flights import PART_ORDER, begin_flight, new_flight, new_part
 from memsim.engine.fast.flows import count_flow
@@ -21,7 +20,7 @@ OWN_PART = -1
 """The route of the part that stays in the core."""
 
 
-@njit(cache=True)
+@compiled
 def transfer(m: Array, net: Array, queue: int, op: int) -> int:
     """Take the transfer at the head of a queue on by a stage: GO_ON, STOP or MISSING."""
     if m[queue + w.Q_STAGE] != w.IDLE:
@@ -31,9 +30,12 @@ def transfer(m: Array, net: Array, queue: int, op: int) -> int:
         begin_flight(m, m[queue + w.Q_FLIGHT], m[queue + w.Q_BEGUN])
         return GO_ON
     targets = count_targets(m, op)
-    if not all_readable(m, queue, op) or not _all_open(m, queue, op, targets):
-        return STOP
     flight = m[w.FREE_FLIGHT]
+    if not all_readable(m, queue, op):
+        return STOP
+    _list_targets(m, queue, op, flight, targets)
+    if not _all_open(m, queue, flight, targets):
+        return STOP
     pieces, size = 0, m[op + w.O_BYTES]
     if m[op + w.O_ACCESS] >= 0:
         first, sequence = flight + m[w.PIECES_AT], m[queue + w.Q_SEQUENCE]
@@ -42,7 +44,6 @@ def transfer(m: Array, net: Array, queue: int, op: int) -> int:
     if flying >= m[w.MAX_TRANSFERS] or (flying and m[queue + w.Q_BYTES] + size > m[w.MAX_BYTES]):
         m[queue + w.Q_STAGE], m[queue + w.Q_REASON], m[queue + w.Q_SINCE] = w.WAITING, w.LIMIT, m[w.NOW]
         return STOP
-    _list_targets(m, queue, op, flight, targets)
     ways = _find_ways(m, net, queue, op, targets, pieces, size)
     if ways < 0:
         return MISSING
@@ -53,34 +54,43 @@ def transfer(m: Array, net: Array, queue: int, op: int) -> int:
     return STOP
 
 
-@njit(cache=True)
-def _all_open(m: Array, queue: int, op: int, targets: int) -> bool:
+@compiled
+def _all_open(m: Array, queue: int, flight: int, targets: int) -> bool:
     """Whether all targets have a free slot; if not, the queue waits for the first that has none."""
-    for i in range(targets):
-        _, ring = target_of(m, queue, op, i)
-        if wait_to_open(m, ring) != NO_WAIT:
-            wait(m, queue, ring, w.SPACE, -1)
+    target = flight + w.FLIGHT_WORDS
+    for _ in range(targets):
+        if wait_to_open(m, m[target + w.D_RING]) != NO_WAIT:
+            wait(m, queue, m[target + w.D_RING], w.SPACE, -1)
             return False
+        target += w.TARGET_WORDS
     return True
 
 
-@njit(cache=True)
+@compiled
 def _list_targets(m: Array, queue: int, op: int, flight: int, targets: int) -> None:
     """Note the targets in the flight, cores ascending."""
-    first = flight + w.FLIGHT_WORDS
+    first, kept = flight + w.FLIGHT_WORDS, queue + w.QUEUE_WORDS + 2 * m[w.COUNTERS]
+    if m[queue + w.Q_AIM] == op:
+        for word in range(targets * w.TARGET_WORDS):
+            m[first + word] = m[kept + word]
+        return
     for i in range(targets):
         core, ring = target_of(m, queue, op, i)
         at = first + i * w.TARGET_WORDS
         while at > first and m[at - w.TARGET_WORDS + w.D_CORE] > core:
-            m[at : at + w.TARGET_WORDS] = m[at - w.TARGET_WORDS : at]
+            m[at + w.D_CORE], m[at + w.D_RING] = m[at - w.TARGET_WORDS + w.D_CORE], m[at - w.TARGET_WORDS + w.D_RING]
             at -= w.TARGET_WORDS
         m[at + w.D_CORE], m[at + w.D_RING] = core, ring
+    if m[op + w.O_FIXED]:
+        m[queue + w.Q_AIM] = op
+        for word in range(targets * w.TARGET_WORDS):
+            m[kept + word] = m[first + word]
 
 
 # ---- ways: the parts that the transfer is going to have ----
 
 
-@njit(cache=True)
+@compiled
 def _find_ways(m: Array, net: Array, queue: int, op: int, targets: int, pieces: int, size: int) -> int:
     """List the parts; returns how many, or -1 where a route is not known."""
     if size == 0:
@@ -108,7 +118,7 @@ def _find_ways(m: Array, net: Array, queue: int, op: int, targets: int, pieces: 
     return count
 
 
-@njit(cache=True)
+@compiled
 def _find_routes(m: Array, net: Array, way: int, queue: int, op: int, targets: int) -> bool:
     """Find the routes to the memory's port and, for a load, from there; False where one is not known."""
     core = m[m[queue + w.Q_SEAT] + w.S_CORE]
@@ -123,7 +133,7 @@ def _find_routes(m: Array, net: Array, way: int, queue: int, op: int, targets: i
     return route != UNKNOWN
 
 
-@njit(cache=True)
+@compiled
 def _ways_on_chip(m: Array, net: Array, queue: int, targets: int, size: int) -> int:
     flight, core = m[w.FREE_FLIGHT], m[m[queue + w.Q_SEAT] + w.S_CORE]
     here = others = False
@@ -145,7 +155,7 @@ def _ways_on_chip(m: Array, net: Array, queue: int, targets: int, size: int) -> 
     return count
 
 
-@njit(cache=True)
+@compiled
 def _new_way(m: Array, number: int, port: int, size: int) -> int:
     way = m[w.WAY_BASE] + number * w.WAY_WORDS
     m[way : way + w.WAY_WORDS] = 0
@@ -156,7 +166,7 @@ def _new_way(m: Array, number: int, port: int, size: int) -> int:
 # ---- taking the slots ----
 
 
-@njit(cache=True)
+@compiled
 def _take(m: Array, net: Array, queue: int, op: int, targets: int, size: int, ways: int) -> None:
     """Take the slots, and make the flight and its parts."""
     flight, seat = new_flight(m, queue), m[queue + w.Q_SEAT]
@@ -184,7 +194,7 @@ def _take(m: Array, net: Array, queue: int, op: int, targets: int, size: int, wa
         m[op + w.O_EMPTY] = 1
 
 
-@njit(cache=True)
+@compiled
 def _add_part(m: Array, net: Array, flight: int, way: int) -> None:
     op, route, size = m[flight + w.F_OPERATION], m[way + w.W_ROUTE], m[way + w.W_SIZE]
     node = net[route + w.V_NODE] if route >= 0 else -1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.blocks import replace_ended, start_first
+from memsim.engine.fast.borrowed import borrow, borrow_memory
+from memsim.engine.fast.events import NOTHING, happens_now, next_tick, take_event
 from memsim.engine.fast.flights import (
     advance_flight,
     advance_part,
@@ -16,7 +17,6 @@ from memsim.engine.fast.flights import (
     release_source,
     wrote_memory,
 )
-from memsim.engine.fast.heap import pop_event
 from memsim.engine.fast.issue import MISSING
 from memsim.engine.fast.queues import MOST_TURNS, run_queue
 from memsim.engine.fast.requests import sort_requests
@@ -30,18 +30,31 @@ be found; the tick is over in which the leading queue has come round a loop; not
 been verified never gets there)."""
 
 
-@njit(cache=True)
+STEPS = 16
+"""Steps between two looks at the room that is left."""
+
+
+@compiled
 def begin_kernel(m: Array) -> None:
     """Start the first blocks of a kernel."""
     start_first(m)
 
 
-@njit(cache=True)
+@compiled
 def run_until(m: Array, net: Array, memory: Memory) -> int:
     """Run the kernel on until something must be done in Python; all state is in the arguments: call it again."""
+    return _run(borrow(m), borrow(net), borrow_memory(memory))
+
+
+@compiled
+def _run(m: Array, net: Array, memory: Memory) -> int:
+    steps = 0
     while True:
-        if _nearly_full(m):
-            return FULL
+        steps -= 1
+        if steps < 0:
+            if _nearly_full(m):
+                return FULL
+            steps = STEPS
         if m[w.READY]:
             if m[w.EXECUTED] >= m[w.UNTIL] or m[w.TURNS] >= MOST_TURNS:
                 m[w.TURNS] = 0
@@ -53,23 +66,24 @@ def run_until(m: Array, net: Array, memory: Memory) -> int:
                 return UNKNOWN_ROUTE
         elif m[w.ENDED_BLOCKS]:
             replace_ended(m)
-        elif m[w.HEAP_SIZE] and m[m[w.HEAP_BASE]] == m[w.NOW]:
-            _happen(m, net, pop_event(m))
+        elif happens_now(m):
+            _happen(m, net, take_event(m))
         elif m[w.REQUESTS]:
             _serve_all(m, memory)
         elif m[w.BLOCKS_DONE] == m[w.BLOCKS_TO_DO]:
             return FINISHED
         elif m[w.OBSERVE]:
             return OBSERVED
-        elif m[w.HEAP_SIZE]:
-            m[w.NOW] = m[m[w.HEAP_BASE]]
         else:
-            return STUCK
+            tick = next_tick(m)
+            if tick == NOTHING:
+                return STUCK
+            m[w.NOW] = tick
 
 
-@njit(cache=True)
+@compiled
 def _nearly_full(m: Array) -> bool:
-    """Whether a table might not hold what the next step, at most MARGIN rows, adds."""
+    """Whether a table might not hold what the next steps, at most MARGIN rows, add."""
     margin = m[w.MARGIN]
     waiting = m[w.REQUESTS] + margin
     return bool(
@@ -82,7 +96,7 @@ def _nearly_full(m: Array) -> bool:
     )
 
 
-@njit(cache=True)
+@inlined
 def _happen(m: Array, net: Array, event: int) -> None:
     kind, who = event // w.EVENT, event % w.EVENT
     if kind == w.WAKE_QUEUE:
@@ -95,7 +109,7 @@ def _happen(m: Array, net: Array, event: int) -> None:
         release_source(m, who)
 
 
-@njit(cache=True)
+@compiled
 def _serve_all(m: Array, memory: Memory) -> None:
     """Phase 3: serve the requests of the tick, oldest key first."""
     sort_requests(m)
@@ -105,7 +119,7 @@ def _serve_all(m: Array, memory: Memory) -> None:
         _serve(m, memory, m[order + i])
 
 
-@njit(cache=True)
+@compiled
 def _serve(m: Array, memory: Memory, request: int) -> None:
     kind, who = m[request + w.U_KIND], m[request + w.U_WHO]
     if kind == w.USE_MEMORY:
@@ -125,7 +139,7 @@ def _serve(m: Array, memory: Memory, request: int) -> None:
         _use_unit(m, who, kind, start, service)
 
 
-@njit(cache=True)
+@compiled
 def _use_unit(m: Array, queue: int, kind: int, start: int, service: int) -> None:
     """The unit or DMA engine serves a queue from tick ``start``."""
     op = m[queue + w.Q_PC]
@@ -138,7 +152,7 @@ def _use_unit(m: Array, queue: int, kind: int, start: int, service: int) -> None
         wake_at(m, queue, start + service)
 
 
-@njit(cache=True)
+@compiled
 def _use_port(m: Array, queue: int, until: int) -> None:
     """A port has its part of a compute operation's operands at tick ``until``."""
     m[queue + w.Q_UNTIL] = max(m[queue + w.Q_UNTIL], until)
@@ -148,7 +162,7 @@ def _use_port(m: Array, queue: int, until: int) -> None:
         wake_at(m, queue, m[queue + w.Q_UNTIL])
 
 
-@njit(cache=True)
+@compiled
 def _use_memory(m: Array, memory: Memory, part: int) -> None:
     """A chip-wide memory sends or takes a part's bytes."""
     flight, port, now = m[part + w.P_FLIGHT], m[part + w.P_PORT], m[w.NOW]

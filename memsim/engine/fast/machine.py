@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from memsim.engine.fast import words as w
+from memsim.engine.fast.events import SPOKE, WHEEL
 from memsim.engine.fast.expressions import MOST_FORMS
 from memsim.engine.fast.flows import move_flows
+from memsim.engine.fast.loop import STEPS
 from memsim.engine.fast.net import Net
 from memsim.engine.fast.program import Flat
 from memsim.engine.hardware import Hardware
@@ -75,6 +77,8 @@ def make_machine(
     stall_width = w.FIRST_RING_REASON + 4 * len(flat.ring_names)
     bases = {
         w.SERVERS: lasting.servers.size,
+        w.WHEEL_BASE: WHEEL,
+        w.SPOKE_BASE: WHEEL // SPOKE,
         w.CORE_BASE: kernel.cores * w.CORE_WORDS,
         w.SEAT_BASE: seats * w.SEAT_WORDS,
         w.TENSOR_BASE: len(kernel.tensors) + 1,
@@ -156,11 +160,11 @@ def _settings(flat: Flat, kernel: KernelPlan, lasting: Lasting, tracing: bool) -
         w.TRACING: int(tracing),
         w.TRACE_ROOM: TRACE_ROWS,
         w.MOST_QUEUES: flat.most_queues,
-        w.QUEUE_WIDTH: w.QUEUE_WORDS + 2 * flat.counters,
+        w.QUEUE_WIDTH: w.QUEUE_WORDS + 2 * flat.counters + flat.targets * w.TARGET_WORDS,
         w.RING_WIDTH: w.RING_WORDS + flat.most_queues,
         w.GROUP_BASE: flat.groups,
         w.GROUPS: len(kernel.kernel.groups),
-        w.MARGIN: lasting.net.ports + flat.targets + degree + 8,
+        w.MARGIN: (STEPS + 1) * (lasting.net.ports + flat.targets + degree + 8),
     }
 
 

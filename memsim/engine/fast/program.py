@@ -84,6 +84,7 @@ class Flattener:
         self.consumers: list[int] = []
         self.expressions = Expressions()
         self.tensors = {name: i for i, name in enumerate(kernel.tensors)}
+        self.coordinates: frozenset[str] = frozenset()
         self.queue_names: list[str] = []
         self.ring_names: dict[str, int] = {}
         self.targets = self.pieces = 1
@@ -155,6 +156,7 @@ class Flattener:
             self.consumers += [int(i in consumers) for i in range(len(plan.queues))]
         steps = iter(plan.steps)
         index = {name: i for i, (name, _) in enumerate(group.grid)}
+        self.coordinates = frozenset(index)
         for queue in group.queues:
             self.queue_names.append(queue.name)
             self._add("queues", operation=len(self.rows["operations"]))
@@ -236,6 +238,7 @@ class Flattener:
         group = next(i for i, g in enumerate(self.kernel.groups) if g.group.name == step.target.group)
         return {
             "target": w.BLOCKS,
+            "fixed": int(all(start.variables() <= self.coordinates for start, _ in aim.blocks)),
             "ring": step.target.ring,
             "target_group": group,
             "first_range": first,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.expressions import evaluate
 from memsim.engine.fast.issue import GO_ON, STOP, transfer
@@ -18,7 +17,7 @@ MOST_TURNS = 1 << 22
 """Turns of loops after which Python is asked whether to go on: a loop may come round without executing anything."""
 
 
-@njit(cache=True)
+@compiled
 def run_queue(m: Array, net: Array, queue: int) -> int:
     """Let a queue go on as far as it can at this tick; STOP, or MISSING if a route must be found for it first."""
     if m[queue + w.Q_STAGE] == w.WAITING:
@@ -57,7 +56,7 @@ def run_queue(m: Array, net: Array, queue: int) -> int:
             m[queue + w.Q_PC] += w.OPERATION_WORDS
 
 
-@njit(cache=True)
+@compiled
 def _execute(m: Array, net: Array, queue: int, op: int, kind: int) -> int:
     """Take the instruction at the head of a queue on by a stage: GO_ON, STOP or MISSING."""
     if kind == w.COMPUTE:
@@ -75,7 +74,7 @@ def _execute(m: Array, net: Array, queue: int, op: int, kind: int) -> int:
     return GO_ON
 
 
-@njit(cache=True)
+@compiled
 def _enter_loop(m: Array, queue: int, op: int) -> None:
     trips = evaluate(m, m[op + w.O_COUNT], queue + w.QUEUE_WORDS)
     if trips <= 0:
@@ -86,7 +85,7 @@ def _enter_loop(m: Array, queue: int, op: int) -> None:
         m[queue + w.Q_PC] += w.OPERATION_WORDS
 
 
-@njit(cache=True)
+@compiled
 def _repeat_loop(m: Array, queue: int, op: int) -> None:
     counter = queue + w.QUEUE_WORDS + m[op + w.O_VARIABLE]
     following = m[counter] + 1
@@ -102,7 +101,7 @@ def _repeat_loop(m: Array, queue: int, op: int) -> None:
 # ---- compute ----
 
 
-@njit(cache=True)
+@inlined
 def _compute(m: Array, queue: int, op: int) -> int:
     """Take a compute instruction on by a stage: GO_ON or STOP."""
     if m[queue + w.Q_STAGE] == w.IDLE:
@@ -122,14 +121,14 @@ def _compute(m: Array, queue: int, op: int) -> int:
     return GO_ON
 
 
-@njit(cache=True)
+@inlined
 def _server(m: Array, queue: int, unit: int) -> int:
     """The server that is a unit or port of a queue's core."""
     core = m[m[queue + w.Q_SEAT] + w.S_CORE]
     return int(m[w.SERVERS] + (unit * m[w.CORES] + core) * SERVER_WORDS)
 
 
-@njit(cache=True)
+@compiled
 def _ask_unit(m: Array, queue: int, op: int) -> None:
     """Take the slot and ask for the unit, or wait for what is missing."""
     if not all_readable(m, queue, op):
@@ -146,7 +145,7 @@ def _ask_unit(m: Array, queue: int, op: int) -> None:
     m[queue + w.Q_ASKED], m[queue + w.Q_STAGE] = m[w.NOW], w.AT_UNIT
 
 
-@njit(cache=True)
+@compiled
 def _ask_ports(m: Array, queue: int, op: int) -> None:
     """Ask for the ports of the core memories from which the operands come."""
     m[queue + w.Q_UNTIL] = m[queue + w.Q_PENDING] = 0

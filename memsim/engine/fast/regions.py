@@ -6,8 +6,8 @@ Pieces are pairs of words (segment, bytes).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from memsim.engine.compiled import compiled
 from memsim.engine.fast import words as w
 from memsim.engine.fast.expressions import evaluate
 from memsim.engine.servers import Array, scatter
@@ -15,7 +15,7 @@ from memsim.engine.servers import Array, scatter
 SPREAD = 2654435761  # 2^32 / golden ratio: as in the SimPy engine, consecutive gathers start far apart
 
 
-@njit(cache=True)
+@compiled
 def find_pieces(m: Array, access: int, counters: int, sequence: int, first: int) -> tuple[int, int]:
     """Write the pieces that an access touches from word ``first`` on: (how many, bytes)."""
     if m[access + w.A_GATHER]:
@@ -37,7 +37,7 @@ def find_pieces(m: Array, access: int, counters: int, sequence: int, first: int)
     return (count, size) if chip_wide else (0, size)
 
 
-@njit(cache=True)
+@compiled
 def _cut(m: Array, axis: int, first: int, count: int, start: int, points: int, step: int) -> int:
     """Spread pieces over the points of one more dimension; returns how many pieces there are then."""
     segment, stride = m[axis + w.X_SEGMENT], m[axis + w.X_STRIDE]
@@ -63,7 +63,7 @@ def _cut(m: Array, axis: int, first: int, count: int, start: int, points: int, s
     return count * splits
 
 
-@njit(cache=True)
+@compiled
 def _gathered(m: Array, access: int, counters: int, sequence: int, first: int) -> tuple[int, int]:
     rows_axis = m[access + w.A_FIRST_AXIS]
     columns_axis = rows_axis + w.AXIS_WORDS
@@ -90,7 +90,7 @@ def _gathered(m: Array, access: int, counters: int, sequence: int, first: int) -
     return _merge(m, first, count), size
 
 
-@njit(cache=True)
+@compiled
 def _merge(m: Array, first: int, count: int) -> int:
     """Sort pieces by segment and add up those of the same one; returns how many are left."""
     found = m[first : first + 2 * count].copy()
@@ -105,7 +105,7 @@ def _merge(m: Array, first: int, count: int) -> int:
     return kept
 
 
-@njit(cache=True)
+@compiled
 def sort_by_port(m: Array, first: int, count: int, ports: int) -> None:
     """Put the pieces behind the same port of a memory together, ports ascending, in their order otherwise."""
     found = m[first : first + 2 * count].copy()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.servers import Array
 
@@ -11,7 +10,7 @@ FEW = 16
 """Requests that are sorted by insertion."""
 
 
-@njit(cache=True)
+@compiled
 def ask(
     m: Array, kind: int, who: int, queue: int, sequence: int, part: int, server: int, service: int, latency: int
 ) -> None:
@@ -23,7 +22,7 @@ def ask(
     m[w.REQUESTS] += 1
 
 
-@njit(cache=True)
+@inlined
 def _before(m: Array, a: int, b: int) -> bool:
     for word in range(w.U_PART + 1):
         if m[a + word] != m[b + word]:
@@ -31,7 +30,7 @@ def _before(m: Array, a: int, b: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@compiled
 def sort_requests(m: Array) -> None:
     """Fill the words from ORDER_BASE on with the requests, oldest key first: a merge sort, by insertion if few."""
     count, order, first_request = m[w.REQUESTS], m[w.ORDER_BASE], m[w.REQUEST_BASE]
@@ -49,7 +48,7 @@ def sort_requests(m: Array) -> None:
         run *= 2
 
 
-@njit(cache=True)
+@compiled
 def _merge(m: Array, first: int, middle: int, last: int) -> None:
     if not _before(m, m[middle], m[middle - 1]):
         return

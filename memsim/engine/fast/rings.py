@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.waking import make_ready
 from memsim.engine.servers import Array
@@ -12,19 +11,19 @@ NO_WAIT = -1
 """Nothing to wait for."""
 
 
-@njit(cache=True)
+@inlined
 def slot_of(m: Array, ring: int, number: int) -> int:
     """A ring's ``number``-th slot since the start."""
     return int(m[ring + w.R_FIRST_SLOT] + number % m[ring + w.R_DEPTH] * w.SLOT_WORDS)
 
 
-@njit(cache=True)
+@inlined
 def wait_to_open(m: Array, ring: int) -> int:
     """NO_WAIT, or the reason why the back slot cannot be opened."""
     return NO_WAIT if m[ring + w.R_OPENED] - m[ring + w.R_RELEASED] < m[ring + w.R_DEPTH] else w.SPACE
 
 
-@njit(cache=True)
+@compiled
 def slot_to_read(m: Array, ring: int, queue: int, ahead: int) -> int:
     """The slot that a queue (by its number in the block) reads, or -1 if its tile has not arrived."""
     if m[ring + w.R_OPEN] >= 0 and queue == m[ring + w.R_WRITER]:
@@ -37,7 +36,7 @@ def slot_to_read(m: Array, ring: int, queue: int, ahead: int) -> int:
     return -1 if m[slot + w.T_PUSHED] == 0 or m[slot + w.T_ARRIVING] else slot
 
 
-@njit(cache=True)
+@compiled
 def wait_to_write(m: Array, ring: int, accumulate: int) -> tuple[int, int]:
     """(reason, tick) for which a queue must wait to write its open slot or to open one; a tick of -1 is unknown."""
     slot = m[ring + w.R_OPEN]
@@ -50,7 +49,7 @@ def wait_to_write(m: Array, ring: int, accumulate: int) -> tuple[int, int]:
     return NO_WAIT, -1
 
 
-@njit(cache=True)
+@compiled
 def wait_to_read(m: Array, ring: int, queue: int, ahead: int) -> tuple[int, int]:
     """(reason, tick) for which a queue must wait to read a tile; a tick of -1 is unknown."""
     slot = slot_to_read(m, ring, queue, ahead)
@@ -61,7 +60,7 @@ def wait_to_read(m: Array, ring: int, queue: int, ahead: int) -> tuple[int, int]
     return NO_WAIT, -1
 
 
-@njit(cache=True)
+@compiled
 def open_back(m: Array, ring: int) -> int:
     """Open the back slot; returns it."""
     slot = slot_of(m, ring, m[ring + w.R_OPENED])
@@ -71,7 +70,7 @@ def open_back(m: Array, ring: int) -> int:
     return slot
 
 
-@njit(cache=True)
+@inlined
 def push(m: Array, ring: int) -> None:
     """Hand the open slot on."""
     m[m[ring + w.R_OPEN] + w.T_PUSHED] = 1
@@ -80,7 +79,7 @@ def push(m: Array, ring: int) -> None:
     announce(m, ring)
 
 
-@njit(cache=True)
+@compiled
 def pop(m: Array, ring: int, queue: int) -> None:
     """Give the front slot of a queue back."""
     popped = ring + w.R_POPPED + queue
@@ -89,7 +88,7 @@ def pop(m: Array, ring: int, queue: int) -> None:
     release(m, ring)
 
 
-@njit(cache=True)
+@compiled
 def release(m: Array, ring: int) -> None:
     """Free, in order, the slots that have arrived, that every consumer has popped and that nobody reads."""
     while m[ring + w.R_RELEASED] < m[ring + w.R_OPENED]:
@@ -101,7 +100,7 @@ def release(m: Array, ring: int) -> None:
     announce(m, ring)
 
 
-@njit(cache=True)
+@inlined
 def announce(m: Array, ring: int) -> None:
     """Let the queues go on that wait for a change of the ring."""
     queue = m[ring + w.R_WAITING]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.servers import Array
 
 UNKNOWN = -1
 
 
-@njit(cache=True)
+@inlined
 def mixed(value: int) -> int:
     """A well-mixed non-negative number."""
     value = (value ^ (value >> 31)) * 0x7FB5D329728EA185
@@ -18,7 +17,7 @@ def mixed(value: int) -> int:
     return int((value ^ (value >> 33)) & 0x3FFFFFFFFFFFFFFF)
 
 
-@njit(cache=True)
+@compiled
 def find_route(net: Array, source: int, words: Array, targets: int, count: int) -> int:
     """The route from a node to ``count`` others, listed in ``words`` from ``targets`` on; or UNKNOWN."""
     key = source
@@ -39,7 +38,7 @@ def find_route(net: Array, source: int, words: Array, targets: int, count: int) 
     return UNKNOWN
 
 
-@njit(cache=True)
+@compiled
 def insert_route(net: Array, route: int) -> None:
     """Enter a route in the hash table."""
     key = net[route + w.V_SOURCE]
@@ -52,7 +51,7 @@ def insert_route(net: Array, route: int) -> None:
     net[table + at] = route
 
 
-@njit(cache=True)
+@compiled
 def route_to(m: Array, net: Array, source: int, target: int) -> int:
     """The route from a node to one other, or UNKNOWN."""
     m[m[w.MISSING_BASE]] = target
@@ -60,7 +59,7 @@ def route_to(m: Array, net: Array, source: int, target: int) -> int:
     return find_route(net, source, m, m[w.MISSING_BASE], 1)
 
 
-@njit(cache=True)
+@compiled
 def route_to_cores(m: Array, net: Array, source: int, flight: int, targets: int, but: int) -> int:
     """The tree from a node to the cores of a flight's targets (each once, but for the core ``but``), or UNKNOWN."""
     count = 0

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled
 from memsim.engine.fast import words as w
 from memsim.engine.fast.blocks import seat_of
 from memsim.engine.fast.expressions import evaluate
 from memsim.engine.servers import Array
 
 
-@njit(cache=True)
+@compiled
 def count_targets(m: Array, op: int) -> int:
     """Rings that a transfer fills."""
     if m[op + w.O_TARGET] != w.BLOCKS:
@@ -22,7 +21,7 @@ def count_targets(m: Array, op: int) -> int:
     return count
 
 
-@njit(cache=True)
+@compiled
 def target_of(m: Array, queue: int, op: int, number: int) -> tuple[int, int]:
     """(core, ring) of the ``number``-th ring that the transfer of a queue fills."""
     seat = m[queue + w.Q_SEAT]
@@ -31,7 +30,7 @@ def target_of(m: Array, queue: int, op: int, number: int) -> tuple[int, int]:
     return int(m[seat + w.S_CORE]), int(m[seat + w.S_FIRST_RING] + m[op + w.O_RING] * m[w.RING_WIDTH])
 
 
-@njit(cache=True)
+@compiled
 def _target_block(m: Array, queue: int, op: int, number: int) -> int:
     group = m[op + w.O_TARGET_GROUP]
     outer = inner = 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import inlined
 from memsim.engine.fast import words as w
 from memsim.engine.servers import Array
 
 
-@njit(cache=True)
+@inlined
 def record(m: Array, queue: int, op: int, begin: int, end: int, size: int, sequence: int) -> None:
     """Note an instruction that has ended."""
     first = m[w.TRACE_FROM]

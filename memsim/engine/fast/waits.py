@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.rings import NO_WAIT, wait_to_read
 from memsim.engine.fast.waking import wake_at
 from memsim.engine.servers import Array
 
 
-@njit(cache=True)
+@inlined
 def spend(m: Array, queue: int, reason: int, ticks: int) -> None:
     """Account for time that a queue has spent."""
     m[m[queue + w.Q_STALLS] + reason] += ticks
 
 
-@njit(cache=True)
+@compiled
 def wait(m: Array, queue: int, ring: int, reason: int, tick: int) -> None:
     """Let a queue wait for a ring to change, or until a tick if that is known (not -1)."""
     m[queue + w.Q_STAGE] = w.WAITING
@@ -29,13 +28,13 @@ def wait(m: Array, queue: int, ring: int, reason: int, tick: int) -> None:
         m[ring + w.R_WAITING] = queue
 
 
-@njit(cache=True)
+@inlined
 def ring_of(m: Array, queue: int, number: int) -> int:
     """The ``number``-th ring of a queue's block."""
     return int(m[m[queue + w.Q_SEAT] + w.S_FIRST_RING] + number * m[w.RING_WIDTH])
 
 
-@njit(cache=True)
+@compiled
 def all_readable(m: Array, queue: int, op: int) -> bool:
     """Whether the tiles are there that an operation reads; if not, the queue waits for the first missing one."""
     tile = m[op + w.O_FIRST_READ]

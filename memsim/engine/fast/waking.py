@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from memsim.engine.compiled import inlined
 from memsim.engine.fast import words as w
-from memsim.engine.fast.heap import schedule
+from memsim.engine.fast.events import schedule
 from memsim.engine.servers import Array
 
 
-@njit(cache=True)
+@inlined
 def make_ready(m: Array, queue: int) -> None:
     """Let a queue run in this round of the tick."""
     m[m[w.READY_BASE] + m[w.READY]] = queue
     m[w.READY] += 1
 
 
-@njit(cache=True)
+@inlined
 def wake_at(m: Array, queue: int, tick: int) -> None:
     """Let a queue go on at a tick."""
     m[queue + w.Q_WAKE] = tick
     schedule(m, tick, w.WAKE_QUEUE * w.EVENT + queue)
 
 
-@njit(cache=True)
+@inlined
 def finish_work(m: Array, seat: int) -> None:
     """One of the things that a block has to do is done."""
     m[seat + w.S_UNFINISHED] -= 1

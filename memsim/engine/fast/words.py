@@ -10,15 +10,15 @@ from __future__ import annotations
 
 # ---- the header -------------------------------------------------------------------------------------------------
 
-(NOW, HEAP_BASE, HEAP_SIZE, HEAP_ROOM, REQUEST_BASE, REQUESTS, REQUEST_ROOM, ORDER_BASE, READY_BASE, READY,
- ENDED_BASE, ENDED_BLOCKS, EXECUTED, UNTIL, TURNS, BLOCKS_DONE, FREE_FLIGHT, FREE_FLIGHTS, FREE_PART, FREE_PARTS,
- TRACE_BASE, TRACED, TRACE_ROOM, TRACE_FROM, TRACE_TO, TRACED_CORES, FLOW_BASE, FLOW_ROOM, FLOWS, MISSING_BASE,
- MISSING_SOURCE, MISSING_TARGETS, LEADER, OBSERVE, BLOCK_START, CORES, MAX_TRANSFERS, MAX_BYTES, SRAM_NUM,
- SRAM_DEN, SRAM_LATENCY, REG_NUM, REG_DEN, REG_LATENCY, PIECES_AT, PIECES, TARGETS, COUNTERS, PORTS, DRAM_PORTS,
- SHARED_PORTS, KERNEL_BLOCKS, BLOCKS_TO_DO, KERNEL_CORES, OCCUPANCY, COOPERATIVE, TRACING, MOST_QUEUES, QUEUE_WIDTH,
- RING_WIDTH, MARGIN, SERVERS, CORE_BASE, SEAT_BASE, GROUP_BASE, GROUPS, TENSOR_BASE, SCRATCH_BASE, WAY_BASE,
- VALUE_BASE, WORK_BASE, HEADER_WORDS
-) = range(72)  # fmt: skip
+(NOW, HEAP_BASE, HEAP_SIZE, HEAP_ROOM, WHEEL_BASE, WHEEL_SIZE, SPOKE_BASE, REQUEST_BASE, REQUESTS, REQUEST_ROOM,
+ ORDER_BASE, READY_BASE, READY, ENDED_BASE, ENDED_BLOCKS, EXECUTED, UNTIL, TURNS, BLOCKS_DONE, FREE_FLIGHT,
+ FREE_FLIGHTS, FREE_PART, FREE_PARTS, TRACE_BASE, TRACED, TRACE_ROOM, TRACE_FROM, TRACE_TO, TRACED_CORES, FLOW_BASE,
+ FLOW_ROOM, FLOWS, MISSING_BASE, MISSING_SOURCE, MISSING_TARGETS, LEADER, OBSERVE, BLOCK_START, CORES, MAX_TRANSFERS,
+ MAX_BYTES, SRAM_NUM, SRAM_DEN, SRAM_LATENCY, REG_NUM, REG_DEN, REG_LATENCY, PIECES_AT, PIECES, TARGETS, COUNTERS,
+ PORTS, DRAM_PORTS, SHARED_PORTS, KERNEL_BLOCKS, BLOCKS_TO_DO, KERNEL_CORES, OCCUPANCY, COOPERATIVE, TRACING,
+ MOST_QUEUES, QUEUE_WIDTH, RING_WIDTH, MARGIN, SERVERS, CORE_BASE, SEAT_BASE, GROUP_BASE, GROUPS, TENSOR_BASE,
+ SCRATCH_BASE, WAY_BASE, VALUE_BASE, WORK_BASE, HEADER_WORDS
+) = range(75)  # fmt: skip
 """``..._BASE`` is where a table begins, ``..._ROOM`` how many rows it has room for. TARGETS and COUNTERS are
 rows a flight or queue, PIECES_AT is where in a flight its pieces begin; SERVERS is where the servers begin
 (`memsim.engine.servers`), QUEUE_WIDTH and RING_WIDTH are words of a queue or ring with all that comes after it."""
@@ -36,8 +36,8 @@ EVENLY, IN_ORDER = 1, 2
 
 (O_KIND, O_STEP, O_COUNTS, O_EMPTY, O_PARTNER, O_VARIABLE, O_COUNT, O_WATCH, O_RING, O_UNIT, O_INTERVAL, O_LATENCY,
  O_SRAM_TICKS, O_REG_TICKS, O_FIRST_READ, O_READS, O_ACCUMULATES, O_IS_MMA, O_WAY, O_ROLE, O_SOURCE_MEMORY,
- O_TARGET_MEMORY, O_ACCESS, O_BYTES, O_TARGET, O_TARGET_GROUP, O_FIRST_RANGE, O_RANGES, OPERATION_WORDS
-) = range(29)  # fmt: skip
+ O_TARGET_MEMORY, O_ACCESS, O_BYTES, O_TARGET, O_FIXED, O_TARGET_GROUP, O_FIRST_RANGE, O_RANGES, OPERATION_WORDS
+) = range(30)  # fmt: skip
 """An operation. Of a loop: its other end, its counter and trip count (an expression), and how often it is watched.
 COUNTS is where its row of counts begins: for each core executions, bytes moved, bytes entered and bytes fetched."""
 EXECUTIONS, MOVED, ENTERED, FETCHED, COUNT_WORDS = range(5)
@@ -67,23 +67,24 @@ S_BLOCK, S_CORE, S_GROUP, S_UNFINISHED, S_FIRST_QUEUE, S_FIRST_RING, S_FIRST_SLO
 """Room for one block; BLOCK is -1 while it is empty."""
 (Q_SEAT, Q_NUMBER, Q_STALLS, Q_PC, Q_STAGE, Q_SEQUENCE, Q_COUNTED, Q_TRANSFERS, Q_BYTES, Q_REASON, Q_SINCE,
  Q_NEXT_WAITING, Q_SLOT, Q_ASKED, Q_BEGUN, Q_UNTIL, Q_PENDING, Q_FLIGHT, Q_FIRST_FLIGHT, Q_WAKE, Q_ORDER,
- QUEUE_WORDS) = range(22)  # fmt: skip
+ Q_NEXT_EVENT, Q_AIM, QUEUE_WORDS) = range(24)  # fmt: skip
 """A queue. ORDER is its place among all queues of the kernel, oldest first. After these words come COUNTERS words, its
-block's coordinates and its loops' counters, and as many for the trip counts of these loops."""
+block's coordinates and its loops' counters, and as many for the trip counts of these loops; then the targets of the
+transfer AIM, where they are the same each time (FIXED)."""
 (R_OPENED, R_PUSHED, R_RELEASED, R_OPEN, R_WAITING, R_DEPTH, R_WRITER, R_CONSUMERS, R_REASON, R_FIRST_SLOT,
  R_POPPED, RING_WORDS) = range(12)  # fmt: skip
 """A ring. After these words come the tiles popped, one word for each queue of a block; -1 where it does not pop."""
 T_PUSHED, T_ARRIVING, T_READING, T_READY_AT, T_BY_MMA, T_POPS, SLOT_WORDS = range(7)
 """A slot of a ring."""
 (F_QUEUE, F_OPERATION, F_SEQUENCE, F_CORE, F_SIZE, F_SOURCE_RING, F_SOURCE_SLOT, F_TARGETS, F_FIRST_PART, F_PARTS,
- F_LEAVING, F_GONE, F_BEGUN, F_TAIL, F_STAGE, F_WAKE, F_RELEASES_AT, F_DONE, F_PREVIOUS, F_NEXT, FLIGHT_WORDS
-) = range(21)  # fmt: skip
+ F_LEAVING, F_GONE, F_BEGUN, F_TAIL, F_STAGE, F_WAKE, F_RELEASES_AT, F_DONE, F_PREVIOUS, F_NEXT, F_NEXT_EVENT,
+ F_NEXT_RELEASE, FLIGHT_WORDS) = range(23)  # fmt: skip
 """A transfer in flight; after these words come its targets and its pieces. PARTS are those that have yet to arrive,
 RELEASES_AT is the tick at which the source slot is given back, or -1."""
 D_CORE, D_RING, D_SLOT, TARGET_WORDS = range(4)
 """A target."""
 (P_FLIGHT, P_ORDER, P_STAGE, P_PORT, P_FIRST_PIECE, P_PIECES, P_SIZE, P_REQUEST, P_ROUTE, P_NODE, P_HOP,
- P_AT_SOURCE, P_TAIL, P_CORE, P_COPIES, P_WAKE, P_NEXT, PART_WORDS) = range(18)  # fmt: skip
+ P_AT_SOURCE, P_TAIL, P_CORE, P_COPIES, P_WAKE, P_NEXT, P_NEXT_EVENT, PART_WORDS) = range(19)  # fmt: skip
 """A part of a flight. ORDER is its place among the flight's requests, REQUEST the latency of a load's request."""
 U_ORDER, U_SEQUENCE, U_PART, U_KIND, U_WHO, U_SERVER, U_SERVICE, U_LATENCY, REQUEST_WORDS = range(9)
 """A request for hardware; the first three words are its key. LATENCY is an interval for a compute operation's port."""
