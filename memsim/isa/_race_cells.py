@@ -133,8 +133,9 @@ def _cells(tensor: Tensor, access: Access, starts: Sequence[Any], grains: Sequen
     for start, size, step, grain, extent in boxes:
         index = (start[:, None] + np.arange(0, size, grain) * step) // grain
         cells = -(-extent // grain)
-        inside = (inside[:, :, None] & (index < cells)[:, None, :]).reshape(rows, -1)
-        total = (total[:, :, None] * cells + index[:, None, :]).reshape(rows, -1)
+        shape = rows, total.shape[1] * index.shape[1]  # -1 would be ambiguous without rows
+        inside = (inside[:, :, None] & (index < cells)[:, None, :]).reshape(shape)
+        total = (total[:, :, None] * cells + index[:, None, :]).reshape(shape)
     return np.where(inside, total, -1)
 
 

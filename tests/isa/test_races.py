@@ -304,6 +304,15 @@ def test_an_access_that_never_happens_meets_nothing():
     assert access_of(site, region_of(site), True) is None
 
 
+def test_an_access_that_turns_out_never_to_happen_meets_nothing():
+    body = """loop k0 2 {
+      loop k1 k0*6//2%3 { store Y[(k0*4 + k1)//3, (k0*4 + k1)%3*8] <- c }
+      loop k1 (k0*6 + 3)//2%3 { store Y[(k0*4 + k1 + 2)//3, (k0*4 + k1 + 2)%3*8] <- c }
+    }"""
+    kernel = f"kernel k blocks (j 1) {{ ring c sram fp32 [1, 8] queue q {{ fill c 0 {body} }} }}"
+    assert outcome(parse(f"program p\ntensor Y dram fp32 [3, 24]\n{kernel}")) is None
+
+
 def test_cores_of_the_blocks_of_two_groups():
     """Blocks are numbered through the groups, so the second group's first block shares a core with the first's."""
     text = """
