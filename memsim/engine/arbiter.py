@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import simpy
@@ -17,14 +18,14 @@ AFTER_ALL_OTHERS = EventPriority(2)  # SimPy's own priorities are 0 (urgent) and
 
 
 class Alarm(simpy.Event):
-    """An event that fires after a delay and calls ``then``."""
+    """An event that fires after a delay and calls ``then`` with itself."""
 
     def __init__(
-        self, env: simpy.Environment, delay: int, then: Callable[[], None], priority: EventPriority = NORMAL
+        self, env: simpy.Environment, delay: int, then: Callable[[simpy.Event], None], priority: EventPriority = NORMAL
     ) -> None:
         super().__init__(env)
         self._ok, self._value = True, None
-        self.callbacks = [lambda _: then()]
+        self.callbacks = [then]
         env.schedule(self, priority, delay)
 
 
@@ -52,9 +53,9 @@ class Arbiter:
         self._requests.append((key, serve, event))
         return event
 
-    def _serve_all(self) -> None:
+    def _serve_all(self, _alarm: simpy.Event) -> None:
         requests, self._requests = self._requests, []
         now = int(self.env.now)
-        for _, serve, event in sorted(requests, key=lambda request: request[0]):
+        for _, serve, event in sorted(requests, key=itemgetter(0)):
             resume, value = serve(now)
             event.go_on(resume - now, value)

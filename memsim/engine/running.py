@@ -6,30 +6,27 @@ from collections import defaultdict
 
 import numpy as np
 
-from memsim.engine.hardware import Hardware, Route, bank_count
-from memsim.engine.layout import Pieces
+from memsim.engine.extents import Part
+from memsim.engine.hardware import ROWS, Hardware, Route, bank_count
 from memsim.engine.memory import lines_by_age, owner, read, write
-from memsim.engine.servers import BYTES, FIRST, SERVER_WORDS, Array, serve
+from memsim.engine.servers import FIRST, SERVER_WORDS, serve
 from memsim.engine.tally import RouteFlows, Tally
 
 
 class Counter:
-    """Counts of one kernel while it runs: by (step, core), and for routes by (step, core, wire length)."""
+    """Counts of one kernel while it runs: by step and core, and for routes by (step, core, wire length)."""
 
-    def __init__(self) -> None:
-        self.executions: dict[tuple[int, int], int] = defaultdict(int)
-        self.moved: dict[tuple[int, int], int] = defaultdict(int)
-        self.entered: dict[tuple[int, int], int] = defaultdict(int)
-        self.fetched: dict[tuple[int, int], int] = defaultdict(int)
-        self.empty: set[int] = set()
+    def __init__(self, steps: int, cores: int) -> None:
+        self.shape = steps, cores
+        self.executions, self.moved, self.entered, self.fetched = (
+            [[0] * cores for _ in range(steps)] for _ in range(4)
+        )
+        self.empty = [False] * steps
         self.flows: dict[tuple[int, int, float], list[int]] = defaultdict(lambda: [0, 0])
 
-    def tally(self, steps: int, cores: int, written_back: dict[str, int], written_through: dict[str, int]) -> Tally:
+    def tally(self, written_back: dict[str, int], written_through: dict[str, int]) -> Tally:
         """The counts as arrays."""
-        executions, moved = _table(self.executions, steps, cores), _table(self.moved, steps, cores)
-        entered, fetched = _table(self.entered, steps, cores), _table(self.fetched, steps, cores)
-        empty = np.zeros(steps, dtype=np.bool_)
-        empty[list(self.empty)] = True
+        counts = (self.executions, self.moved, self.entered, self.fetched)
         keys, amounts = list(self.flows), list(self.flows.values())
         flows = RouteFlows(
             np.array([k[0] for k in keys], dtype=np.int64),
@@ -38,14 +35,9 @@ class Counter:
             np.array([a[0] for a in amounts], dtype=np.int64),
             np.array([a[1] for a in amounts], dtype=np.int64),
         )
+        executions, moved, entered, fetched = (np.array(count, dtype=np.int64).reshape(self.shape) for count in counts)
+        empty = np.array(self.empty, dtype=np.bool_)
         return Tally(executions, moved, entered, fetched, empty, flows, written_back, written_through)
-
-
-def _table(counts: dict[tuple[int, int], int], steps: int, cores: int) -> Array:
-    table = np.zeros((steps, cores), dtype=np.int64)
-    for at, amount in counts.items():
-        table[at] = amount
-    return table
 
 
 class Running:
@@ -56,38 +48,42 @@ class Running:
         self.servers = np.zeros((len(hardware.names), SERVER_WORDS), dtype=np.int64)
         self._words = self.servers.reshape(-1)
         self.memory = hardware.empty_memory()
-        self.counter = Counter()
+        self.link_bytes = [0] * len(hardware.names)
+        """Bytes that have passed each server that is a link."""
+        self.counter = Counter(0, 0)
+
+    def begin_kernel(self, steps: int) -> None:
+        """Begin to count anew."""
+        self.counter = Counter(steps, self.hardware.chip.core_count)
 
     def serve(self, server: int, head: int, service: int) -> int:
         """Serve a request at a unit, port or link; returns the tick at which it starts."""
         return int(serve(self._words, server * SERVER_WORDS, head, service))
 
-    def read(self, role: int, port: int, pieces: Pieces, tick: int) -> tuple[int, int, int]:
+    def read(self, role: str, part: Part, tick: int) -> tuple[int, int, int]:
         """Read pieces of segments: ticks of the first byte and the last, and bytes that the DRAM sent to a cache."""
-        return read(self.memory, role, port, np.array(pieces, dtype=np.int64).reshape(-1), 0, len(pieces), tick)
+        return read(self.memory, ROWS[role], part.port, part.words, 0, len(part.words) // 2, tick)
 
-    def write(self, role: int, port: int, pieces: Pieces, tick: int) -> int:
+    def write(self, role: str, part: Part, tick: int) -> int:
         """Write pieces of segments: the tick at which the memory has taken the last byte."""
-        return write(self.memory, role, port, np.array(pieces, dtype=np.int64).reshape(-1), 0, len(pieces), tick)
+        return write(self.memory, ROWS[role], part.port, part.words, 0, len(part.words) // 2, tick)
 
     def pass_route(self, route: Route, step: int, core: int, size: int) -> None:
         """Count the bytes that a transfer sends over a route."""
         for server in route.servers:
-            self.servers[server, BYTES] += size
+            self.link_bytes[server] += size
         flow = self.counter.flows[step, core, route.mm]
         flow[0] += size
         flow[1] += size * route.routers
 
-    def finish_kernel(self, steps: int) -> Tally:
-        """The counts since the last kernel ended; counting starts anew."""
+    def finish_kernel(self) -> Tally:
+        """The counts since the kernel began."""
         back, through = (
             {name: int(n) for name, n in zip(self.hardware.tensors, counts.tolist(), strict=False) if n}
             for counts in (self.memory.written_back, self.memory.written_through)
         )
         self.memory.written_back[:] = self.memory.written_through[:] = 0
-        tally = self.counter.tally(steps, self.hardware.chip.core_count, back, through)
-        self.counter = Counter()
-        return tally
+        return self.counter.tally(back, through)
 
     def drained_at(self) -> int:
         """Tick at which the DRAM has taken the last byte that has been written back so far."""

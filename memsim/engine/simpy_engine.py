@@ -18,13 +18,13 @@ from typing import TypeAlias
 import simpy
 
 from memsim.engine.arbiter import Arbiter, Serve
+from memsim.engine.extents import Extents
 from memsim.engine.hardware import Hardware
-from memsim.engine.layout import Pieces, total_bytes
 from memsim.engine.plan import GroupPlan, KernelPlan, LoopNode, Node, Plan, Step
 from memsim.engine.residency import Residency
 from memsim.engine.rings import RingState, Wait
 from memsim.engine.running import Running
-from memsim.engine.servers import BUSY, BYTES
+from memsim.engine.servers import BUSY
 from memsim.engine.tally import KernelRun, Run
 from memsim.engine.tracing import Filter, TraceWindow
 from memsim.engine.transfers import Flight, Process, TransferModel
@@ -92,6 +92,7 @@ class SimpyEngine:
         self.plan, self.chip = plan, plan.chip
         self.hardware = Hardware(plan)
         self.running = Running(self.hardware)
+        self.extents = Extents(self.hardware)
         self.env = env or simpy.Environment()
         self.arbiter = Arbiter(self.env)
         self.transfers = TransferModel(self.env, self.arbiter, self.running)
@@ -117,7 +118,7 @@ class SimpyEngine:
             max(int(self.env.now), running.drained_at()),
             self.kernels,
             running.servers[:, BUSY].tolist(),
-            running.servers[:, BYTES].tolist(),
+            running.link_bytes,
             running.bank_busy(),
             dict(self.stalls),
             running.final_write_back(),
@@ -131,10 +132,11 @@ class SimpyEngine:
         for number, kernel in enumerate(self.plan.kernels):
             begun = int(self.env.now)
             self._kernel = number
+            self.extents = Extents(self.hardware)
+            self.running.begin_kernel(len(kernel.steps))
             yield self.env.timeout(launch)
             yield from self._run_kernel(kernel)
-            tally = self.running.finish_kernel(sum(len(group.steps) for group in kernel.groups))
-            self.kernels.append(KernelRun(number, begun, int(self.env.now), tally))
+            self.kernels.append(KernelRun(number, begun, int(self.env.now), self.running.finish_kernel()))
 
     def _run_kernel(self, plan: KernelPlan) -> Process:
         residency = Residency(plan)
@@ -186,10 +188,11 @@ class SimpyEngine:
             yield self.env.timeout(start)
         block = queue.block
         counters = block.coordinates + [0] * (block.plan.counters - len(block.coordinates))
+        executions = self.running.counter.executions
         for step in _walk(body, counters):
             queue.sequence += 1
             self._count()
-            self.running.counter.executions[step.number, block.core] += 1
+            executions[step.number][block.core] += 1
             if step.unit == "dma":
                 yield from self._issue_transfer(queue, step, counters)
             elif step.unit:
@@ -276,7 +279,8 @@ class SimpyEngine:
     def _issue_transfer(self, queue: QueueState, step: Step, counters: list[int]) -> Process:
         block = queue.block
         targets = self._targets(block, step, counters)
-        pieces, size = self._extent(queue, step, counters)
+        extent = self.extents.of(step, counters, queue.sequence)
+        size = extent.size
         while (wait := self._blocked_transfer(queue, step, targets, size)) is not None:
             yield from self._wait(queue, step, wait)
         flight = self._take_slots(queue, step, targets, size)
@@ -292,7 +296,7 @@ class SimpyEngine:
         self._spent(queue, "working", step.interval)
         if self.trace is not None:
             flight.done = self._traced(queue, step, begun, size, flight.done)
-        self.transfers.start(flight, pieces, begun)
+        self.transfers.start(flight, extent.parts, begun)
 
     def _take_slots(self, queue: QueueState, step: Step, targets: Targets, size: int) -> Flight:
         block = queue.block
@@ -320,9 +324,8 @@ class SimpyEngine:
         queue.bytes += size
         block.unfinished += 1
         counter = self.running.counter
-        counter.moved[step.number, block.core] += size
-        if not size:
-            counter.empty.add(step.number)
+        counter.moved[step.number][block.core] += size
+        counter.empty[step.number] |= not size
         return flight
 
     def _traced(
@@ -369,24 +372,6 @@ class SimpyEngine:
         owners = [self._blocks[group.first_block + group.group.block_index(at)] for at in product(*ranges)]
         return [(owner.core, owner.rings[target.ring]) for owner in owners]
 
-    def _extent(self, queue: QueueState, step: Step, counters: list[int]) -> tuple[Pieces, int]:
-        """The segments that a transfer touches (none for one inside a core) and its bytes."""
-        access = step.access
-        if access is None:
-            return [], step.tile_bytes
-        starts = [f(counters) for f in access.starts]
-        if access.rows is not None and access.layout is None:
-            return [], access.rows[0] * access.sizes[1] * access.element_bytes
-        if access.rows is not None:
-            return _gathered(step, starts, queue.sequence)
-        if access.layout is None:
-            size = access.element_bytes
-            for start, n, step_, extent in zip(starts, access.sizes, access.steps, access.extents, strict=True):
-                size *= min(n, max(0, -((start - extent) // step_)))
-            return [], size
-        pieces = access.layout.pieces(starts, access.sizes, access.steps)
-        return pieces, total_bytes(pieces)
-
 
 def _walk(body: tuple[Node, ...], counters: list[int]) -> Iterator[Step]:
     for node in body:
@@ -396,20 +381,3 @@ def _walk(body: tuple[Node, ...], counters: list[int]) -> Iterator[Step]:
                 yield from _walk(node.body, counters)
         else:
             yield node
-
-
-def _gathered(step: Step, starts: list[int], sequence: int) -> tuple[Pieces, int]:
-    """Segments of the rows of a gather: spread evenly (uniform) or adjacent; a new phase for each execution."""
-    access = step.access
-    assert access is not None and access.rows is not None and access.layout is not None
-    count, distribution = access.rows
-    rows = access.sizes[0]
-    total: dict[int, int] = {}
-    for i in range(count):
-        if distribution == "sequential":
-            row = (sequence * count + i) % rows
-        else:
-            row = (i * rows // count + sequence * 2654435761) % rows
-        for segment, size in access.layout.pieces((starts[0] + row, starts[1]), (1, access.sizes[1]), (1, 1)):
-            total[segment] = total.get(segment, 0) + size
-    return sorted(total.items()), sum(total.values())

@@ -9,14 +9,15 @@ from typing import Any, TypeAlias
 import simpy
 
 from memsim.engine.arbiter import Alarm, Arbiter, RequestKey, Serve
-from memsim.engine.hardware import ROWS, Hardware, Route, memory_node, node_of
-from memsim.engine.layout import Pieces, total_bytes
+from memsim.engine.extents import Part
+from memsim.engine.hardware import Route, memory_node, node_of
 from memsim.engine.plan import Step
 from memsim.engine.rings import RingState, Slot
 from memsim.engine.running import Running
 from memsim.isa.model import Gather, Load
 
 Process: TypeAlias = Generator[simpy.Event, Any, None]
+Parts: TypeAlias = tuple[Part, ...]
 TailProcess: TypeAlias = Generator[simpy.Event, Any, int]
 
 
@@ -44,19 +45,19 @@ class TransferModel:
         self.env, self.arbiter, self.running = env, arbiter, running
         self.hardware, self.chip = running.hardware, running.hardware.chip
 
-    def start(self, flight: Flight, pieces: Pieces, begun: int) -> None:
+    def start(self, flight: Flight, parts: Parts, begun: int) -> None:
         """Let a transfer go that the DMA engine has issued from tick ``begun``."""
-        self.env.process(self._transfer(flight, pieces, begun))
+        self.env.process(self._transfer(flight, parts, begun))
 
-    def _transfer(self, flight: Flight, pieces: Pieces, begun: int) -> Process:
+    def _transfer(self, flight: Flight, parts: Parts, begun: int) -> Process:
         step = flight.step
         head = begun + max(step.interval, step.latency)
-        if flight.size and isinstance(step.instruction, (Load, Gather)) and pieces:
-            yield from self._load(flight, pieces, head)
+        if flight.size and isinstance(step.instruction, (Load, Gather)) and parts:
+            yield from self._load(flight, parts, head)
         else:
             yield from self._until(head)
-            if flight.size and pieces:
-                yield from self._store(flight, pieces)
+            if flight.size and parts:
+                yield from self._store(flight, parts)
             elif flight.size:
                 yield from self._on_chip(flight)
         for slots in flight.targets.values():
@@ -69,44 +70,41 @@ class TransferModel:
 
     # Between a core and a chip-wide memory ---------------------------------------------------------------------
 
-    def _load(self, flight: Flight, pieces: Pieces, head: int) -> Process:
+    def _load(self, flight: Flight, parts: Parts, head: int) -> Process:
         nodes = tuple(node_of(core) for core in sorted(flight.targets))
-        groups = _by_port(self.hardware, flight.step.source_role, pieces)
-        yield from self._together([self._load_part(flight, port, group, nodes, head) for port, group in groups])
+        return self._together([self._load_part(flight, part, nodes, head) for part in parts])
 
-    def _load_part(self, flight: Flight, port: int, pieces: Pieces, nodes: tuple[str, ...], head: int) -> Process:
+    def _load_part(self, flight: Flight, part: Part, nodes: tuple[str, ...], head: int) -> Process:
         hardware, step, role = self.hardware, flight.step, flight.step.source_role
-        source = memory_node(self.chip, role, port)
+        source = memory_node(self.chip, role, part.port)
         request = hardware.route(node_of(flight.core), (source,)).latency  # the request is small: it takes latency only
         yield from self._until(head + request)
 
         def access(tick: int) -> tuple[int, int]:
-            first, last, fetched = self.running.read(ROWS[role], port, pieces, tick)
-            if fetched:
-                self.running.counter.fetched[step.number, flight.core] += fetched
+            first, last, fetched = self.running.read(role, part, tick)
+            self.running.counter.fetched[step.number][flight.core] += fetched
             return first, last
 
-        key, size = (*flight.key, port), total_bytes(pieces)
+        key = (*flight.key, part.port)
         tail = yield self.arbiter.request(key, access)
-        yield from self._deliver(flight, hardware.route(source, nodes), size, tail, key)
+        yield from self._deliver(flight, hardware.route(source, nodes), part.size, tail, key)
 
-    def _store(self, flight: Flight, pieces: Pieces) -> Process:
-        groups = _by_port(self.hardware, flight.step.target_role, pieces)
-        flight.leaving = len(groups)
+    def _store(self, flight: Flight, parts: Parts) -> Process:
+        flight.leaving = len(parts)
         tail = yield from self._leave(flight)
-        yield from self._together([self._store_part(flight, port, group, tail) for port, group in groups])
+        yield from self._together([self._store_part(flight, part, tail) for part in parts])
 
-    def _store_part(self, flight: Flight, port: int, pieces: Pieces, tail: int) -> Process:
+    def _store_part(self, flight: Flight, part: Part, tail: int) -> Process:
         hardware, step, role = self.hardware, flight.step, flight.step.target_role
-        route = hardware.route(node_of(flight.core), (memory_node(self.chip, role, port),))
-        key, size = (*flight.key, port), total_bytes(pieces)
-        tail = yield from self._pass_hops(flight, route, size, tail, key, at_source=True)
+        route = hardware.route(node_of(flight.core), (memory_node(self.chip, role, part.port),))
+        key = (*flight.key, part.port)
+        tail = yield from self._pass_hops(flight, route, part.size, tail, key, at_source=True)
 
         def access(tick: int) -> tuple[int, None]:
-            return max(self.running.write(ROWS[role], port, pieces, tick), tail), None
+            return max(self.running.write(role, part, tick), tail), None
 
         yield self.arbiter.request(key, access)
-        self.running.pass_route(route, step.number, flight.core, size)
+        self.running.pass_route(route, step.number, flight.core, part.size)
 
     # Between cores, and inside one -----------------------------------------------------------------------------
 
@@ -134,7 +132,7 @@ class TransferModel:
         memory, size = flight.step.source_role, flight.size
         tail = yield from self._through_port(memory, flight.core, size, int(self.env.now), flight.key)
         if self.hardware.port_ticks(memory, size):
-            Alarm(self.env, tail - int(self.env.now), lambda: self._release_source(flight))
+            Alarm(self.env, tail - int(self.env.now), lambda _: self._release_source(flight))
         return tail
 
     def _left(self, flight: Flight) -> None:
@@ -145,7 +143,7 @@ class TransferModel:
     def _deliver(self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey) -> Process:
         """Send bytes over a route or tree, and into the memories of the cores at its leaves."""
         self.running.pass_route(route, flight.step.number, flight.core, size)
-        yield from self._fan_out(flight, route, size, tail, key, at_source=True)
+        return self._fan_out(flight, route, size, tail, key, at_source=True)
 
     def _fan_out(
         self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey, *, at_source: bool
@@ -163,7 +161,7 @@ class TransferModel:
     def _enter(self, flight: Flight, core: int, copies: int, size: int, tail: int, key: RequestKey) -> Process:
         """Write bytes into the target memory of a core, once for each block there that gets them."""
         memory = flight.step.target_role
-        self.running.counter.entered[flight.step.number, core] += size * copies
+        self.running.counter.entered[flight.step.number][core] += size * copies
         for _ in range(copies):
             tail = yield from self._through_port(memory, core, size, tail, key)
         yield from self._until(tail)
@@ -184,7 +182,7 @@ class TransferModel:
             tail = yield self.arbiter.request(key, self._pass(hop.server, hop.service(size), hop.latency, tail))
             if i == 0 and at_source and flight.source is not None:
                 gone = tail - hop.latency - int(self.env.now)
-                Alarm(self.env, max(0, gone), lambda: self._left(flight))
+                Alarm(self.env, max(0, gone), lambda _: self._left(flight))
         return tail
 
     def _pass(self, server: int, service: int, latency: int, tail: int) -> Serve:
@@ -198,10 +196,12 @@ class TransferModel:
 
     def _together(self, parts: list[Process]) -> Process:
         """Run parts of a transfer side by side, to the end of the last."""
-        if len(parts) == 1:
-            yield from parts[0]
-        else:
-            yield from [self.env.process(part) for part in parts]
+        return parts[0] if len(parts) == 1 else self._side_by_side(parts)
+
+    def _side_by_side(self, parts: list[Process]) -> Process:
+        others = [self.env.process(part) for part in parts[1:]]
+        yield from parts[0]
+        yield from others
 
     def _until(self, tick: int) -> Process:
         if tick > self.env.now:
@@ -213,12 +213,3 @@ class TransferModel:
             flight.source = None
             slot.reading -= 1
             ring.release()
-
-
-def _by_port(hardware: Hardware, role: str, pieces: Pieces) -> list[tuple[int, Pieces]]:
-    if len(pieces) == 1:
-        return [(hardware.port_of(role, pieces[0][0]), pieces)]
-    groups: dict[int, Pieces] = {}
-    for piece in pieces:
-        groups.setdefault(hardware.port_of(role, piece[0]), []).append(piece)
-    return sorted(groups.items())

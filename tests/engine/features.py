@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from memsim.engine.extents import Part
 from memsim.engine.hardware import Hardware, Route, memory_node
-from memsim.engine.layout import Pieces, total_bytes
 from memsim.engine.result import Result
 from memsim.engine.running import Running
-from memsim.engine.transfers import Flight, TransferModel
+from memsim.engine.transfers import Flight, Parts, TransferModel
 from memsim.isa import Program
 from memsim.isa.canonical import key
 from memsim.isa.model import (
@@ -79,14 +79,14 @@ def _noting(notes: Counter[str]) -> Iterator[None]:
         notes[f"{self.hardware.names[server][1]} contended"] += begin > head
         return begin
 
-    def noted_read(self: Running, role: int, port: int, pieces: Pieces, tick: int) -> tuple[int, int, int]:
-        answer = read(self, role, port, pieces, tick)
-        _note_read(notes, self.hardware, ("dram", "shared")[role], pieces, answer[0] - tick, answer[2])
+    def noted_read(self: Running, role: str, part: Part, tick: int) -> tuple[int, int, int]:
+        answer = read(self, role, part, tick)
+        _note_read(notes, self.hardware, role, part, answer[0] - tick, answer[2])
         return answer
 
-    def noted_start(self: TransferModel, flight: Flight, pieces: Pieces, begun: int) -> None:
-        _note_flight(notes, self, flight, pieces)
-        start(self, flight, pieces, begun)
+    def noted_start(self: TransferModel, flight: Flight, parts: Parts, begun: int) -> None:
+        _note_flight(notes, self, flight, parts)
+        start(self, flight, parts, begun)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Running, "serve", noted_serve)
@@ -95,9 +95,9 @@ def _noting(notes: Counter[str]) -> Iterator[None]:
         yield
 
 
-def _note_read(notes: Counter[str], hardware: Hardware, role: str, pieces: Pieces, delay: int, fetched: int) -> None:
+def _note_read(notes: Counter[str], hardware: Hardware, role: str, part: Part, delay: int, fetched: int) -> None:
     """Note a read of which the first byte came after ``delay`` ticks, ``fetched`` bytes of it from behind a cache."""
-    chip, size = hardware.chip, total_bytes(pieces)
+    chip, size = hardware.chip, part.size
     latency = chip.ticks_of(chip.memory(role).latency)
     if hardware.answering(role) != "cache":
         notes[f"{role} contended"] += delay > latency
@@ -105,13 +105,13 @@ def _note_read(notes: Counter[str], hardware: Hardware, role: str, pieces: Piece
     assert chip.cache is not None
     notes["cache hit"] += fetched < size
     notes["cache miss"] += fetched > 0
-    notes["segment larger than the cache"] += any(bytes_ > chip.cache.capacity for _, bytes_ in pieces)
+    notes["segment larger than the cache"] += any(bytes_ > chip.cache.capacity for bytes_ in part.words[1::2])
     within = chip.ticks_of(chip.cache.latency)
     notes["cache contended, or fill awaited"] += not fetched and delay > within
     notes["cache or dram contended"] += fetched == size and delay > within + latency
 
 
-def _note_flight(notes: Counter[str], model: TransferModel, flight: Flight, pieces: Pieces) -> None:
+def _note_flight(notes: Counter[str], model: TransferModel, flight: Flight, parts: Parts) -> None:
     kind = type(flight.step.instruction).__name__.lower()
     if not flight.size:
         notes[f"empty {kind}"] += 1
@@ -120,24 +120,23 @@ def _note_flight(notes: Counter[str], model: TransferModel, flight: Flight, piec
     if blocks > 1:
         notes[f"multicast {kind}"] += 1
         notes["multicast to several blocks of a core"] += blocks > len(flight.targets)
-        for route in _trees(model, flight, pieces):
+        for route in _trees(model, flight, parts):
             notes["fork at the source"] += bool(route.forks and not route.hops)
             notes["fork on the way"] += bool(route.forks and route.hops)
             notes["fork at a target"] += _forks_at_target(route)
     if kind == "send" and flight.core in flight.targets:
         notes["send to the own core"] += 1
-    role = flight.step.source_role if kind in ("load", "gather") else flight.step.target_role
-    if pieces and len({model.hardware.port_of(role, segment) for segment, _ in pieces}) > 1:
+    if len(parts) > 1:
         notes["transfer over several ports"] += 1
 
 
-def _trees(model: TransferModel, flight: Flight, pieces: Pieces) -> Iterator[Route]:
+def _trees(model: TransferModel, flight: Flight, parts: Parts) -> Iterator[Route]:
     """The trees that a multicast takes over the network."""
     role, own = flight.step.source_role, f"core{flight.core}"
     nodes = [f"core{core}" for core in sorted(flight.targets)]
-    if pieces:
-        ports = {model.hardware.port_of(role, segment) for segment, _ in pieces}
-        yield from (model.hardware.route(memory_node(model.chip, role, port), tuple(nodes)) for port in ports)
+    if parts:
+        sources = {memory_node(model.chip, role, part.port) for part in parts}
+        yield from (model.hardware.route(source, tuple(nodes)) for source in sources)
     elif nodes != [own]:
         yield model.hardware.route(own, tuple(node for node in nodes if node != own))
 
