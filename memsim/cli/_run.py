@@ -138,11 +138,10 @@ def summary(result: Result, job: Job, verdict: CheckReport | None) -> dict[str, 
     """The numbers of a run as plain JSON: those of the result, the parameters, utilisations and the check."""
     from memsim.report import to_json
 
-    busiest = result.parts.groupby("kind")["utilisation"].max()
     return {
         **to_json(result, checked=verdict is not None, max_rel_err=verdict.max_rel_err if verdict else None),
         "parameters": job.parameters,
-        "utilisation": {str(kind): float(share) for kind, share in busiest.items()},
+        "utilisation": result.busiest,
         "check_passed": verdict.ok if verdict else None,
         "tolerance": verdict.tolerance if verdict else None,
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from memsim.engine.columns import Columns, concatenated, grouped, integers, narrowed, product
+from memsim.engine.columns import Columns, chosen, concatenated, grouped, integers, narrowed, product
 from memsim.engine.plan import Plan
 from memsim.engine.sheets import (
     AMOUNT,
@@ -94,23 +94,22 @@ class Ledger:
     def frame(self) -> pd.DataFrame:
         """One row a key: its columns, ``bits`` and ``count`` (integers), ``energy_pj``; static energy is a row."""
         if self._frame is None:
-            self._frame = self._make_frame(KEYS)
+            import pandas as pd
+
+            self._frame = pd.DataFrame(self._named(KEYS))
         return self._frame
 
     def by(self, *columns: str) -> pd.DataFrame:
         """Energy grouped by any of part, tensor, operation, level, core, access: joules and share, largest first."""
-        unknown = [c for c in columns if c not in KEYS]
-        if unknown or not columns:
-            raise MemsimError(
-                f"cannot group energy by {', '.join(unknown) or 'nothing'}",
-                where="energy.by",
-                mend=f"choose one or more of {', '.join(KEYS)}",
-            )
-        found = self._make_frame(tuple(dict.fromkeys(columns)))
-        found["energy_j"] = found["energy_pj"] * 1e-12
-        found["share"] = found["energy_pj"] / max(found["energy_pj"].sum(), 1e-300)
-        ordered = found.drop(columns="energy_pj").sort_values("energy_j", ascending=False, kind="stable")
-        return ordered.reset_index(drop=True)
+        import pandas as pd
+
+        return pd.DataFrame(self._ranked(columns))
+
+    def records(self, *columns: str) -> list[dict[str, Any]]:
+        """The rows of `by`, as plain dictionaries."""
+        table = self._ranked(columns)
+        rows = zip(*(values.tolist() for values in table.values()), strict=True)
+        return [dict(zip(table, row, strict=True)) for row in rows]
 
     @cached_property
     def total_j(self) -> float:
@@ -214,17 +213,29 @@ class Ledger:
     def _values(self, table: Columns, column: str) -> np.ndarray[Any, Any]:
         return table[column] if column in ("core", "mm") else self._codes.names[table[column]]
 
-    def _make_frame(self, columns: tuple[str, ...]) -> pd.DataFrame:
+    def _named(self, columns: tuple[str, ...]) -> Columns:
         """Bits, counts and energy (pJ) by ``columns``, in the order of their names."""
-        import pandas as pd
-
         table = self._sums(columns)
         ranks = np.argsort(np.argsort(self._codes.names.astype(str)))
         orders = [table[name] if name in ("core", "mm") else ranks[table[name]] for name in columns]
         order = np.lexsort(orders[::-1])
         found = {name: self._values(table, name)[order] for name in columns}
         found |= {"bits": narrowed(table["bits"])[order], "count": narrowed(table["count"])[order]}
-        return pd.DataFrame(found | {"energy_pj": table["energy_pj"][order]})
+        return found | {"energy_pj": table["energy_pj"][order]}
+
+    def _ranked(self, columns: tuple[str, ...]) -> Columns:
+        """Bits, counts, joules and shares by ``columns``, the largest energy first."""
+        unknown = [c for c in columns if c not in KEYS]
+        if unknown or not columns:
+            raise MemsimError(
+                f"cannot group energy by {', '.join(unknown) or 'nothing'}",
+                where="energy.by",
+                mend=f"choose one or more of {', '.join(KEYS)}",
+            )
+        found = self._named(tuple(dict.fromkeys(columns)))
+        energy_pj = found.pop("energy_pj")
+        found |= {"energy_j": energy_pj * 1e-12, "share": energy_pj / max(energy_pj.sum(), 1e-300)}
+        return chosen(found, np.argsort(-energy_pj, kind="stable"))
 
 
 def _identity(tally: Tally) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property
 from importlib import import_module
@@ -31,8 +32,17 @@ LABELS = {
     "shared": "shared memory banks",
 }
 
-TRACE_COLUMNS = ["kernel", "block", "core", "queue", "op", "detail", "start_s", "end_s", "start_tick", "end_tick",
-                 "bytes", "lane"]  # fmt: skip
+COLUMNS = {
+    "parts": ["part", "kind", "busy_s", "utilisation"],
+    "links": ["src", "dst", "mm", "bytes", "busy_s", "utilisation"],
+    "bounds": ["bound", "time_s", "of_time"],
+    "stalls": ["queue", "reason", "time_s", "share"],
+    "kernels": ["kernel", "start_s", "end_s"],
+    "trace": ["kernel", "block", "core", "queue", "op", "detail", "start_s", "end_s", "start_tick", "end_tick", "bytes",
+              "lane"],
+    "executions": ["kernel", "group", "queue", "path", "op", "count", "bytes"],
+}  # fmt: skip
+"""Columns of each table."""
 
 
 class Result:
@@ -125,28 +135,50 @@ class Result:
     @cached_property
     def bottleneck(self) -> str:
         """The kind of part whose busiest member is busy longest; latency, where none is busy half the time."""
-        busiest = self.parts.groupby("kind")["utilisation"].max()
-        if busiest.empty or not self.ticks:
+        if not self.busiest or not self.ticks:
             return "nothing to do"
-        kind, share = str(busiest.idxmax()), float(busiest.max())
+        kind, share = max(self.busiest.items(), key=lambda item: item[1])
         if share < 0.5:
             return f"latency (the busiest, {LABELS.get(kind, kind)}, only {share:.0%} of the time)"
         return f"{LABELS.get(kind, kind)}, busy {share:.0%} of the time"
 
+    @cached_property
+    def busiest(self) -> dict[str, float]:
+        """Utilisation of the busiest part of each kind."""
+        shares: dict[str, float] = {}
+        for _, kind, _, share in self._parts():
+            shares[kind] = max(share, shares.get(kind, 0.0))
+        return dict(sorted(shares.items()))
+
     # Tables --------------------------------------------------------------------------------------------------
 
-    def _frame(self, rows: list[Any], columns: list[str]) -> pd.DataFrame:
+    def _frame(self, table: str) -> pd.DataFrame:
         import pandas as pd
 
+        rows, columns = self._rows(table), COLUMNS[table]
         frame = pd.DataFrame(rows, columns=columns)
         if not rows:  # pandas cannot tell what an empty column would hold
             texts = ("kernel", "group", "queue", "part", "kind", "src", "dst", "bound", "reason", "op", "path")
             frame = frame.astype({c: str if c in texts else float for c in columns})
         return frame
 
+    def _rows(self, table: str) -> list[Any]:
+        makers: dict[str, Callable[[], list[Any]]] = {
+            "parts": self._parts, "links": self._links, "bounds": self._bounds, "stalls": self._stalls,
+            "kernels": self._kernels, "trace": self._trace, "executions": self._executions,
+        }  # fmt: skip
+        return makers[table]()
+
+    def records(self, table: str) -> list[dict[str, Any]]:
+        """The rows of a table below, by its name, as plain dictionaries: what is printed needs no more."""
+        return [dict(zip(COLUMNS[table], row, strict=True)) for row in self._rows(table)]
+
     @cached_property
     def parts(self) -> pd.DataFrame:
         """Each unit, port, link and memory bank: part, kind, busy_s, utilisation (0 to 1)."""
+        return self._frame("parts")
+
+    def _parts(self) -> list[Any]:
         rows = [
             (name, kind, self._seconds(busy), busy / max(1, self.ticks))
             for (name, kind), busy in zip(self.hardware.names, self.run.server_busy, strict=True)
@@ -154,7 +186,7 @@ class Result:
         for kind in self.hardware.memories:
             banks = enumerate(self.run.bank_busy[kind])
             rows += [(f"{kind}{i}", kind, self._seconds(busy), busy / max(1, self.ticks)) for i, busy in banks]
-        return self._frame(rows, ["part", "kind", "busy_s", "utilisation"])
+        return rows
 
     def _seconds(self, ticks: int) -> float:
         """Ticks (of any size) in seconds, rounded once."""
@@ -163,40 +195,52 @@ class Result:
     @cached_property
     def links(self) -> pd.DataFrame:
         """Each direction of each link: src, dst, mm, bytes, busy_s, utilisation."""
+        return self._frame("links")
+
+    def _links(self) -> list[Any]:
         rows = []
         for (src, dst), hop in self.hardware.hops.items():
             busy, size = self.run.server_busy[hop.server], self.run.link_bytes[hop.server]
             mm = self.hardware.length[src, dst]
             rows.append((src, dst, mm, size, self._seconds(busy), busy / max(1, self.ticks)))
-        return self._frame(rows, ["src", "dst", "mm", "bytes", "busy_s", "utilisation"])
+        return rows
 
     @cached_property
     def bounds(self) -> pd.DataFrame:
         """Analytic lower bounds: bound, time_s, of_time (share of the simulated time); the tightest first."""
-        found = time_bounds(self.plan, self.run, self.hardware)
-        ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-        rows = [(name, float(t * self.tick_s), float(t / max(1, self.ticks))) for name, t in ordered]
-        return self._frame(rows, ["bound", "time_s", "of_time"])
+        return self._frame("bounds")
+
+    def _bounds(self) -> list[Any]:
+        ordered = sorted(self._least_ticks.items(), key=lambda item: (-item[1], item[0]))
+        return [(name, float(t * self.tick_s), float(t / max(1, self.ticks))) for name, t in ordered]
+
+    @cached_property
+    def _least_ticks(self) -> dict[str, Fraction]:
+        return time_bounds(self.plan, self.run, self.hardware)
 
     @cached_property
     def stalls(self) -> pd.DataFrame:
         """Where queues spent their time: queue, reason, time_s (summed over blocks), share of the queue's time."""
+        return self._frame("stalls")
+
+    def _stalls(self) -> list[Any]:
         totals: dict[str, int] = defaultdict(int)
         for (queue, _), ticks in self.run.stalls.items():
             totals[queue] += ticks
-        rows = [
+        return [
             (queue, reason, self._seconds(ticks), ticks / totals[queue])
             for (queue, reason), ticks in sorted(self.run.stalls.items(), key=lambda item: (item[0][0], -item[1]))
             if ticks
         ]
-        return self._frame(rows, ["queue", "reason", "time_s", "share"])
 
     @cached_property
     def kernels(self) -> pd.DataFrame:
         """Each kernel: kernel, start_s, end_s (from its launch to the end of its last transfer)."""
+        return self._frame("kernels")
+
+    def _kernels(self) -> list[Any]:
         names = [kernel.kernel.name for kernel in self.plan.kernels]
-        rows = [(names[run.kernel], self._seconds(run.begin), self._seconds(run.end)) for run in self.run.kernels]
-        return self._frame(rows, ["kernel", "start_s", "end_s"])
+        return [(names[run.kernel], self._seconds(run.begin), self._seconds(run.end)) for run in self.run.kernels]
 
     @cached_property
     def trace(self) -> pd.DataFrame | None:
@@ -204,19 +248,22 @@ class Result:
 
         In the order of (end, start, kernel, block, queue, sequence in the queue).
         """
-        if self.run.trace is None:
-            return None
+        return None if self.run.trace is None else self._frame("trace")
+
+    def _trace(self) -> list[Any]:
         names = [k.kernel.name for k in self.plan.kernels]
-        rows = [
+        return [
             (names[kernel], block, core, queue, step.operation, step.tensor, self._seconds(a), self._seconds(b), a, b,
              size, step.unit)
-            for kernel, block, core, queue, step, a, b, size, _ in sorted(self.run.trace, key=_by_end)
+            for kernel, block, core, queue, step, a, b, size, _ in sorted(self.run.trace or (), key=_by_end)
         ]  # fmt: skip
-        return self._frame(rows, TRACE_COLUMNS)
 
     @cached_property
     def executions(self) -> pd.DataFrame:
         """Counted executions of each instruction: kernel, group, queue, path, op, count, bytes (of transfers)."""
+        return self._frame("executions")
+
+    def _executions(self) -> list[Any]:
         totals: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
         rows: list[Any] = []
         for run in self.run.kernels:
@@ -232,7 +279,7 @@ class Result:
                      counts[s.number], moved[s.number])
                     for s in compiled.steps
                 ]  # fmt: skip
-        return self._frame(rows, ["kernel", "group", "queue", "path", "op", "count", "bytes"])
+        return rows
 
     # Showing -------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from memsim.report.facts import title_of
+from memsim.report.records import records, totals
 from memsim.report.screen import WIDTH, compute_queue
 from memsim.report.units import change, clip_text, percent, si
 
@@ -162,9 +163,9 @@ def _waits_sentence(c: Comparison) -> str:
 
 
 def _shares(result: Outcome) -> dict[str, float]:
-    stalls = result.stalls
-    mine = stalls[stalls["queue"] == compute_queue(stalls)].groupby("reason")["share"].sum()
-    return {str(reason): float(share) for reason, share in mine.items()}
+    stalls = records(result, "stalls")
+    queue = compute_queue(stalls)
+    return dict(totals((row for row in stalls if row["queue"] == queue), "reason", "share"))
 
 
 def _energy_sentence(c: Comparison) -> str:

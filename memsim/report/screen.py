@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from memsim.report.records import Records, energy_records, records, totals
 from memsim.report.units import bar, clip_text, percent, si, times
 
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ def _cells(cells: list[tuple[str, str]], style: str) -> Text:
 def _bounds(result: Outcome) -> list[Text]:
     """What bounds the time, and how far the time is from the analytic limits."""
     lines = [Text("Bound by ", HEAD).append(clip_text(result.bottleneck, WIDTH - 9))]
-    table = result.bounds
-    roofline = table[table["bound"].str.startswith("roofline")].nlargest(1, "time_s")
-    path = table[~table["bound"].str.startswith("roofline")].nlargest(2, "time_s")
-    for row in pd.concat([roofline, path]).sort_values("time_s", ascending=False).to_dict("records"):
+    rows = sorted(records(result, "bounds"), key=lambda row: -row["time_s"])
+    roofs = [row for row in rows if row["bound"].startswith("roofline")]
+    others = [row for row in rows if not row["bound"].startswith("roofline")]
+    for row in sorted(roofs[:1] + others[:2], key=lambda row: -row["time_s"]):
         least = float(row["time_s"])
         ratio = f"{times(result.time_s / least)} this bound" if least > 0 else ""
         lines.append(Text(f"  {clip_text(str(row['bound']), 34):<34} ≥ {si(least, 's', 4):<10} {ratio}"))
@@ -92,34 +92,34 @@ def _bounds(result: Outcome) -> list[Text]:
 
 def _time(result: Outcome) -> list[Text]:
     """Where the time of the queue that computes went, and of the kernels if there are several."""
-    queue = compute_queue(result.stalls)
+    stalls = records(result, "stalls")
+    queue = compute_queue(stalls)
     if queue is None:
         return [Text("Where the time went: no instruction ran")]
-    mine = result.stalls[result.stalls["queue"] == queue]
-    ordered = mine.groupby("reason", sort=False)["share"].sum().sort_values(ascending=False)
+    ordered = totals((row for row in stalls if row["queue"] == queue), "reason", "share")
     lines = [Text("Where the time went", HEAD).append(f"  queue {queue!r}, all blocks", LABEL)]
-    for reason, share in ordered.head(TOP).items():
-        lines.append(_bar_line(str(reason), float(share), "", 40, 26))
+    for reason, share in ordered[:TOP]:
+        lines.append(_bar_line(reason, share, "", 40, 26))
     return [*lines, *_kernels(result)]
 
 
 def _kernels(result: Outcome) -> list[Text]:
-    if len(result.kernels) < 2:
+    kernels = records(result, "kernels")
+    if len(kernels) < 2:
         return []
-    spans = result.kernels.assign(span=result.kernels["end_s"] - result.kernels["start_s"])
-    by_name = spans.groupby("kernel", sort=False)["span"].sum().sort_values(ascending=False)
+    spans = [{"kernel": row["kernel"], "span": row["end_s"] - row["start_s"]} for row in kernels]
     lines = [Text(f"  {len(spans)} kernels, launches included", LABEL)]
-    for name, seconds in by_name.head(TOP).items():
-        share = float(seconds) / result.time_s if result.time_s else 0.0
-        lines.append(_bar_line(str(name), share, si(float(seconds), "s"), 31, 26))
+    for name, seconds in totals(spans, "kernel", "span")[:TOP]:
+        share = seconds / result.time_s if result.time_s else 0.0
+        lines.append(_bar_line(name, share, si(seconds, "s"), 31, 26))
     return lines
 
 
-def compute_queue(stalls: pd.DataFrame) -> str | None:
+def compute_queue(stalls: Records) -> str | None:
     """The queue whose time tells most: the one that works longest (of all kernels that have a queue of that name)."""
-    working = stalls[stalls["reason"] == "working"]
-    ranked = [*working.nlargest(1, "time_s")["queue"], *stalls["queue"]]
-    return str(ranked[0]) if ranked else None
+    working = [row for row in stalls if row["reason"] == "working"]
+    longest = max(working, key=lambda row: float(row["time_s"]), default=None) or next(iter(stalls), None)
+    return None if longest is None else str(longest["queue"])
 
 
 def _bar_line(name: str, share: float, value: str, name_width: int, bar_width: int, style: str = BAR) -> Text:
@@ -130,10 +130,10 @@ def _bar_line(name: str, share: float, value: str, name_width: int, bar_width: i
 
 def _energy(result: Outcome) -> list[Text]:
     """The largest parts and the largest tensors, side by side."""
-    table = result.energy.by("part", "tensor")
-    total = float(table["energy_j"].sum())
-    parts = _column(table, "part", total)
-    tensors = _column(table[table["part"] != "static"], "tensor", total)
+    rows = energy_records(result, "part", "tensor")
+    total = sum(row["energy_j"] for row in rows)
+    parts = _column(totals(rows, "part", "energy_j"), total)
+    tensors = _column(totals((row for row in rows if row["part"] != "static"), "tensor", "energy_j"), total)
     title = Text("Where the energy went", HEAD).append("  by part", LABEL)
     title.append(" " * (COLUMN + 2 - cell_len(title.plain)) + "  by tensor", LABEL)
     lines = [title]
@@ -146,16 +146,14 @@ def _energy(result: Outcome) -> list[Text]:
     return lines
 
 
-def _column(table: pd.DataFrame, column: str, total: float) -> list[Text]:
-    names = table[column].replace("", "(none)")
-    sums = table.groupby(names)["energy_j"].sum().sort_values(ascending=False)
-    sums = sums[sums > 0]
-    if len(sums) > TOP:
-        rest = pd.Series({f"{len(sums) - TOP + 1} others": sums.iloc[TOP - 1 :].sum()})
-        sums = pd.concat([sums.iloc[: TOP - 1], rest])
+def _column(sums: list[tuple[str, float]], total: float) -> list[Text]:
+    shown = [(name or "(none)", joules) for name, joules in sums if joules > 0]
+    if len(shown) > TOP:
+        rest = shown[TOP - 1 :]
+        shown = [*shown[: TOP - 1], (f"{len(rest)} others", sum(joules for _, joules in rest))]
     return [
-        _bar_line(str(name), float(j) / total, si(float(j), "J"), 9, 8, STATIC_BAR if name == "static" else BAR)
-        for name, j in sums.items()
+        _bar_line(name, joules / total, si(joules, "J"), 9, 8, STATIC_BAR if name == "static" else BAR)
+        for name, joules in shown
     ]
 
 
@@ -182,6 +180,5 @@ def _bytes(result: Outcome) -> list[Text]:
 
 def written_back_at_the_end(result: Outcome) -> int:
     """Bytes that were still dirty in the cache when the run ended."""
-    table = result.energy.by("part", "operation")
-    late = (table["part"] == "dram") & (table["operation"] == "final_write_back")
-    return int(table.loc[late, "bits"].sum()) // 8
+    rows = energy_records(result, "part", "operation")
+    return sum(int(r["bits"]) for r in rows if r["part"] == "dram" and r["operation"] == "final_write_back") // 8

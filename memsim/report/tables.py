@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from memsim.report.records import energy_records, records
 from memsim.report.screen import written_back_at_the_end
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def to_json(result: Outcome, *, checked: bool = False, max_rel_err: float | None
         "mfu": result.mfu,
         "mbu": result.mbu,
         "bottleneck": result.bottleneck,
-        "bounds": {str(b["bound"]): b["time_s"] for b in result.bounds.to_dict("records")},
+        "bounds": {str(b["bound"]): b["time_s"] for b in records(result, "bounds")},
         "checked": bool(checked),
         "max_rel_err": max_rel_err,
     }
@@ -57,8 +58,7 @@ def to_json(result: Outcome, *, checked: bool = False, max_rel_err: float | None
 
 
 def _joules(result: Outcome, column: str) -> dict[str, float]:
-    table = result.energy.by(column)
-    return {str(name): float(joules) for name, joules in zip(table[column], table["energy_j"], strict=True)}
+    return {str(row[column]): float(row["energy_j"]) for row in energy_records(result, column)}
 
 
 def _finite(value: Any) -> Any:

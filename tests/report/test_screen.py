@@ -83,9 +83,9 @@ def test_an_empty_run_is_told_without_dividing_by_zero():
 
 def test_the_queue_that_works_most_stands_for_the_program(result):
     renamed = result.stalls.replace({"queue": {"compute": "tensor"}})
-    assert compute_queue(renamed) == "tensor"
-    assert compute_queue(renamed.iloc[:0]) is None
-    assert compute_queue(result.stalls) == "compute"
+    assert compute_queue(renamed.to_dict("records")) == "tensor"
+    assert compute_queue([]) is None
+    assert compute_queue(result.stalls.to_dict("records")) == "compute"
 
 
 def test_at_most_so_many_reasons():
