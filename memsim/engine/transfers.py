@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 import simpy
@@ -43,7 +44,8 @@ class TransferModel:
 
     def __init__(self, env: simpy.Environment, arbiter: Arbiter, running: Running) -> None:
         self.env, self.arbiter, self.running = env, arbiter, running
-        self.hardware, self.chip = running.hardware, running.hardware.chip
+        self.hardware = running.hardware
+        self.memory_node = cache(partial(memory_node, self.hardware.chip))
 
     def start(self, flight: Flight, parts: Parts, begun: int) -> None:
         """Let a transfer go that the DMA engine has issued from tick ``begun``."""
@@ -76,7 +78,7 @@ class TransferModel:
 
     def _load_part(self, flight: Flight, part: Part, nodes: tuple[str, ...], head: int) -> Process:
         hardware, step, role = self.hardware, flight.step, flight.step.source_role
-        source = memory_node(self.chip, role, part.port)
+        source = self.memory_node(role, part.port)
         request = hardware.route(node_of(flight.core), (source,)).latency  # the request is small: it takes latency only
         yield from self._until(head + request)
 
@@ -96,7 +98,7 @@ class TransferModel:
 
     def _store_part(self, flight: Flight, part: Part, tail: int) -> Process:
         hardware, step, role = self.hardware, flight.step, flight.step.target_role
-        route = hardware.route(node_of(flight.core), (memory_node(self.chip, role, part.port),))
+        route = hardware.route(node_of(flight.core), (self.memory_node(role, part.port),))
         key = (*flight.key, part.port)
         tail = yield from self._pass_hops(flight, route, part.size, tail, key, at_source=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from memsim.engine.extents import Part
-from memsim.engine.hardware import Hardware, Route, memory_node
+from memsim.engine.hardware import Hardware, Route
 from memsim.engine.result import Result
 from memsim.engine.running import Running
 from memsim.engine.transfers import Flight, Parts, TransferModel
@@ -135,7 +135,7 @@ def _trees(model: TransferModel, flight: Flight, parts: Parts) -> Iterator[Route
     role, own = flight.step.source_role, f"core{flight.core}"
     nodes = [f"core{core}" for core in sorted(flight.targets)]
     if parts:
-        sources = {memory_node(model.chip, role, part.port) for part in parts}
+        sources = {model.memory_node(role, part.port) for part in parts}
         yield from (model.hardware.route(source, tuple(nodes)) for source in sources)
     elif nodes != [own]:
         yield model.hardware.route(own, tuple(node for node in nodes if node != own))
