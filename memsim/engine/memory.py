@@ -210,3 +210,13 @@ def lines_by_age(memory: Memory) -> Array:
         found[i, 3] = memory.lines[line, READY]
         line = memory.lines[line, NEWER]
     return found
+
+
+def line_numbers(memory: Memory) -> Array:
+    """The lines in use, the oldest first."""
+    found = []
+    line = int(memory.lines[0, NEWER])
+    while line:
+        found.append(line)
+        line = int(memory.lines[line, NEWER])
+    return np.array(found, dtype=np.int64)

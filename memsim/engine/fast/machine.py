@@ -60,9 +60,12 @@ class Places:
     """Where in the machine's words Python finds what it reads."""
 
     servers: int
-    counts: int
+    servers_end: int
     stalls: int
     stall_width: int
+    counts: int
+    """Right after the stalls."""
+    counts_end: int
 
 
 def make_machine(
@@ -109,8 +112,16 @@ def make_machine(
     m[header[w.SERVERS] : header[w.SERVERS] + lasting.servers.size] = lasting.servers.reshape(-1)
     _seat(m, header, flat, (queue_base, ring_base, slot_base), kernel.cores)
     m[w.NOW] = now
+    places = Places(
+        header[w.SERVERS],
+        header[w.SERVERS] + lasting.servers.size,
+        stalls,
+        stall_width,
+        counts,
+        counts + len(flat.operations) * cores * w.COUNT_WORDS,
+    )
     m[w.FREE_FLIGHT] = m[w.FREE_PART] = m[w.LEADER] = -1
-    return enlarge(m, first=True), Places(header[w.SERVERS], counts, stalls, stall_width)
+    return enlarge(m, first=True), places
 
 
 def _seat(m: Array, header: dict[int, int], flat: Flat, bases: tuple[int, int, int], cores: int) -> None:
@@ -145,6 +156,7 @@ def _settings(flat: Flat, kernel: KernelPlan, lasting: Lasting, tracing: bool) -
         w.REG_NUM: reg_num,
         w.REG_DEN: reg_den,
         w.REG_LATENCY: hardware.port_latency["reg"],
+        w.SERVER_COUNT: len(hardware.names),
         w.PIECES: flat.pieces,
         w.PIECES_AT: w.FLIGHT_WORDS + flat.targets * w.TARGET_WORDS,
         w.TARGETS: flat.targets,

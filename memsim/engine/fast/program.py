@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from memsim.engine.fast import words as w
 from memsim.engine.fast.expressions import Expressions
 from memsim.engine.plan import Access, GroupPlan, KernelPlan, Step
 from memsim.engine.servers import Array
+from memsim.isa.expr import Expr, Range
 from memsim.isa.model import Gather, Load, Loop, Mma, Region, Statement, Store, transfer_target, walk
 
 MEMORIES = {"sram": 0, "reg": 1}
@@ -34,6 +35,7 @@ TABLES = {
 REFERENCES = {
     "operations": {
         "partner": "operations",
+        "parent": "operations",
         "count": "expressions",
         "first_read": "reads",
         "access": "accesses",
@@ -48,6 +50,19 @@ REFERENCES = {
     "rings": {"pops": "consumers"},
 }
 """The fields of each table that refer to a row of another; -1 refers to none."""
+
+
+@dataclass
+class LoopText:
+    """What is inside a loop, for folding it."""
+
+    variable: str
+    ranges: dict[str, Range]
+    """Least and greatest value of its variable, of those around it, and of those inside."""
+    counts: list[Expr] = field(default_factory=list)
+    """Trip counts of the loops inside, and targets of the sends: they must stay what they are."""
+    accesses: list[tuple[int, Access, Region]] = field(default_factory=list)
+    """(step, where it touches a tensor, the region) of each transfer of a tensor."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,15 @@ class Flat:
     """Targets of the widest multicast."""
     pieces: int
     """Segments of the largest transfer."""
+    loops: dict[int, LoopText]
+    """The text of each loop, by where it begins."""
+    queue_operations: tuple[int, ...]
+    """Where the operations of each queue begin, and where the last ones end."""
+
+    def operations_of(self, text: int) -> tuple[int, int]:
+        """Where the operations of a queue begin and end, whose text is at ``text``."""
+        number = (text - int(self.queue_texts[0])) // w.QUEUE_TEXT_WORDS
+        return self.queue_operations[number], self.queue_operations[number + 1]
 
 
 class Flattener:
@@ -88,6 +112,8 @@ class Flattener:
         self.queue_names: list[str] = []
         self.ring_names: dict[str, int] = {}
         self.targets = self.pieces = 1
+        self.loops: dict[int, LoopText] = {}
+        self._around: tuple[int, ...] = ()
 
     def flatten(self) -> Flat:
         """The text of the whole kernel."""
@@ -109,6 +135,11 @@ class Flattener:
             max(1, *(g.counters for g in groups)),
             self.targets,
             self.pieces,
+            {bases["operations"] + row * w.OPERATION_WORDS: loop for row, loop in self.loops.items()},
+            tuple(
+                bases["operations"] + row * w.OPERATION_WORDS
+                for row in (*(q["operation"] for q in self.rows["queues"]), len(self.rows["operations"]))
+            ),
         )
 
     def _assemble(self) -> tuple[Array, dict[str, int]]:
@@ -160,10 +191,12 @@ class Flattener:
         for queue in group.queues:
             self.queue_names.append(queue.name)
             self._add("queues", operation=len(self.rows["operations"]))
-            self._body(queue.body, steps, index)
+            self._body(queue.body, steps, index, {name: (0, extent - 1) for name, extent in group.grid})
             self._add("operations", kind=w.FINISH)
 
-    def _body(self, body: tuple[Statement, ...], steps: Iterator[Step], index: Mapping[str, int]) -> None:
+    def _body(
+        self, body: tuple[Statement, ...], steps: Iterator[Step], index: Mapping[str, int], ranges: dict[str, Range]
+    ) -> None:
         for statement in body:
             if not isinstance(statement, Loop):
                 self._step(next(steps), index)
@@ -172,12 +205,23 @@ class Flattener:
                 begin = len(self.rows["operations"])
                 count = self.expressions.add(statement.count, index)
                 loop = self._add("operations", kind=w.LOOP, variable=variable, count=count)
-                self._body(statement.body, steps, {**index, statement.var: variable})
+                last = max(0, statement.count.bounds(ranges)[1] - 1)
+                inner = {**ranges, statement.var: (0, last)}
+                for around in self._around:
+                    self.loops[around].counts.append(statement.count)
+                    known = self.loops[around].ranges.get(statement.var, (0, 0))
+                    self.loops[around].ranges[statement.var] = 0, max(last, known[1])
+                self.loops[begin] = LoopText(statement.var, dict(inner))
+                self._around = (*self._around, begin)
+                self._body(statement.body, steps, {**index, statement.var: variable}, inner)
+                self._around = self._around[:-1]
                 loop["partner"] = len(self.rows["operations"])
                 self._add("operations", kind=w.END_LOOP, variable=variable, partner=begin)
 
     def _add(self, table: str, **values: int) -> dict[str, int]:
         self.rows[table].append(values)
+        if table == "operations":
+            values["parent"] = self._around[-1] if self._around else -1
         return values
 
     # ---- instructions ----
@@ -233,6 +277,8 @@ class Flattener:
             return {"target": w.OWN, "ring": step.target.ring}
         first = len(self.rows["ranges"])
         for start, count in aim.blocks:
+            for around in self._around:
+                self.loops[around].counts.append(start)
             self._add("ranges", start=self.expressions.add(start, index), count=count)
         self.targets = max(self.targets, math.prod(count for _, count in aim.blocks))
         group = next(i for i, g in enumerate(self.kernel.groups) if g.group.name == step.target.group)
@@ -256,6 +302,8 @@ class Flattener:
         if isinstance(step.instruction, Gather) and access.rows is not None:
             gather = w.IN_ORDER if access.rows[1] == "sequential" else w.EVENLY
             rows = access.rows[0]
+        for around in self._around:
+            self.loops[around].accesses.append((step.number, access, region))
         number = len(self.rows["accesses"])
         self._add(
             "accesses",

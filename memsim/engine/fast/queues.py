@@ -94,8 +94,9 @@ def _repeat_loop(m: Array, queue: int, op: int) -> None:
         return
     m[counter] = following
     m[queue + w.Q_PC] = m[op + w.O_PARTNER] + w.OPERATION_WORDS
-    if queue == m[w.LEADER] and m[op + w.O_WATCH] > 0 and following % m[op + w.O_WATCH] == 0:
-        m[w.OBSERVE] = op
+    watch = m[op + w.O_WATCH]
+    if queue == m[w.LEADER] and watch > 0 and following % watch == 0:
+        m[w.OBSERVE] = m[op + w.O_PARTNER]
 
 
 # ---- compute ----

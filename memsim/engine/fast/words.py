@@ -16,9 +16,9 @@ from __future__ import annotations
  FLOW_ROOM, FLOWS, MISSING_BASE, MISSING_SOURCE, MISSING_TARGETS, LEADER, OBSERVE, BLOCK_START, CORES, MAX_TRANSFERS,
  MAX_BYTES, SRAM_NUM, SRAM_DEN, SRAM_LATENCY, REG_NUM, REG_DEN, REG_LATENCY, PIECES_AT, PIECES, TARGETS, COUNTERS,
  PORTS, DRAM_PORTS, SHARED_PORTS, KERNEL_BLOCKS, BLOCKS_TO_DO, KERNEL_CORES, OCCUPANCY, COOPERATIVE, TRACING,
- MOST_QUEUES, QUEUE_WIDTH, RING_WIDTH, MARGIN, SERVERS, CORE_BASE, SEAT_BASE, GROUP_BASE, GROUPS, TENSOR_BASE,
- SCRATCH_BASE, WAY_BASE, VALUE_BASE, WORK_BASE, HEADER_WORDS
-) = range(75)  # fmt: skip
+ MOST_QUEUES, QUEUE_WIDTH, RING_WIDTH, MARGIN, SERVERS, SERVER_COUNT, CORE_BASE, SEAT_BASE, GROUP_BASE, GROUPS,
+ TENSOR_BASE, SCRATCH_BASE, WAY_BASE, VALUE_BASE, WORK_BASE, HEADER_WORDS
+) = range(76)  # fmt: skip
 """``..._BASE`` is where a table begins, ``..._ROOM`` how many rows it has room for. TARGETS and COUNTERS are
 rows a flight or queue, PIECES_AT is where in a flight its pieces begin; SERVERS is where the servers begin
 (`memsim.engine.servers`), QUEUE_WIDTH and RING_WIDTH are words of a queue or ring with all that comes after it."""
@@ -34,11 +34,13 @@ NOWHERE, OWN, BLOCKS = range(3)
 EVENLY, IN_ORDER = 1, 2
 """How a gather's rows lie: spread over the region, or adjacent."""
 
-(O_KIND, O_STEP, O_COUNTS, O_EMPTY, O_PARTNER, O_VARIABLE, O_COUNT, O_WATCH, O_RING, O_UNIT, O_INTERVAL, O_LATENCY,
- O_SRAM_TICKS, O_REG_TICKS, O_FIRST_READ, O_READS, O_ACCUMULATES, O_IS_MMA, O_WAY, O_ROLE, O_SOURCE_MEMORY,
- O_TARGET_MEMORY, O_ACCESS, O_BYTES, O_TARGET, O_FIXED, O_TARGET_GROUP, O_FIRST_RANGE, O_RANGES, OPERATION_WORDS
-) = range(30)  # fmt: skip
-"""An operation. Of a loop: its other end, its counter and trip count (an expression), and how often it is watched.
+(O_KIND, O_STEP, O_COUNTS, O_EMPTY, O_PARTNER, O_VARIABLE, O_COUNT, O_PARENT, O_STRIDE, O_WATCH, O_RING, O_UNIT,
+ O_INTERVAL, O_LATENCY, O_SRAM_TICKS, O_REG_TICKS, O_FIRST_READ, O_READS, O_ACCUMULATES, O_IS_MMA, O_WAY, O_ROLE,
+ O_SOURCE_MEMORY, O_TARGET_MEMORY, O_ACCESS, O_BYTES, O_TARGET, O_FIXED, O_TARGET_GROUP, O_FIRST_RANGE, O_RANGES,
+ OPERATION_WORDS
+) = range(32)  # fmt: skip
+"""An operation, the loop around it (PARENT), and of a loop: its other end, its counter, its trip count (an
+expression), the iterations after which addresses repeat (STRIDE), and of its end how often it is watched.
 COUNTS is where its row of counts begins: for each core executions, bytes moved, bytes entered and bytes fetched."""
 EXECUTIONS, MOVED, ENTERED, FETCHED, COUNT_WORDS = range(5)
 READ_RING, READ_AHEAD, READ_WORDS = range(3)

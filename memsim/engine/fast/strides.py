@@ -1,0 +1,139 @@
+"""How far a loop must advance until its addresses are the same again, up to a translation that the hardware cannot see.
+
+A transfer's start is an affine function of the loop's counter, apart from divisions and remainders, which repeat after
+a period. Advanced by a whole period, a start moves by a constant. The move cannot be seen if it is a whole number of
+segments in each dimension, and, where ports or banks are chosen by the segment's number, a whole number of pages.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from memsim.engine.fast.program import LoopText
+from memsim.engine.hardware import Hardware, bank_count
+from memsim.engine.plan import Access
+from memsim.engine.servers import PAGE_SEGMENTS
+from memsim.isa.chambers import period_of
+from memsim.isa.expr import Expr, Range, var
+from memsim.isa.model import Region
+from memsim.isa.rewriting import simplify, substitute
+
+LONGEST = 1 << 40
+"""Strides beyond this are as good as none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How an access moves when its loop advances by a stride."""
+
+    step: int
+    access: Access
+    region: Region
+    starts: tuple[int, ...]
+    """Elements, in each dimension."""
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stride:
+    """After how many iterations a loop does the same up to a translation, and the translation."""
+
+    iterations: int
+    loop: LoopText
+    moves: tuple[Move, ...]
+
+
+def stride_of(loop: LoopText, hardware: Hardware) -> Stride | None:
+    """The shortest stride of a loop, or None if it has none."""
+    starts = [start for _, _, region in loop.accesses for start in region.starts]
+    period = period_of([*loop.counts, *starts], loop.variable)
+    if any(_move(e, loop, period) != 0 for e in loop.counts):
+        return None
+    moves = []
+    factor = 1
+    for step, access, region in loop.accesses:
+        found = [_move(start, loop, period) for start in region.starts]
+        if None in found or (access.rows is not None and access.layout is not None):
+            return None  # a gather takes other rows each time
+        elements = [move for move in found if move is not None]
+        moves.append((step, access, region, elements))
+        if access.layout is not None:
+            for move, segment in zip(elements, access.layout.segment_shape, strict=True):
+                factor = math.lcm(factor, segment // math.gcd(move, segment))
+    for _, access, _, elements in moves:
+        if _paged(access, hardware):
+            segments = abs(_segments(access, [factor * move for move in elements]))
+            factor *= PAGE_SEGMENTS // math.gcd(segments, PAGE_SEGMENTS)
+    if period * factor > LONGEST:
+        return None
+    moved = [
+        Move(
+            step, access, region, tuple(factor * e for e in elements), _segments(access, [factor * e for e in elements])
+        )
+        for step, access, region, elements in moves
+    ]
+    return Stride(period * factor, loop, tuple(moved))
+
+
+def _move(e: Expr, loop: LoopText, by: int) -> int | None:
+    """What an expression grows by when the loop advances; None if that is not constant."""
+    if loop.variable not in e.variables():
+        return 0
+    later = substitute(e, {loop.variable: var(loop.variable) + by})
+    difference = simplify(later, loop.ranges) - simplify(e, loop.ranges)
+    return difference.const if difference.is_constant else None
+
+
+def _segments(access: Access, elements: list[int]) -> int:
+    layout = access.layout
+    if layout is None:
+        return 0
+    shape = zip(elements, layout.segment_shape, layout.strides, strict=True)
+    return sum(move // segment * stride for move, segment, stride in shape)
+
+
+def _paged(access: Access, hardware: Hardware) -> bool:
+    """Whether the segment's number decides a port or a bank."""
+    if access.layout is None:
+        return False
+    names = {access.role, hardware.answering(access.role)}
+    return any(bank_count(row) > 1 for name, row in hardware.memories.items() if name in names)
+
+
+def whole_periods(move: Move, ranges: Mapping[str, Range], variable: str, first: int, advance: int, most: int) -> int:
+    """How many times more, at most ``most``, a loop may advance before an access that moves is cut at an edge.
+
+    Parameters
+    ----------
+    move
+        The access.
+    ranges
+        Values of the variables outside of the loop, and ranges of those inside.
+    variable
+        The loop's counter.
+    first
+        Its value where the period began that is to be repeated.
+    advance
+        By how much it advances in a period.
+    most
+        An upper bound.
+    """
+
+    def inside(times: int) -> bool:
+        now = {**ranges, variable: (first, first + (times + 1) * advance)}
+        axes = zip(
+            move.starts, move.region.starts, move.region.sizes, move.region.steps, move.access.extents, strict=True
+        )
+        return all(
+            moved == 0 or start.bounds(now)[1] + (size - 1) * step < extent for moved, start, size, step, extent in axes
+        )
+
+    low, high = 0, most
+    if inside(most):
+        return most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if inside(middle) else (low, middle)
+    return low
