@@ -61,12 +61,13 @@ def cache_folder(function: tuple[str, str]) -> Path | None:
 
 @cache
 def digest() -> str:
-    """SHA-256 of the sources of all modules that are compiled. Constants that compiled code reads belong there too."""
+    """SHA-256 of the sources of all modules that are compiled, and of the constants that they share."""
     here = Path(__file__).parent
-    jitted = [module for module in here.glob("*.py") if b"memsim.engine.compiled" in module.read_bytes()]
     total = hashlib.sha256()
-    for module in sorted([*jitted, *(here / "fast").glob("*.py")]):
-        total.update(module.read_bytes())
+    for module in sorted(here.rglob("*.py")):
+        text = module.read_bytes()
+        if b"memsim.engine.compiled" in text or module.name == "words.py":
+            total.update(text)
     return total.hexdigest()
 
 

@@ -71,7 +71,9 @@ class Steady:
         self._tensors = {a: number[b] for a, b in zip(like.tensors, kernel.tensors, strict=True) if b in number}
         self._buffers: list[Array] = []
         self._seen: set[bytes] = set()
-        self._moments: dict[bytes, Moment] = {}
+        self._anchor: tuple[bytes, Moment] | None = None
+        """The moment that is waited for to come again (as in Brent's search for cycles), by its description's digest."""
+        self._waited, self._patience = 0, PATIENCE
         self._in_vain: dict[int, int] = {}
 
     # ---- watching ----
@@ -118,10 +120,14 @@ class Steady:
             self._seen.add(digest)
             self._be_patient(m, loop)
             return None
-        before = self._moments.get(digest)
-        lines = lines_by_age(memory)
-        now = Moment(same.copy(), moved.copy(), lines, counted(), tick, int(m[w.NOW]))
-        self._moments = {digest: now}
+        if self._anchor is not None and self._anchor[0] != digest:
+            self._waited += 1
+            if self._waited < self._patience:
+                return None
+            self._patience *= 2  # the anchor may not be in the period at all, or the period is longer
+        before = self._anchor[1] if self._anchor is not None and self._anchor[0] == digest else None
+        now = Moment(same.copy(), moved.copy(), lines_by_age(memory), counted(), tick, int(m[w.NOW]))
+        self._anchor, self._waited = (digest, now), 0
         return None if before is None or not np.array_equal(before.same, now.same) else (before, now)
 
     def _be_patient(self, m: Array, loop: int) -> None:
@@ -133,8 +139,8 @@ class Steady:
     def forget(self) -> None:
         """Begin anew, after periods have been skipped."""
         self._seen.clear()
-        self._moments.clear()
         self._in_vain.clear()
+        self._anchor, self._waited, self._patience = None, 0, PATIENCE
 
     # ---- is it a period? ----
 
