@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from numba import njit
+import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+njit: Any = numba.njit
+"""Its overloads, where numba declares them, turn a function of any signature into one of none."""
 
 
 def compiled(function: F) -> F:

@@ -16,7 +16,9 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 HASH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth's multiplicative hash (TAOCP 3, 6.4)
 PAGE_SEGMENTS = 4096
-"""The address map repeats after so many segments: layers with their own weights meet the same ports and banks."""
+"""Segments after which every address map has repeated: layers with their own weights meet the same ports and banks."""
+TURNS = 16
+"""How often an address map goes round its ways, at least, before it repeats."""
 
 
 FREE_AT, BUSY, BYTES, SERVER_WORDS = range(4)
@@ -33,10 +35,21 @@ def serve(words: Array, server: int, head: int, service: int) -> int:
 
 
 @inlined
+def page_of(ways: int) -> int:
+    """Segments after which the address map over so many ports, slices or channels repeats: a power of two."""
+    page = 1
+    while page < min(PAGE_SEGMENTS, TURNS * ways):
+        page *= 2
+    return page if ways > 1 else 1
+
+
+@inlined
 def scatter(segment: int, ways: int) -> int:
     """Spread the segments of a page evenly over ``ways`` ports, slices or channels (multiplicative hash)."""
-    place = segment % PAGE_SEGMENTS + 1
-    return int(((np.uint64(place) * HASH) >> np.uint64(33)) % np.uint64(ways))
+    if ways == 1:
+        return 0
+    place = segment % page_of(ways) + 1
+    return np.int64(((np.uint64(place) * HASH) >> np.uint64(33)) % np.uint64(ways))  # type: ignore[return-value]
 
 
 # A memory's row of parameters: its banks, split evenly over its network ports, and what each bank can do.

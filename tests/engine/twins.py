@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from memsim.engine.compile_plan import make_plan
 from memsim.engine.difference import first_difference
+from memsim.engine.fast import simulation, steady
 from memsim.engine.simulate import run_plan
 from memsim.engine.tracing import TraceWindow
 from memsim.errors import MemsimError
@@ -19,6 +20,8 @@ from memsim.isa import Program, format, verify
 from tests.chips import draw_chip, draw_preset
 from tests.drafts import Draw, Rejected, choose_from, require
 from tests.strategies import draw_program, least_cores
+
+simulation.WORTH, steady.FEW = 1, 2  # fold as much as can be: random programs are short
 
 OPTIONS: tuple[dict[str, Any], ...] = (
     {"fold": False, "trace": TraceWindow()},

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import carray, types
+import numba
 from numba.extending import intrinsic
 
 from memsim.engine.compiled import compiled
 from memsim.engine.memory import Memory
 from memsim.engine.servers import Array
 
+types: Any = numba.types
+carray: Any = numba.carray  # type: ignore[attr-defined,unused-ignore]
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer64(context: Any, address: Any) -> Any:
+
+def _address64(context: Any, address: Any) -> Any:
     return types.CPointer(types.int64)(types.uintp), _to_pointer
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer32(context: Any, address: Any) -> Any:
+def _address32(context: Any, address: Any) -> Any:
     return types.CPointer(types.int32)(types.uintp), _to_pointer
 
 
@@ -30,10 +31,15 @@ def _to_pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
 
+_pointer64: Any = intrinsic(_address64)
+_pointer32: Any = intrinsic(_address32)
+
+
 @compiled
 def borrow(words: Array) -> Array:
     """A view of a contiguous array of ``int64``."""
-    return carray(_pointer64(words.ctypes.data), words.shape)  # type: ignore[no-any-return]
+    view: Array = carray(_pointer64(words.ctypes.data), words.shape)
+    return view
 
 
 @compiled

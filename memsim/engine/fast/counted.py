@@ -52,8 +52,9 @@ def measure(m: Array, memory: Memory, places: Places) -> Counted:
 def flow_rows(m: Array) -> Array:
     """(key, bytes, router bytes) of each flow."""
     first, last = int(m[w.FLOW_BASE]), int(m[w.FLOW_BASE] + m[w.FLOW_ROOM] * w.FLOW_WORDS)
-    rows = m[first:last].reshape(-1, w.FLOW_WORDS)
-    return rows[rows[:, w.FLOW_KEY] >= 0]
+    rows: Array = m[first:last].reshape(-1, w.FLOW_WORDS)
+    used: Array = rows[:, w.FLOW_KEY] >= 0
+    return rows[used]
 
 
 def _plus(a: Counts, b: Counts, times: int) -> Counts:

@@ -1,8 +1,8 @@
 """The state of a machine up to a shift in time and a translation of loops: what two moments of a steady state share.
 
 `describe` writes two vectors. What is in the first must be equal: stages, waits, tokens, sizes, and ticks from now on
-(a tick that has passed is as good as any other). What is in the second may be translated: of each queue its sequence
-and the counter of one of its loops, and the segments that transfers in flight are going to touch.
+(a tick that has passed is as good as any other). What is in the second may be translated: of each queue since when it
+waits, its sequence and the counter of one of its loops, and the segments that transfers in flight are going to touch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _put(out: Array, value: int) -> None:
 
 @inlined
 def _coming(m: Array, tick: int) -> int:
-    return max(0, tick - m[w.NOW])
+    return int(max(0, tick - m[w.NOW]))
 
 
 @inlined
@@ -57,7 +57,7 @@ def free_loop(m: Array, queue: int, level: int) -> int:
 
 @inlined
 def _trips(m: Array, queue: int, loop: int) -> int:
-    return m[queue + w.QUEUE_WORDS + m[w.COUNTERS] + m[loop + w.O_VARIABLE]]
+    return int(m[queue + w.QUEUE_WORDS + m[w.COUNTERS] + m[loop + w.O_VARIABLE]])
 
 
 @compiled
@@ -116,13 +116,17 @@ def _queue(m: Array, queue: int, level: int, same: Array, moved: Array) -> None:
     _put(same, _set(m, m[queue + w.Q_WAKE]))
     if stage == w.WAITING:
         _put(same, m[queue + w.Q_REASON])
-        _put(same, now - m[queue + w.Q_SINCE])
+        _put(moved, m[queue + w.Q_SINCE])
     elif stage != w.IDLE and stage != w.ENDED:
-        for word in (w.Q_ASKED, w.Q_BEGUN, w.Q_UNTIL):
-            _put(same, m[queue + word] - now)
-        _put(same, m[queue + w.Q_PENDING])
-        _put(same, m[queue + w.Q_SLOT])
-        _put(same, m[queue + w.Q_FLIGHT] == m[queue + w.Q_FIRST_FLIGHT])
+        _put(same, m[queue + w.Q_ASKED] - now)
+        _put(same, PAST if stage == w.AT_UNIT or stage == w.AT_DMA else m[queue + w.Q_BEGUN] - now)
+        if stage == w.AT_DMA or stage == w.ISSUED:
+            _put(same, m[queue + w.Q_FLIGHT] == m[queue + w.Q_FIRST_FLIGHT])
+        else:
+            _put(same, m[queue + w.Q_SLOT])
+        if stage == w.PORTS_ASKED:
+            _put(same, m[queue + w.Q_UNTIL] - now)
+            _put(same, m[queue + w.Q_PENDING])
     _counters(m, queue, level, same, moved)
 
 

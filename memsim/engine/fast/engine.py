@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 from memsim.engine.fast.context import Context
 from memsim.engine.fast.layers import Layers
@@ -34,7 +35,7 @@ class FastEngine:
         self.hardware = Hardware(plan)
         lasting = Lasting.of(self.hardware)
         window = Filter(trace or TraceWindow(), self.chip)
-        rows = None if trace is None else []
+        rows: list[Any] | None = None if trace is None else []
         self.context = Context(plan, self.hardware, lasting, Totals.of(lasting), window, rows, fold, progress)
         self.kernels: list[KernelRun] = []
         self.layers = Layers(plan, self.hardware.tensors)

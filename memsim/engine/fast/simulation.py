@@ -100,7 +100,7 @@ class Simulation:
         if times * happened.executed < WORTH:
             return
         self._take_trace()
-        skip(m, memory, period, times)
+        skip(m, memory, period, times, times * ticks)
         self.more = self.more.plus(happened, times) if self.more else happened.plus(happened, times - 1)
         context.skipped += times * ticks
         self._set_window()

@@ -51,6 +51,8 @@ class Period:
     """How the machine advances in a period, and how often that can be repeated."""
 
     times: int
+    waiting: list[int] = field(default_factory=list)
+    """Queues that wait all the time."""
     sequences: dict[int, int] = field(default_factory=dict)
     """Instructions that each queue executes."""
     counters: dict[int, int] = field(default_factory=dict)
@@ -72,7 +74,7 @@ class Steady:
         self._buffers: list[Array] = []
         self._seen: set[bytes] = set()
         self._anchor: tuple[bytes, Moment] | None = None
-        """The moment that is waited for to come again (as in Brent's search for cycles), by its description's digest."""
+        """The moment that is waited for to come again (as in Brent's search for cycles), by its digest."""
         self._waited, self._patience = 0, PATIENCE
         self._in_vain: dict[int, int] = {}
 
@@ -147,8 +149,15 @@ class Steady:
     def period(self, m: Array, memory: Memory, before: Moment, now: Moment) -> Period | None:
         """How what happened between two moments can be repeated; None if it cannot."""
         found = Period(1 << 62)
+        ticks = now.clock - before.clock
         at = 1  # where we are in what may have moved
         for queue, _ in _queues(m):
+            if m[queue + w.Q_STAGE] == w.WAITING:
+                since, at = int(now.moved[at] - before.moved[at]), at + 1
+                if since != ticks:
+                    if since:
+                        return None
+                    found.waiting.append(queue)
             found.sequences[queue] = int(now.moved[at] - before.moved[at])
             loop, at = int(now.moved[at + 1]), at + 2
             moves: dict[int, int] = {}
@@ -224,8 +233,10 @@ class Steady:
         return bool((now.lines[:, 0] - before.lines[:, 0] == moves[owners]).all() and (coming[0] == coming[1]).all())
 
 
-def skip(m: Array, memory: Memory, period: Period, times: int) -> None:
-    """Translate the machine by so many periods; the clock stands still."""
+def skip(m: Array, memory: Memory, period: Period, times: int, ticks: int) -> None:
+    """Translate the machine by so many periods, of ``ticks`` together; its clock stands still."""
+    for queue in period.waiting:
+        m[queue + w.Q_SINCE] -= ticks
     for queue, instructions in period.sequences.items():
         m[queue + w.Q_SEQUENCE] += times * instructions
         for flight in _flights(m, queue):

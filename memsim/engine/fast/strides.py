@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from memsim.engine.fast.program import LoopText
 from memsim.engine.hardware import Hardware, bank_count
 from memsim.engine.plan import Access
-from memsim.engine.servers import PAGE_SEGMENTS
+from memsim.engine.servers import page_of
 from memsim.isa.chambers import period_of
 from memsim.isa.expr import Expr, Range, var
 from memsim.isa.model import Region
@@ -63,9 +63,8 @@ def stride_of(loop: LoopText, hardware: Hardware) -> Stride | None:
             for move, segment in zip(elements, access.layout.segment_shape, strict=True):
                 factor = math.lcm(factor, segment // math.gcd(move, segment))
     for _, access, _, elements in moves:
-        if _paged(access, hardware):
-            segments = abs(_segments(access, [factor * move for move in elements]))
-            factor *= PAGE_SEGMENTS // math.gcd(segments, PAGE_SEGMENTS)
+        page = _page(access, hardware)
+        factor *= page // math.gcd(_segments(access, [factor * move for move in elements]), page)
     if period * factor > LONGEST:
         return None
     moved = [
@@ -94,12 +93,12 @@ def _segments(access: Access, elements: list[int]) -> int:
     return sum(move // segment * stride for move, segment, stride in shape)
 
 
-def _paged(access: Access, hardware: Hardware) -> bool:
-    """Whether the segment's number decides a port or a bank."""
+def _page(access: Access, hardware: Hardware) -> int:
+    """Segments after which the ports and banks of the memories that an access meets are the same again."""
     if access.layout is None:
-        return False
-    names = {access.role, hardware.answering(access.role)}
-    return any(bank_count(row) > 1 for name, row in hardware.memories.items() if name in names)
+        return 1
+    rows = [hardware.memories[name] for name in {access.role, hardware.answering(access.role)}]
+    return math.lcm(*(page_of(bank_count(row)) for row in rows))
 
 
 def whole_periods(move: Move, ranges: Mapping[str, Range], variable: str, first: int, advance: int, most: int) -> int:
