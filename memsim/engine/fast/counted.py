@@ -53,8 +53,7 @@ def flow_rows(m: Array) -> Array:
     """(key, bytes, router bytes) of each flow."""
     first, last = int(m[w.FLOW_BASE]), int(m[w.FLOW_BASE] + m[w.FLOW_ROOM] * w.FLOW_WORDS)
     rows: Array = m[first:last].reshape(-1, w.FLOW_WORDS)
-    used: Array = rows[:, w.FLOW_KEY] >= 0
-    return rows[used]
+    return rows[rows[:, w.FLOW_KEY] >= 0]
 
 
 def _plus(a: Counts, b: Counts, times: int) -> Counts:
@@ -64,4 +63,5 @@ def _plus(a: Counts, b: Counts, times: int) -> Counts:
         a = a.astype(object)
     if largest >= SAFE and b.dtype != object:
         b = b.astype(object)
-    return a + b * times
+    total: Counts = a + b * times
+    return total

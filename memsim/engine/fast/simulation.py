@@ -14,6 +14,7 @@ from memsim.engine.fast.loop import FINISHED, FULL, OBSERVED, STUCK, UNKNOWN_ROU
 from memsim.engine.fast.machine import ENDLESS, TRACE_ROWS, enlarge, make_machine
 from memsim.engine.fast.program import Flat
 from memsim.engine.fast.steady import Steady, skip
+from memsim.engine.fast.symmetry import alike, leave_to_first, spread
 from memsim.engine.fast.totals import flows_of, stalls_of
 from memsim.engine.tally import Tally
 
@@ -33,6 +34,11 @@ class Simulation:
         self.m, self.places = make_machine(flat, self.kernel, context.plan, context.lasting, context.clock, tracing)
         self.more: Counted | None = None
         """What folding has skipped."""
+        self.alike = 1
+        """Cores that core 0 stands for, itself included."""
+        self._servers = context.lasting.servers.copy()
+        if context.fold and not tracing:
+            self.alike = alike(self.kernel, self._servers, context.clock)
         self.steady: Steady | None = None
         if context.fold and flat.loops:
             like = context.plan.kernels[self.kernel.twin]
@@ -42,6 +48,8 @@ class Simulation:
         """Run the kernel to its end."""
         context, lasting = self.context, self.context.lasting
         self._set_window()
+        if self.alike > 1:
+            leave_to_first(self.m, self.alike)
         begin_kernel(self.m)
         if self.steady is not None:
             self.steady.prepare(self.m)
@@ -51,6 +59,8 @@ class Simulation:
             status = run_until(self.m, lasting.net.words, lasting.memory)
             self._attend(status)
         self._take_trace()
+        if self.alike > 1:
+            self.more = spread(self.m, self.places, self.more, self._servers, self.alike)
         context.clock = int(self.m[w.NOW])
         return self._tally()
 
@@ -74,7 +84,7 @@ class Simulation:
             self.context.tell(self.context.totals.executed + self._executed())
 
     def _executed(self) -> int:
-        return int(self.m[w.EXECUTED]) + (self.more.executed if self.more else 0)
+        return self.alike * (int(self.m[w.EXECUTED]) + (self.more.executed if self.more else 0))
 
     # ---- folding ----
 
