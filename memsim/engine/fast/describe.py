@@ -7,6 +7,8 @@ waits, its sequence and the counter of one of its loops, and the segments that t
 
 from __future__ import annotations
 
+import numpy as np
+
 from memsim.engine.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.servers import FREE_AT, SERVER_WORDS, Array
@@ -87,6 +89,16 @@ def describe(m: Array, bank_free_at: Array, level: int, same: Array, moved: Arra
         if m[seat + w.S_BLOCK] >= 0:
             _seat(m, seat, level, same, moved)
         seat += w.SEAT_WORDS
+
+
+@compiled
+def digest(words: Array, count: int) -> int:
+    """A number that tells most descriptions apart (FNV's way, a word at a time)."""
+    value = np.uint64(0xCBF29CE484222325)
+    for i in range(count):
+        value = (value ^ np.uint64(words[i])) * np.uint64(0x100000001B3)
+        value ^= value >> np.uint64(29)
+    return np.int64(value >> np.uint64(1))  # type: ignore[return-value]
 
 
 @compiled

@@ -12,6 +12,7 @@ from memsim.engine.fast import words as w
 from memsim.engine.fast.expressions import Expressions
 from memsim.engine.plan import Access, GroupPlan, KernelPlan, Step
 from memsim.engine.servers import Array
+from memsim.errors import ProgramError
 from memsim.isa.expr import Expr, Range
 from memsim.isa.model import Gather, Load, Loop, Mma, Region, Statement, Store, transfer_target, walk
 
@@ -50,6 +51,10 @@ REFERENCES = {
     "rings": {"pops": "consumers"},
 }
 """The fields of each table that refer to a row of another; -1 refers to none."""
+
+
+LARGEST = 1 << 62
+"""Trip counts must stay below this."""
 
 
 @dataclass
@@ -206,6 +211,12 @@ class Flattener:
                 count = self.expressions.add(statement.count, index)
                 loop = self._add("operations", kind=w.LOOP, variable=variable, count=count)
                 last = max(0, statement.count.bounds(ranges)[1] - 1)
+                if last >= LARGEST:
+                    raise ProgramError(
+                        f"a loop of {statement.count} trips is too long for the compiled engine",
+                        where=f"kernel {self.kernel.kernel.name}: loop {statement.var}",
+                        mend=f"stay below {LARGEST} trips, or nest loops",
+                    )
                 inner = {**ranges, statement.var: (0, last)}
                 for around in self._around:
                     self.loops[around].counts.append(statement.count)

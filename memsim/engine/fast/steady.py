@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from typing import TypeAlias
 
 import numpy as np
 
 from memsim.engine.fast import words as w
 from memsim.engine.fast.counted import Counted
-from memsim.engine.fast.describe import describe, level_of
+from memsim.engine.fast.describe import describe, digest, level_of
 from memsim.engine.fast.program import Flat
 from memsim.engine.fast.strides import Stride, stride_of, whole_periods
 from memsim.engine.hardware import Hardware
@@ -32,6 +32,9 @@ PATIENCE = 64
 """Descriptions without a period after which a loop is watched half as often."""
 MOST_SEEN = 1 << 16
 """Descriptions that are remembered at most."""
+
+Mark: TypeAlias = tuple[int, int]
+"""The loop that has come round, and the digest of a description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,8 @@ class Steady:
         number = {name: i for i, name in enumerate(hardware.tensors)}
         self._tensors = {a: number[b] for a, b in zip(like.tensors, kernel.tensors, strict=True) if b in number}
         self._buffers: list[Array] = []
-        self._seen: set[bytes] = set()
-        self._anchor: tuple[bytes, Moment] | None = None
+        self._seen: set[Mark] = set()
+        self._anchor: tuple[Mark, Moment] | None = None
         """The moment that is waited for to come again (as in Brent's search for cycles), by its digest."""
         self._waited, self._patience = 0, PATIENCE
         self._in_vain: dict[int, int] = {}
@@ -114,22 +117,23 @@ class Steady:
             self._buffers = [np.empty(2 * len(m) + 1024, dtype=np.int64) for _ in range(2)]
         same, moved = self._buffers
         describe(m, memory.free_at, level_of(m, m[w.LEADER], loop), same, moved)
-        same, moved = same[: same[0]], moved[: moved[0]]
-        digest = blake2b(same.tobytes(), digest_size=16, key=loop.to_bytes(8, "little")).digest()
-        if digest not in self._seen:
+        mark = loop, digest(same, same[0])
+        if mark not in self._seen:
             if len(self._seen) >= MOST_SEEN:
                 self._seen.clear()
-            self._seen.add(digest)
+            self._seen.add(mark)
             self._be_patient(m, loop)
             return None
-        if self._anchor is not None and self._anchor[0] != digest:
+        if self._anchor is not None and self._anchor[0] != mark:
             self._waited += 1
             if self._waited < self._patience:
                 return None
             self._patience *= 2  # the anchor may not be in the period at all, or the period is longer
-        before = self._anchor[1] if self._anchor is not None and self._anchor[0] == digest else None
-        now = Moment(same.copy(), moved.copy(), lines_by_age(memory), counted(), tick, int(m[w.NOW]))
-        self._anchor, self._waited = (digest, now), 0
+        before = self._anchor[1] if self._anchor is not None and self._anchor[0] == mark else None
+        now = Moment(
+            same[: same[0]].copy(), moved[: moved[0]].copy(), lines_by_age(memory), counted(), tick, int(m[w.NOW])
+        )
+        self._anchor, self._waited = (mark, now), 0
         return None if before is None or not np.array_equal(before.same, now.same) else (before, now)
 
     def _be_patient(self, m: Array, loop: int) -> None:
