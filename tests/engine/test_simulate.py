@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memsim.engine import simulate
+from memsim.engine.simulate import ENGINES
 from memsim.errors import ChipError, MemsimError, ProgramError
 from memsim.isa import analyze, parse
 from tests.engine.machines import plain_chip
@@ -19,13 +20,30 @@ kernel k blocks (b 2) {
 }"""
 
 
-def test_progress_counts_instructions_up_to_the_total() -> None:
+@pytest.mark.parametrize("fold", [False, True])
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("cores", [1, 2])
+def test_progress_counts_instructions_up_to_the_total(engine: str, fold: bool, cores: int) -> None:
     seen: list[tuple[int, int]] = []
-    program = parse(TEXT)
-    simulate(program, plain_chip(2), progress=lambda done, total: seen.append((done, total)))
+    second = TEXT[TEXT.index("kernel") :].replace("kernel k", "kernel l")
+    program = parse(TEXT + second)
+    simulate(
+        program, plain_chip(cores), engine=engine, fold=fold, progress=lambda done, total: seen.append((done, total))
+    )
     total = sum(e.count for e in analyze(program).executions)
-    assert total == 4000
-    assert seen == [(done, total) for done in range(1000, total + 1, 1000)]
+    assert total == 8000
+    done = [count for count, _ in seen]
+    assert done == sorted(done)
+    assert {4000, 8000} <= set(done)
+    assert all(of == total for _, of in seen)
+
+
+def test_a_long_kernel_tells_its_progress_before_it_ends() -> None:
+    seen: list[int] = []
+    program = parse(TEXT.replace("loop i 1000", "loop i 100000").replace("i * 16", "i % 4 * 16"))
+    simulate(program, plain_chip(2), fold=False, progress=lambda done, _: seen.append(done))
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 1 and seen[-1] == 400_000
 
 
 def test_two_runs_are_equal() -> None:

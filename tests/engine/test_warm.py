@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,14 +96,23 @@ def test_the_digest_is_of_what_is_compiled(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "fast").mkdir()
     digests = set()
     for module, text in (
-        ("servers.py", "@njit"),
-        ("servers.py", "@njit # changed"),
-        ("fast/records.py", "KIND = 1"),
-        ("fast/records.py", "KIND = 2"),
+        ("compiled.py", "njit(cache=True)"),
+        ("servers.py", "from memsim.engine.compiled import compiled"),
+        ("servers.py", "from memsim.engine.compiled import compiled  # changed"),
+        ("fast/words.py", "KIND = 1"),
+        ("fast/words.py", "KIND = 2"),
+        ("compiled.py", "njit(cache=True, fastmath=True)"),
         ("report.py", "nothing is compiled here"),
     ):
         (tmp_path / module).write_text(text, encoding="utf-8")
         warm.digest.cache_clear()
         digests.add(warm.digest())
     warm.digest.cache_clear()
-    assert len(digests) == 4
+    assert len(digests) == 6
+
+
+def test_every_module_that_is_compiled_is_in_the_digest() -> None:
+    """Whoever compiles, does so through `memsim.engine.compiled`: else a change of it would not be seen."""
+    engine = Path(warm.__file__).parent
+    users = [m.name for m in engine.rglob("*.py") if re.search(r"\bnjit\b|\bjit\(", m.read_text(encoding="utf-8"))]
+    assert users == ["compiled.py"]

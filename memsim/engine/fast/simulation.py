@@ -166,4 +166,5 @@ class Simulation:
         executions, moved, entered, fetched = (np.ascontiguousarray(counts[:, :, i]) for i in range(w.COUNT_WORDS))
         empty = self.m[flat.operations + w.O_EMPTY].astype(np.bool_)
         flows = flows_of(counted.flows, list(context.lasting.net.lengths), cores)
+        context.tell(context.totals.executed)
         return Tally(executions, moved, entered, fetched, empty, flows, back, through)
