@@ -41,8 +41,13 @@ class Context:
         if self.progress is not None:
             self.progress(executed)
 
-    def times_before_window(self, tick: int, period: int) -> int:
-        """How many periods may be skipped from a tick on without skipping what is to be traced."""
-        if self.trace is None or (self.window.end is not None and tick >= self.window.end):
+    def times_before_window(self, tick: int, period: int, oldest: int) -> int:
+        """How many periods may be skipped from a tick on without skipping what is to be traced.
+
+        Nothing is skipped while an instruction lasts that began before the window's end (``oldest`` is the first tick
+        of those that last): its own end would be. And no instruction may end at the very tick at which the window
+        begins, as one of no time would lie in it.
+        """
+        if self.trace is None or (self.window.end is not None and oldest >= self.window.end):
             return ENDLESS
-        return max(0, self.window.first - tick) // max(1, period)
+        return max(0, self.window.first - 1 - tick) // max(1, period)

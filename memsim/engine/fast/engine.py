@@ -71,7 +71,7 @@ class FastEngine:
         if repeat is None or before is None:
             return False
         ticks = now.tick - before.tick
-        times = min(repeat.times, context.times_before_window(context.tick, ticks))
+        times = min(repeat.times, context.times_before_window(context.tick, ticks, context.tick))
         if not times:
             return False
         self.layers.rename(lasting.memory, kernel, times * repeat.period)

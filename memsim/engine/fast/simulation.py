@@ -13,7 +13,7 @@ from memsim.engine.fast.counted import Counted, measure
 from memsim.engine.fast.loop import FINISHED, FULL, OBSERVED, STUCK, UNKNOWN_ROUTE, begin_kernel, run_until
 from memsim.engine.fast.machine import ENDLESS, TRACE_ROWS, enlarge, make_machine
 from memsim.engine.fast.program import Flat
-from memsim.engine.fast.steady import Steady, skip
+from memsim.engine.fast.steady import Steady, oldest_begin, skip
 from memsim.engine.fast.symmetry import alike, leave_to_first, spread
 from memsim.engine.fast.totals import flows_of, stalls_of
 from memsim.engine.tally import Tally
@@ -105,7 +105,7 @@ class Simulation:
         if period is None:
             return
         ticks = now.tick - before.tick
-        times = min(period.times, context.times_before_window(tick, ticks))
+        times = min(period.times, context.times_before_window(tick, ticks, oldest_begin(m) + context.skipped))
         happened = now.counted.plus(before.counted, -1)
         if times * happened.executed < WORTH:
             return

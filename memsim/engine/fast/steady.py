@@ -262,6 +262,18 @@ def skip(m: Array, memory: Memory, period: Period, times: int, ticks: int) -> No
     memory.line_of[segments + moves[owners]] = lines
 
 
+def oldest_begin(m: Array) -> int:
+    """The tick at which the oldest of the instructions began that have not ended; now if there are none."""
+    begun = [int(m[w.NOW])]
+    for queue, _ in _queues(m):
+        stage, issued = m[queue + w.Q_STAGE], -1
+        if stage in (w.AT_PORTS, w.PORTS_ASKED, w.WORKED, w.ISSUED):
+            begun.append(int(m[queue + w.Q_BEGUN]))
+            issued = m[queue + w.Q_FLIGHT] if stage == w.ISSUED else -1
+        begun += [int(m[flight + w.F_BEGUN]) for flight in _flights(m, queue) if flight != issued]
+    return min(begun)
+
+
 def _queues(m: Array) -> Iterator[tuple[int, int]]:
     """Each queue of each resident block, with its number among all queues of the kernel's text."""
     for number in range(int(m[w.KERNEL_CORES] * m[w.OCCUPANCY])):
