@@ -3,5 +3,6 @@
 from memsim.engine.ledger import Ledger
 from memsim.engine.result import Result
 from memsim.engine.simulate import simulate
+from memsim.engine.tracing import TraceWindow
 
-__all__ = ["Ledger", "Result", "simulate"]
+__all__ = ["Ledger", "Result", "TraceWindow", "simulate"]
