@@ -34,6 +34,12 @@ class Counted:
             flows[key] = known[0] + size * times, known[1] + routers * times
         return Counted(arrays, flows, self.executed + other.executed * times)
 
+    def with_more(self, name: str, index: int, amount: int) -> Counted:
+        """The same with one count larger."""
+        counts = self.arrays[name].astype(object)
+        counts[index] += amount
+        return Counted({**self.arrays, name: counts}, self.flows, self.executed)
+
 
 def measure(m: Array, memory: Memory, places: Places) -> Counted:
     """What the arrays of a run have counted."""

@@ -96,7 +96,8 @@ def _repeat_loop(m: Array, queue: int, op: int) -> None:
     m[queue + w.Q_PC] = m[op + w.O_PARTNER] + w.OPERATION_WORDS
     watch = m[op + w.O_WATCH]
     if queue == m[w.LEADER] and watch > 0 and following % watch == 0:
-        m[w.OBSERVE] = m[op + w.O_PARTNER]
+        loop = m[op + w.O_PARTNER]
+        m[w.OBSERVE] = min(loop, m[w.OBSERVE]) if m[w.OBSERVE] else loop  # the outermost, if there are several
 
 
 # ---- compute ----

@@ -96,7 +96,7 @@ class Simulation:
         """Skip periods, if this tick ends one."""
         context, m, memory = self.context, self.m, self.context.lasting.memory
         assert self.steady is not None
-        tick = int(m[w.NOW]) + context.skipped
+        tick, loop = int(m[w.NOW]) + context.skipped, int(m[w.OBSERVE])
         moments = self.steady.observe(m, memory, tick, self._counted)
         if moments is None:
             return
@@ -110,11 +110,14 @@ class Simulation:
         if times * happened.executed < WORTH:
             return
         self._take_trace()
-        skip(m, memory, period, times, times * ticks)
+        skip(m, memory, period, times)
         self.more = self.more.plus(happened, times) if self.more else happened.plus(happened, times - 1)
+        for queue in period.waiting:  # its wait goes on; what the clock does not count of it is told here
+            reason = int(m[queue + w.Q_STALLS] + m[queue + w.Q_REASON]) - self.places.stalls
+            self.more = self.more.with_more("kernel", reason, times * (now.clock - before.clock))
         context.skipped += times * ticks
         self._set_window()
-        self.steady.forget()
+        self.steady.forget(loop)
         context.tell(context.totals.executed + self._executed())
 
     # ---- the trace ----

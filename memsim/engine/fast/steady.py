@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 
 from memsim.engine.fast import words as w
 from memsim.engine.fast.counted import Counted
 from memsim.engine.fast.describe import describe, digest, level_of
+from memsim.engine.fast.machine import ENDLESS
 from memsim.engine.fast.program import Flat
 from memsim.engine.fast.strides import Stride, stride_of, whole_periods
 from memsim.engine.hardware import Hardware
@@ -33,9 +33,6 @@ PATIENCE = 64
 MOST_SEEN = 1 << 16
 """Descriptions that are remembered at most."""
 
-Mark: TypeAlias = tuple[int, int]
-"""The loop that has come round, and the digest of a description."""
-
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -47,6 +44,18 @@ class Moment:
     counted: Counted
     tick: int
     clock: int
+
+
+@dataclass(slots=True)
+class Watch:
+    """What has been seen of one loop: a search for a cycle, as Brent's."""
+
+    seen: set[int] = field(default_factory=set)
+    """Digests of descriptions."""
+    anchor: tuple[int, Moment] | None = None
+    """The moment, by its digest, that is waited for to come again."""
+    waited: int = 0
+    patience: int = PATIENCE
 
 
 @dataclass(slots=True)
@@ -75,11 +84,8 @@ class Steady:
         number = {name: i for i, name in enumerate(hardware.tensors)}
         self._tensors = {a: number[b] for a, b in zip(like.tensors, kernel.tensors, strict=True) if b in number}
         self._buffers: list[Array] = []
-        self._seen: set[Mark] = set()
-        self._anchor: tuple[Mark, Moment] | None = None
-        """The moment that is waited for to come again (as in Brent's search for cycles), by its digest."""
-        self._waited, self._patience = 0, PATIENCE
-        self._in_vain: dict[int, int] = {}
+        self._watches: dict[int, Watch] = {}
+        self._gathers = any(step.access is not None and step.access.rows is not None for step in like.steps)
 
     # ---- watching ----
 
@@ -117,50 +123,44 @@ class Steady:
             self._buffers = [np.empty(2 * len(m) + 1024, dtype=np.int64) for _ in range(2)]
         same, moved = self._buffers
         describe(m, memory.free_at, level_of(m, m[w.LEADER], loop), same, moved)
-        mark = loop, digest(same, same[0])
-        if mark not in self._seen:
-            if len(self._seen) >= MOST_SEEN:
-                self._seen.clear()
-            self._seen.add(mark)
-            self._be_patient(m, loop)
+        mark = digest(same, same[0])
+        watch = self._watches.setdefault(loop, Watch())
+        if mark not in watch.seen:
+            if len(watch.seen) >= MOST_SEEN:
+                watch.seen.clear()
+            watch.seen.add(mark)
+            if len(watch.seen) % PATIENCE == 0:
+                m[m[loop + w.O_PARTNER] + w.O_WATCH] *= 2
             return None
-        if self._anchor is not None and self._anchor[0] != mark:
-            self._waited += 1
-            if self._waited < self._patience:
+        if watch.anchor is not None and watch.anchor[0] != mark:
+            watch.waited += 1
+            if watch.waited < watch.patience:
                 return None
-            self._patience *= 2  # the anchor may not be in the period at all, or the period is longer
-        before = self._anchor[1] if self._anchor is not None and self._anchor[0] == mark else None
-        now = Moment(
-            same[: same[0]].copy(), moved[: moved[0]].copy(), lines_by_age(memory), counted(), tick, int(m[w.NOW])
-        )
-        self._anchor, self._waited = (mark, now), 0
+            watch.patience *= 2  # the anchor may not be in the period at all, or the period is longer
+        before = watch.anchor[1] if watch.anchor is not None and watch.anchor[0] == mark else None
+        same, moved = same[: same[0]].copy(), moved[: moved[0]].copy()
+        now = Moment(same, moved, lines_by_age(memory), counted(), tick, int(m[w.NOW]))
+        watch.anchor, watch.waited = (mark, now), 0
         return None if before is None or not np.array_equal(before.same, now.same) else (before, now)
 
-    def _be_patient(self, m: Array, loop: int) -> None:
-        self._in_vain[loop] = self._in_vain.get(loop, 0) + 1
-        if self._in_vain[loop] >= PATIENCE:
-            self._in_vain[loop] = 0
-            m[m[loop + w.O_PARTNER] + w.O_WATCH] *= 2
-
-    def forget(self) -> None:
-        """Begin anew, after periods have been skipped."""
-        self._seen.clear()
-        self._in_vain.clear()
-        self._anchor, self._waited, self._patience = None, 0, PATIENCE
+    def forget(self, loop: int) -> None:
+        """Watch a loop anew, after some of its periods have been skipped."""
+        self._watches.pop(loop, None)
 
     # ---- is it a period? ----
 
     def period(self, m: Array, memory: Memory, before: Moment, now: Moment) -> Period | None:
         """How what happened between two moments can be repeated; None if it cannot."""
         found = Period(1 << 62)
-        ticks = now.clock - before.clock
+        ticks = now.tick - before.tick
+        stood = ticks - (now.clock - before.clock)  # ticks that the clock did not count, as they were skipped
         at = 1  # where we are in what may have moved
         for queue, _ in _queues(m):
             if m[queue + w.Q_STAGE] == w.WAITING:
-                since, at = int(now.moved[at] - before.moved[at]), at + 1
-                if since != ticks:
-                    if since:
-                        return None
+                later, at = int(now.moved[at] - before.moved[at]), at + 1
+                if later and later + stood != ticks:
+                    return None
+                if not later:
                     found.waiting.append(queue)
             found.sequences[queue] = int(now.moved[at] - before.moved[at])
             loop, at = int(now.moved[at + 1]), at + 2
@@ -182,6 +182,9 @@ class Steady:
                 found.pieces[piece] = move
         if not found.counters or (memory.cache[CAPACITY] and not self._lines_move(memory, before, now, found)):
             return None
+        if self._gathers:  # they take rows by their queue's sequence, which must stay a number of 64 bits
+            most = max(found.sequences.values())
+            found.times = min(found.times, ENDLESS // max(1, most) - 1)
         return found if found.times > 0 else None
 
     def _advance(
@@ -237,11 +240,11 @@ class Steady:
         return bool((now.lines[:, 0] - before.lines[:, 0] == moves[owners]).all() and (coming[0] == coming[1]).all())
 
 
-def skip(m: Array, memory: Memory, period: Period, times: int, ticks: int) -> None:
-    """Translate the machine by so many periods, of ``ticks`` together; its clock stands still."""
-    for queue in period.waiting:
-        m[queue + w.Q_SINCE] -= ticks
+def skip(m: Array, memory: Memory, period: Period, times: int) -> None:
+    """Translate the machine by so many periods; its clock stands still."""
     for queue, instructions in period.sequences.items():
+        if int(m[queue + w.Q_SEQUENCE]) + times * instructions >= ENDLESS:
+            continue  # only traces tell it, and only gathers use it, of which there is none
         m[queue + w.Q_SEQUENCE] += times * instructions
         for flight in _flights(m, queue):
             m[flight + w.F_SEQUENCE] += times * instructions
