@@ -17,8 +17,6 @@ from memsim.engine.servers import Array
 from memsim.isa.expr import Atom, Expr, FloorDiv, Min, Mod, Var
 
 KEEP, DIVIDE, MODULO, MINIMUM, MAXIMUM = range(5)
-MOST_FORMS = 64
-"""Forms that one expression may have."""
 
 
 class Expressions:
@@ -27,13 +25,14 @@ class Expressions:
     def __init__(self) -> None:
         self._words: list[int] = []
         self._known: dict[tuple[int, ...], int] = {}
+        self.forms = 1
+        """Forms of the expression that has the most: so many values `evaluate` needs room for."""
 
     def add(self, expression: Expr, index: Mapping[str, int]) -> int:
         """Store an expression; returns where. ``index`` names the counter of each variable."""
         forms: list[list[int]] = []
         forms.append([*_linear(expression, index, forms), KEEP, 0])
-        if len(forms) > MOST_FORMS:
-            raise OverflowError(f"an expression has more than {MOST_FORMS} nested parts")
+        self.forms = max(self.forms, len(forms))
         words = (len(forms), *(word for form in forms for word in form))
         if words not in self._known:
             self._known[words] = len(self._words)

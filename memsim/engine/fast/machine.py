@@ -8,7 +8,6 @@ import numpy as np
 
 from memsim.engine.fast import words as w
 from memsim.engine.fast.events import SPOKE, WHEEL
-from memsim.engine.fast.expressions import MOST_FORMS
 from memsim.engine.fast.flows import move_flows
 from memsim.engine.fast.loop import STEPS
 from memsim.engine.fast.net import Net
@@ -87,7 +86,7 @@ def make_machine(
         w.TENSOR_BASE: len(kernel.tensors) + 1,
         w.SCRATCH_BASE: 2 * flat.pieces,
         w.WAY_BASE: (lasting.net.ports + 2) * w.WAY_WORDS,
-        w.VALUE_BASE: MOST_FORMS,
+        w.VALUE_BASE: flat.forms,
         w.WORK_BASE: cores,
         w.READY_BASE: queues + 1,
         w.ENDED_BASE: seats + 1,

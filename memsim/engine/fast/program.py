@@ -93,6 +93,8 @@ class Flat:
     """Targets of the widest multicast."""
     pieces: int
     """Segments of the largest transfer."""
+    forms: int
+    """Forms of the largest expression (`memsim.engine.fast.expressions`)."""
     loops: dict[int, LoopText]
     """The text of each loop, by where it begins."""
     queue_operations: tuple[int, ...]
@@ -140,6 +142,7 @@ class Flattener:
             max(1, *(g.counters for g in groups)),
             self.targets,
             self.pieces,
+            self.expressions.forms,
             {bases["operations"] + row * w.OPERATION_WORDS: loop for row, loop in self.loops.items()},
             tuple(
                 bases["operations"] + row * w.OPERATION_WORDS
