@@ -127,9 +127,9 @@ def skipped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     times: list[int] = []
     real = simulation.skip
 
-    def noted(m: Any, memory: Any, period: Any, count: int, ticks: int) -> None:
+    def noted(m: Any, memory: Any, period: Any, count: int, *rest: Any) -> None:
         times.append(count)
-        real(m, memory, period, count, ticks)
+        real(m, memory, period, count, *rest)
 
     monkeypatch.setattr(simulation, "skip", noted)
     return times
