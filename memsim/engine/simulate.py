@@ -61,10 +61,14 @@ def simulate(
         raise MemsimError(f"no engine {engine!r}", where="simulate", mend=f"choose one of {', '.join(ENGINES)}")
     check_kind(program, Program, "simulate", GIVE_A_PROGRAM)
     check_kind(chip, Chip, "simulate", GIVE_A_CHIP)
-    if not isinstance(trace, TraceWindow):
-        window = TraceWindow() if trace else None
-    else:
-        window = trace
+    if not isinstance(trace, (bool, TraceWindow)):
+        raise MemsimError(
+            f"trace is True, False or a TraceWindow, found {trace!r}",
+            where="simulate",
+            mend="such as trace=TraceWindow(start_s=1e-6, end_s=2e-6, cores=(0, 1))",
+        )
+    window = (TraceWindow() if trace else None) if isinstance(trace, bool) else trace
+    if window is not None:
         window.check_cores(chip.core_count)
     warm.forget_stale()
     verify(program, chip)

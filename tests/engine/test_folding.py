@@ -144,3 +144,33 @@ def test_cores_that_share_nothing_are_simulated_once() -> None:
         check_equal(parse(text.format(cores=4, blocks=blocks)), plain_chip(4))
     (_, one), (_, four) = (simulated(parse(text.format(cores=n, blocks=n)), plain_chip(n)) for n in (1, 4))
     assert four == 4 * one  # what is told counts every core; what is simulated is core 0
+
+
+IDLE_STORE = """
+program waits
+tensor A dram fp32 [16, 16]
+tensor C dram fp32 [16, 16]
+kernel k blocks (b 1) {{
+  ring a sram fp32 [16, 16] depth 2
+  ring c sram fp32 [16, 16]
+  queue load {{ loop i {outer} {{ loop k {inner} {{ load a <- A[0, 0] }} }} }}
+  queue use {{ fill c 0 loop i {outer} {{ loop k {inner} {{ c = add(c, a) pop a }} }} push c }}
+  queue store {{ store C[0, 0] <- c pop c }}
+}}
+"""
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(1, 2**58), (80, 10**15), (10**12, 10**9)])
+def test_a_queue_that_waits_all_the_time_is_told_exactly(outer: int, inner: int) -> None:
+    chip = plain_chip(1)
+    short, long = (simulate(parse(IDLE_STORE.format(outer=i, inner=k)), chip) for i, k in ((1, 50), (outer, inner)))
+    waits = [result.ticks - result.run.stalls["store", "waiting for data in c"] for result in (short, long)]
+    assert waits[0] == waits[1]
+
+
+def test_loops_in_which_nothing_is_executed_take_no_steps() -> None:
+    program = parse(IDLE_STORE.format(outer=10**12, inner=0))
+    assert (
+        simulate(program, plain_chip(1)).ticks
+        == simulate(parse(IDLE_STORE.format(outer=1, inner=0)), plain_chip(1)).ticks
+    )

@@ -211,7 +211,8 @@ class Flattener:
             elif any(walk(statement.body)):  # one without instructions takes no time
                 variable = len(index)
                 begin = len(self.rows["operations"])
-                count = self.expressions.add(statement.count, index)
+                trips = Expr(0) if _is_idle(statement, ranges) else statement.count
+                count = self.expressions.add(trips, index)
                 loop = self._add("operations", kind=w.LOOP, variable=variable, count=count)
                 last = max(0, statement.count.bounds(ranges)[1] - 1)
                 if last >= LARGEST:
@@ -344,6 +345,15 @@ class Flattener:
             most *= min(points, (points - 1) * region.steps[d] // segments[d] + 2)
         self.pieces = max(self.pieces, most)
         return number
+
+
+def _is_idle(statement: Statement, ranges: Mapping[str, Range]) -> bool:
+    """Whether a statement is a loop in which nothing is ever executed, however often it turns."""
+    if not isinstance(statement, Loop):
+        return False
+    most = statement.count.bounds(ranges)[1]
+    inner = {**ranges, statement.var: (0, max(0, most - 1))}
+    return most <= 0 or all(_is_idle(inside, inner) for inside in statement.body)
 
 
 def _region(step: Step) -> Region:
