@@ -19,7 +19,7 @@ ENTRY = ("memsim.engine.fast.loop", "run_until")
 """Module and name of the jitted function that calls all others."""
 NEIGHBOUR = ("memsim.engine.servers", "serve")
 """Any jitted function of the folder above."""
-COMPILE_S = 30
+COMPILE_S = 50
 """Seconds that the first compilation takes, roughly (``make bench`` measures them); only shown."""
 MARKER = "memsim-engine.sha256"
 
