@@ -77,24 +77,7 @@ def make_machine(
     seats = kernel.cores * header[w.OCCUPANCY]
     queues = seats * flat.most_queues
     stall_width = w.FIRST_RING_REASON + 4 * len(flat.ring_names)
-    bases = {
-        w.SERVERS: lasting.servers.size,
-        w.WHEEL_BASE: WHEEL,
-        w.SPOKE_BASE: WHEEL // SPOKE,
-        w.CORE_BASE: kernel.cores * w.CORE_WORDS,
-        w.SEAT_BASE: seats * w.SEAT_WORDS,
-        w.TENSOR_BASE: len(kernel.tensors) + 1,
-        w.SCRATCH_BASE: 2 * flat.pieces,
-        w.WAY_BASE: (lasting.net.ports + 2) * w.WAY_WORDS,
-        w.VALUE_BASE: flat.forms,
-        w.WORK_BASE: cores,
-        w.READY_BASE: queues + 1,
-        w.ENDED_BASE: seats + 1,
-        w.MISSING_BASE: flat.targets + 1,
-        w.TRACED_CORES: cores,
-        w.TRACE_BASE: (TRACE_ROWS + header[w.MARGIN]) * w.TRACE_WORDS if tracing else 0,
-    }
-    for base, words in bases.items():
+    for base, words in _tables(flat, kernel, lasting, header).items():
         header[base] = room.take(words)
     queue_base = room.take(queues * header[w.QUEUE_WIDTH])
     ring_base = room.take(seats * flat.most_rings * header[w.RING_WIDTH])
@@ -121,6 +104,30 @@ def make_machine(
     )
     m[w.FREE_FLIGHT] = m[w.FREE_PART] = m[w.LEADER] = -1
     return enlarge(m, first=True), places
+
+
+def _tables(flat: Flat, kernel: KernelPlan, lasting: Lasting, header: dict[int, int]) -> dict[int, int]:
+    """Words of each table whose place the header tells."""
+    cores = lasting.hardware.chip.core_count
+    seats = kernel.cores * header[w.OCCUPANCY]
+    queues = seats * flat.most_queues
+    return {
+        w.SERVERS: lasting.servers.size,
+        w.WHEEL_BASE: WHEEL,
+        w.SPOKE_BASE: WHEEL // SPOKE,
+        w.CORE_BASE: kernel.cores * w.CORE_WORDS,
+        w.SEAT_BASE: seats * w.SEAT_WORDS,
+        w.TENSOR_BASE: len(kernel.tensors) + 1,
+        w.SCRATCH_BASE: 2 * flat.pieces,
+        w.WAY_BASE: (lasting.net.ports + 2) * w.WAY_WORDS,
+        w.VALUE_BASE: flat.forms,
+        w.WORK_BASE: cores,
+        w.READY_BASE: queues + 1,
+        w.ENDED_BASE: seats + 1,
+        w.MISSING_BASE: flat.targets + 1,
+        w.TRACED_CORES: cores,
+        w.TRACE_BASE: (TRACE_ROWS + header[w.MARGIN]) * w.TRACE_WORDS if header[w.TRACING] else 0,
+    }
 
 
 def _seat(m: Array, header: dict[int, int], flat: Flat, bases: tuple[int, int, int], cores: int) -> None:
