@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from memsim.engine.columns import exact_totals, integers, product
-from memsim.engine.hardware import Hardware, memory_node, node_of
+from memsim.engine.hardware import Hardware, answering, memory_node, node_of
 from memsim.engine.plan import KernelPlan, Plan, Step
 from memsim.engine.servers import LATENCY, PORTS
 from memsim.engine.tally import Counts, Run, Tally
@@ -115,7 +115,7 @@ def _first_tile(steps: Sequence[Step], tally: Tally, hardware: Hardware, ways: d
 def _shortest_way(role: str, hardware: Hardware) -> int:
     """Latency of a chip-wide memory, and of the network from the nearest core to it and back."""
     chip = hardware.chip
-    row = hardware.memories[hardware.answering(role)]
+    row = hardware.memories[answering(hardware.chip, role)]
     nodes = {memory_node(chip, role, port) for port in range(row[PORTS])}
     ways = [
         hardware.route(node_of(core), (node,)).latency + hardware.route(node, (node_of(core),)).latency

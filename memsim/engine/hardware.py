@@ -108,13 +108,9 @@ class Hardware:
         rate = self.ports[memory]
         return 0 if rate is None else -(-size * rate[1] // rate[0])
 
-    def answering(self, role: str) -> str:
-        """The memory that answers accesses to a role: the cache, where it stands before the DRAM."""
-        return "cache" if role == "dram" and "cache" in self.memories else role
-
     def ports_of(self, role: str) -> int:
         """Network ports of a memory; 1 for one that the chip has not."""
-        row = self.memories.get(self.answering(role))
+        row = self.memories.get(answering(self.chip, role))
         return 1 if row is None else row[PORTS]
 
     def port_of(self, role: str, segment: int) -> int:
@@ -187,6 +183,11 @@ def _memories(chip: Chip) -> dict[str, list[int]]:
         rows[name] = [first, ports, count // ports, chunk, num, den, chip.ticks_of(latency)]
         first += count
     return rows
+
+
+def answering(chip: Chip, role: str) -> str:
+    """The memory that answers accesses to a role: the cache, where it stands before the DRAM."""
+    return "cache" if role == "dram" and chip.cache is not None else role
 
 
 def node_of(core: int) -> str:

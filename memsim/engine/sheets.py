@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from memsim.engine.columns import Columns, chosen, concatenated, grouped, integers, product
+from memsim.engine.hardware import answering
 from memsim.engine.plan import KernelPlan, Step
 from memsim.engine.tally import Counts, RouteFlows, Tally
 from memsim.hierarchy import Chip
@@ -121,11 +122,6 @@ def _lines(step: Step, chip: Chip) -> Iterator[tuple[str, _Line]]:
         yield "fetched", line("dram", "read")
         yield "fetched", line("cache", "write", operation="fill")
         yield "fetched", _Line(step.number, WIRES, step.tensor, "fill", "network", "move", chip.backing_mm, 8)
-
-
-def answering(chip: Chip, role: str) -> str:
-    """The memory that answers accesses to a role: the cache, where it stands before the DRAM."""
-    return "cache" if role == "dram" and chip.cache is not None else role
 
 
 def _rows(lines: Sequence[_Line], counts: Counts, slots: dict[str, int], codes: Codes) -> Columns:

@@ -99,7 +99,7 @@ def _note_read(notes: Counter[str], hardware: Hardware, role: str, part: Part, d
     """Note a read of which the first byte came after ``delay`` ticks, ``fetched`` bytes of it from behind a cache."""
     chip, size = hardware.chip, part.size
     latency = chip.ticks_of(chip.memory(role).latency)
-    if hardware.answering(role) != "cache":
+    if answering(hardware.chip, role) != "cache":
         notes[f"{role} contended"] += delay > latency
         return
     assert chip.cache is not None

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from memsim.engine.fast.program import LoopText
-from memsim.engine.hardware import Hardware, bank_count
+from memsim.engine.hardware import Hardware, answering, bank_count
 from memsim.engine.plan import Access
 from memsim.engine.servers import page_of
 from memsim.isa.chambers import period_of
@@ -97,7 +97,7 @@ def _page(access: Access, hardware: Hardware) -> int:
     """Segments after which the ports and banks of the memories that an access meets are the same again."""
     if access.layout is None:
         return 1
-    rows = [hardware.memories[name] for name in {access.role, hardware.answering(access.role)}]
+    rows = [hardware.memories[name] for name in {access.role, answering(hardware.chip, access.role)}]
     return math.lcm(*(page_of(bank_count(row)) for row in rows))
 
 
