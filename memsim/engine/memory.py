@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memsim.engine.compiled import compiled
+from memsim.compiled import compiled
 from memsim.engine.servers import LATENCY, Array, serve_banks
 
 DRAM, SHARED, CACHE = 0, 1, 2

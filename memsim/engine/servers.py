@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from memsim.engine.compiled import compiled, inlined
+from memsim.compiled import compiled, inlined
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 

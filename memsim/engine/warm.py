@@ -64,9 +64,9 @@ def digest() -> str:
     """SHA-256 of the sources of all modules that are compiled, and of the constants that they share."""
     here = Path(__file__).parent
     total = hashlib.sha256()
-    for module in sorted(here.rglob("*.py")):
+    for module in (here.parent / "compiled.py", *sorted(here.rglob("*.py"))):
         text = module.read_bytes()
-        if b"memsim.engine.compiled" in text or module.name in ("compiled.py", "words.py"):
+        if b"memsim.compiled" in text or module.name in ("compiled.py", "words.py"):
             total.update(text)
     return total.hexdigest()
 

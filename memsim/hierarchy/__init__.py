@@ -2,7 +2,9 @@
 
 from memsim.hierarchy.chip import Chip
 from memsim.hierarchy.matrix import MatrixUnit
-from memsim.hierarchy.parts import Cache, Core, Dma, Dram, Memory, Network, SharedMemory, VectorUnit
+from memsim.hierarchy.memories import Cache, Dram, L1Cache, Memory, SharedMemory
+from memsim.hierarchy.network import Network
+from memsim.hierarchy.parts import Core, Dma, VectorUnit
 from memsim.hierarchy.technology import Technology, technologies
 from memsim.hierarchy.units import Duration, Rate
 
@@ -13,6 +15,7 @@ __all__ = [
     "Dma",
     "Dram",
     "Duration",
+    "L1Cache",
     "MatrixUnit",
     "Memory",
     "Network",

@@ -16,12 +16,14 @@ from memsim.hierarchy import changes, files
 from memsim.hierarchy.checks import check_energy, check_sources, check_time
 from memsim.hierarchy.fields import Hertz, Time, Watts
 from memsim.hierarchy.floorplan import Place, extent, mean_distance, site
-from memsim.hierarchy.network import build_graph, dimension_order, predecessors, shortest_route
-from memsim.hierarchy.part import Part
-from memsim.hierarchy.parts import NO_TIME, Cache, Core, Dram, Memory, Network, SharedMemory
+from memsim.hierarchy.memories import Cache, Dram, Memory, SharedMemory
+from memsim.hierarchy.network import Network
+from memsim.hierarchy.part import NO_TIME, Part
+from memsim.hierarchy.parts import Core
 from memsim.hierarchy.problems import nearest, problem, shown
 from memsim.hierarchy.technology import Technology, read_technology, technologies
 from memsim.hierarchy.units import Duration, Rate
+from memsim.hierarchy.wiring import build_graph, dimension_order, predecessors, shortest_route
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic._internal._model_construction import ModelMetaclass  # the class of BaseModel; pydantic has no other name
 
 from memsim.hierarchy.problems import chip_error, nearest, problem, shown
-from memsim.hierarchy.units import Quantity
+from memsim.hierarchy.units import Duration, Quantity
+
+GIVEN_BY_OTHERS = 0  # stands in a default until the fields that decide it are known
+NO_TIME = Duration(Fraction(0), "cycle")
 
 
 class _PartType(ModelMetaclass):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from memsim.engine.extents import Part
-from memsim.engine.hardware import Hardware, Route
+from memsim.engine.hardware import Hardware, Route, answering
 from memsim.engine.result import Result
 from memsim.engine.running import Running
 from memsim.engine.transfers import Flight, Parts, TransferModel

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memsim.engine import compiled
+from memsim import compiled
 from memsim.engine.memory import CACHE, DRAM, SHARED, Memory, empty_memory, lines_by_age, owner, read, write
 from memsim.engine.servers import BUSY, FREE_AT, PAGE_SEGMENTS, SERVER_WORDS, scatter, serve, serve_banks
 

@@ -92,17 +92,17 @@ def test_without_compilation_nothing_is_cold(package: Path) -> None:
 
 
 def test_the_digest_is_of_what_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "__file__", str(tmp_path / "warm.py"))
-    (tmp_path / "fast").mkdir()
+    monkeypatch.setattr(warm, "__file__", str(tmp_path / "engine" / "warm.py"))
+    (tmp_path / "engine" / "fast").mkdir(parents=True)
     digests = set()
     for module, text in (
         ("compiled.py", "njit(cache=True)"),
-        ("servers.py", "from memsim.engine.compiled import compiled"),
-        ("servers.py", "from memsim.engine.compiled import compiled  # changed"),
-        ("fast/words.py", "KIND = 1"),
-        ("fast/words.py", "KIND = 2"),
+        ("engine/servers.py", "from memsim.compiled import compiled"),
+        ("engine/servers.py", "from memsim.compiled import compiled  # changed"),
+        ("engine/fast/words.py", "KIND = 1"),
+        ("engine/fast/words.py", "KIND = 2"),
         ("compiled.py", "njit(cache=True, fastmath=True)"),
-        ("report.py", "nothing is compiled here"),
+        ("engine/report.py", "nothing is compiled here"),
     ):
         (tmp_path / module).write_text(text, encoding="utf-8")
         warm.digest.cache_clear()
@@ -112,7 +112,7 @@ def test_the_digest_is_of_what_is_compiled(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_every_module_that_is_compiled_is_in_the_digest() -> None:
-    """Whoever compiles, does so through `memsim.engine.compiled`: else a change of it would not be seen."""
-    engine = Path(warm.__file__).parent
-    users = [m.name for m in engine.rglob("*.py") if re.search(r"\bnjit\b|\bjit\(", m.read_text(encoding="utf-8"))]
+    """Whoever compiles, does so through `memsim.compiled`: else a change of it would not be seen."""
+    package = Path(warm.__file__).parent.parent
+    users = [m.name for m in package.rglob("*.py") if re.search(r"\bnjit\b|\bjit\(", m.read_text(encoding="utf-8"))]
     assert users == ["compiled.py"]

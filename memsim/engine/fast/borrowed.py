@@ -11,7 +11,7 @@ from typing import Any
 import numba
 from numba.extending import intrinsic
 
-from memsim.engine.compiled import compiled
+from memsim.compiled import compiled
 from memsim.engine.memory import Memory
 from memsim.engine.servers import Array
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memsim.engine.compiled import compiled, inlined
+from memsim.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.servers import FREE_AT, SERVER_WORDS, Array
 

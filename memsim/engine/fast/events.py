@@ -5,7 +5,7 @@ A record has at most one event of each kind on its way, so the lists of the whee
 
 from __future__ import annotations
 
-from memsim.engine.compiled import compiled, inlined
+from memsim.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.servers import Array
 

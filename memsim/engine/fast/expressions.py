@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from memsim.engine.compiled import compiled
+from memsim.compiled import compiled
 from memsim.engine.fast import words as w
 from memsim.engine.servers import Array
 from memsim.isa.expr import Atom, Expr, FloorDiv, Min, Mod, Var

@@ -5,7 +5,7 @@ A flight has a part for each port of the chip-wide memory that it touches, and f
 
 from __future__ import annotations
 
-from memsim.engine.compiled import compiled, inlined
+from memsim.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.events import schedule
 from memsim.engine.fast.requests import ask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memsim.engine.compiled import compiled
+from memsim.compiled import compiled
 from memsim.engine.fast import words as w
 from memsim.engine.fast.routes import mixed
 from memsim.engine.servers import BYTES, SERVER_WORDS, Array

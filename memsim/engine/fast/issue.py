@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memsim.engine.compiled import compiled
+from memsim.compiled import compiled
 from memsim.engine.fast import words as w
 from memsim.engine.fast.flights import PART_ORDER, begin_flight, new_flight, new_part
 from memsim.engine.fast.flows import count_flow

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memsim.engine.compiled import compiled
+from memsim.compiled import compiled
 from memsim.engine.fast import words as w
 from memsim.engine.fast.expressions import evaluate
 from memsim.engine.servers import Array, scatter

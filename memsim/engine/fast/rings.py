@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memsim.engine.compiled import compiled, inlined
+from memsim.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.waking import make_ready
 from memsim.engine.servers import Array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memsim.engine.compiled import compiled, inlined
+from memsim.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.rings import NO_WAIT, wait_to_read
 from memsim.engine.fast.waking import wake_at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memsim.engine.compiled import inlined
+from memsim.compiled import inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.events import schedule
 from memsim.engine.servers import Array
