@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from memsim.cli import _chips, _programs, _run, _workloads
+from memsim.cli import _chips, _microbench, _programs, _run, _workloads
 from memsim.cli._errors import guarded
 
 __all__ = ["app", "main", "run"]
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.command()(_run.run)
 app.command()(_workloads.workloads)
 app.add_typer(_chips.app, name="chips")
+app.add_typer(_microbench.app, name="microbench")
 app.command()(_programs.asm)
 app.command()(_programs.check)
 app.command()(_programs.analyze)

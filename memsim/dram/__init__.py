@@ -1,0 +1,1 @@
+"""DRAM at the level of bursts: one channel with its banks, buses, queues and refresh."""

@@ -1,0 +1,1 @@
+"""Studies that characterise a memory, a network or a chip with synthetic traffic, as one would silicon."""

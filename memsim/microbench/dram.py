@@ -1,0 +1,1 @@
+"""One channel of a DRAM part under synthetic traffic."""
