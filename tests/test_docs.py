@@ -14,6 +14,7 @@ import pytest
 
 from memsim import cli, workloads
 from memsim.hierarchy import Cache, Chip, Core, Dma, Dram, MatrixUnit, Memory, Network, SharedMemory, VectorUnit
+from memsim.hierarchy.memories import L1Cache
 from memsim.hierarchy.part import Part, keys_of
 from memsim.isa import DTYPES, REDUCE_OPS, VECTOR_OPS, parse, verify
 
@@ -109,7 +110,9 @@ def words_in_code(page: str) -> set[str]:
     return {word for code in re.findall(r"```.*?```|`[^`]+`", text, re.DOTALL) for word in re.findall(r"[\w.]+", code)}
 
 
-@pytest.mark.parametrize("part", [Chip, Core, Memory, MatrixUnit, VectorUnit, Dma, Cache, SharedMemory, Dram, Network])
+@pytest.mark.parametrize(
+    "part", [Chip, Core, Memory, L1Cache, MatrixUnit, VectorUnit, Dma, Cache, SharedMemory, Dram, Network]
+)
 def test_chip_reference_has_every_key(part: type[Part]) -> None:
     words = {word.rpartition(".")[2] for word in words_in_code("chips.md")}
     assert set(keys_of(part)) <= words

@@ -183,7 +183,7 @@ def test_the_text_is_right_before_it_is_made_wrong() -> None:
             "[core.vector]\nlanes = 32",
             "vector = 32",
             "mine.toml: line 11: core.sram.vector: unknown key 'vector'\n"
-            "  mend: use one of: bandwidth, capacity, latency, read_energy, write_energy",
+            "  mend: use one of: bandwidth, banks, capacity, latency, ports, read_energy, write_energy",
         ),
         (
             'link_bandwidth = "32 B/cycle"',
