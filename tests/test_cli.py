@@ -60,7 +60,7 @@ def test_as_a_process_it_ends_with_its_status(start: list[str]) -> None:
 
 
 def test_a_closed_pipe_is_no_error() -> None:
-    script = f"{sys.executable} -m memsim chips show toy | head -1"
+    script = f"{sys.executable} -m memsim chips toml toy | head -1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
@@ -68,7 +68,7 @@ def test_a_closed_pipe_is_no_error() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_output_that_cannot_be_written_is_told() -> None:
-    script = f"{sys.executable} -m memsim chips show toy > /dev/full"
+    script = f"{sys.executable} -m memsim chips toml toy > /dev/full"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "No space left on device\n")
 
@@ -85,22 +85,38 @@ def test_long_output_arrives_whole_and_with_its_status() -> None:
 def test_chips_lists_every_preset(capsys: pytest.CaptureFixture[str]) -> None:
     text = memsim_prints(capsys, "chips")
     assert text == memsim_prints(capsys, "chips", "list")
-    assert [line for line in text.splitlines() if not line.startswith(" ")] == list(Chip.presets())
+    assert [line.split()[0] for line in text.splitlines()[1:]] == list(Chip.presets())
     assert "989.4 TFLOP/s bf16" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("name", Chip.presets())
-def test_a_shown_preset_is_that_chip(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = memsim_prints(capsys, "chips", "show", name)
+def test_the_text_of_a_preset_is_that_chip(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = memsim_prints(capsys, "chips", "toml", name)
     assert Chip.from_text(text) == Chip.preset(name)
 
 
-def test_a_shown_file_is_that_chip(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_text_of_a_file_is_that_chip(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chip = Chip.preset("toy").replace({"name": "mine", "core.sram.capacity": "1 MiB"})
     (folder / "mine.toml").write_text(chip.to_toml(), encoding="utf-8")
-    shown = tomllib.loads(memsim_prints(capsys, "chips", "show", "mine.toml"))
+    shown = tomllib.loads(memsim_prints(capsys, "chips", "toml", "mine.toml"))
     assert shown["name"] == "mine"
     assert shown["core"]["sram"]["capacity"] == "1 MiB"
+
+
+def test_a_shown_chip_has_its_parts_a_drawing_and_its_evidence(capsys: pytest.CaptureFixture[str]) -> None:
+    text = memsim_prints(capsys, "chips", "show", "h100_sxm")
+    assert "132 on 12 x 12 sites" in text
+    assert "989.4 TFLOP/s bf16, fp16" in text
+    assert "50 MiB in 80 slices" in text
+    drawn = [line for line in text.splitlines() if line.startswith("|")]
+    assert ("".join(drawn).count("□"), "".join(drawn).count("C")) == (132, 2)
+    assert "from a source" in text
+
+
+def test_a_shown_chip_is_drawn_into_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    memsim_prints(capsys, "chips", "show", "toy", "--plot", "toy.png")
+    assert (folder / "toy.png").stat().st_size > 10_000
 
 
 def test_technologies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -88,9 +89,25 @@ def preset_names() -> tuple[str, ...]:
 def read_preset(kind: type[Chip], name: str) -> Chip:
     """Read a packaged chip file."""
     if name not in preset_names():
-        raise ChipError(f"unknown preset {name!r}", mend=nearest(str(name), preset_names()))
+        raise ChipError(f"unknown preset {name!r}", mend=_nearest_preset(str(name)))
     path = resources.files("memsim.hierarchy") / "chips" / f"{name}.toml"
     return read_text(kind, path.read_text(encoding="utf-8"), f"{name}.toml")
+
+
+def _nearest_preset(name: str) -> str:
+    """Advice on the presets that share most words with a name as makers write it, such as ``A100-SXM4-40GB``."""
+    words = _words(name)
+    shared = {preset: len(words & _words(preset)) for preset in preset_names()}
+    near = [preset for preset, count in shared.items() if count and count == max(shared.values())]
+    if len(near) > 1:
+        return "did you mean one of: " + ", ".join(near)
+    return nearest(name, near or preset_names())
+
+
+def _words(name: str) -> set[str]:
+    """Words of a name in lower case, without the numbers and units that makers hang on them: SXM4, 40GB."""
+    words = re.findall(r"[a-z0-9]+", name.lower())
+    return {re.sub(r"^(\d+)gb$", r"\1", re.sub(r"^(sxm|pcie)\d$", r"\1", word)) for word in words}
 
 
 # Writing --------------------------------------------------------------------------------------------
