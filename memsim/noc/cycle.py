@@ -11,171 +11,82 @@ from typing import Any
 import numpy as np
 
 from memsim.compiled import compiled, inlined
-from memsim.noc.allocation import Tables, allocate, list_ready, start, uniform, unlist_ready
-from memsim.noc.columns import (
-    ACCEPTED,
-    ACTIVE,
-    BUFFER,
-    BUFFERS,
-    C_COUNT,
-    C_FIRST,
-    C_LOW,
-    C_OUT,
-    C_STATE,
-    CALENDAR,
-    CHANNELS,
-    COUNTS,
-    CREATED,
-    CREDIT,
-    CUT_THROUGH,
-    DELIVERED,
-    DRAIN_AT,
-    DRAINING,
-    FAULTS,
-    FLITS,
-    FLYING,
-    FLYING_CREATED,
-    FREE,
-    HOPS,
-    I_UPSTREAM,
-    IDLE,
-    INPUTS,
-    K_CLASS,
-    K_CREATED,
-    K_FLITS,
-    K_FREE,
-    K_HOPS,
-    K_INJECTED,
-    K_NEXT,
-    K_RECORD,
-    K_SOURCE,
-    K_TAG,
-    K_TARGET,
-    LATENCY,
-    MEASURED,
-    N_CHANNEL,
-    N_END,
-    N_LAST,
-    N_LEFT,
-    N_NEXT,
-    N_PACKET,
-    N_PORT,
-    N_SENT,
-    NETWORK,
-    NODES,
-    O_BUSY,
-    O_CREDITS,
-    OPTIONS,
-    OUTS,
-    P_CREDIT,
-    P_DELAY,
-    P_FLITS,
-    P_FREE_AT,
-    P_INPUT,
-    P_INTERVAL,
-    P_POINTER,
-    PACKETS,
-    PHASE,
-    PORTS,
-    R_IN,
-    R_INS,
-    R_OUT,
-    R_OUTS,
-    R_READY,
-    R_WAITING,
-    RETIRED,
-    ROUTERS,
-    ROUTING,
-    RUNNING,
-    S_OFFSET,
-    S_POINTER,
-    S_STAMP,
-    S_WINNER,
-    SHIFT,
-    SPEEDUP,
-    STOP,
-    SWITCH,
-    WARMING,
-    V,
-)
+from memsim.noc import words as w
+from memsim.noc.allocation import Words, allocate, front, list_ready, start, uniform, unlist_ready
 
 
 @inlined
-def post(when: int, what: int, value: int, s: Tables) -> None:
-    """Book an event for a later cycle. Column 0 of a slot holds how many it has."""
-    calendar = s[CALENDAR]
-    slot = when & (calendar.shape[0] - 1)
-    place = 2 * calendar[slot, 0] + 1
-    calendar[slot, place], calendar[slot, place + 1] = what, value
-    calendar[slot, 0] += 1
+def post(when: int, what: int, value: int, m: Words) -> None:
+    """Book an event for a later cycle; the first word of a slot counts its events."""
+    slot = m[w.SLOT_BASE] + (when & m[w.SLOT_MASK]) * m[w.SLOT_WORDS]
+    place = slot + 2 * m[slot] + 1
+    m[place], m[place + 1] = what, value
+    m[slot] += 1
 
 
 @inlined
-def measure(packet: int, t: int, s: Tables, finish: Any) -> None:
-    """A packet has arrived: count it, and free its row."""
-    packets, counts, phase = s[PACKETS], s[COUNTS], s[OPTIONS][0, PHASE]
-    if phase == WARMING or packets[packet, K_RECORD]:
-        counts[0, LATENCY] += t - packets[packet, K_CREATED]
-        counts[0, NETWORK] += t - packets[packet, K_INJECTED]
-        counts[0, HOPS] += packets[packet, K_HOPS]
-        counts[0, DELIVERED] += 1
-    counts[0, MEASURED] -= packets[packet, K_RECORD]
-    counts[0, RETIRED] += 1
-    tag = packets[packet, K_TAG]
+def measure(packet: int, t: int, m: Words, finish: Any) -> None:
+    """A packet has arrived: count it, and free its record."""
+    if m[w.PHASE] == w.WARMING or m[packet + w.K_RECORD]:
+        m[w.LATENCY] += t - m[packet + w.K_CREATED]
+        m[w.NETWORK] += t - m[packet + w.K_INJECTED]
+        m[w.HOPS] += m[packet + w.K_HOPS]
+        m[w.DELIVERED] += 1
+    m[w.MEASURED] -= m[packet + w.K_RECORD]
+    m[w.RETIRED] += 1
+    tag = m[packet + w.K_TAG]
     if tag >= 0 and finish[tag] < t:
         finish[tag] = t
-    packets[counts[0, FREE], K_FREE] = packet
-    counts[0, FREE] += 1
+    m[m[w.FREE_BASE] + m[w.FREE]] = packet
+    m[w.FREE] += 1
 
 
 @inlined
-def retire(flit: int, t: int, s: Tables, finish: Any) -> None:
+def retire(flit: int, t: int, m: Words, finish: Any) -> None:
     """A node takes a flit. Those of a packet must come once each and in order."""
-    packets, counts = s[PACKETS], s[COUNTS]
-    packet, place = flit >> SHIFT, flit & ((1 << SHIFT) - 1)
-    counts[0, FLYING] -= 1
-    counts[0, FLYING_CREATED] -= packets[packet, K_CREATED]
-    if s[OPTIONS][0, PHASE] != DRAINING:
-        counts[0, ACCEPTED] += 1
-    if place != packets[packet, K_NEXT]:
-        counts[0, FAULTS] += 1
-    packets[packet, K_NEXT] = place + 1
-    if place + 1 == packets[packet, K_FLITS]:
-        measure(packet, t, s, finish)
+    packet, place = flit >> w.SHIFT, flit & w.PLACE_MASK
+    m[w.FLYING] -= 1
+    m[w.FLYING_CREATED] -= m[packet + w.K_CREATED]
+    if m[w.PHASE] != w.DRAINING:
+        m[w.ACCEPTED] += 1
+    if place != m[packet + w.K_NEXT]:
+        m[w.FAULTS] += 1
+    m[packet + w.K_NEXT] = place + 1
+    if place + 1 == m[packet + w.K_FLITS]:
+        measure(packet, t, m, finish)
 
 
 @inlined
-def store(channel: int, flit: int, t: int, s: Tables, seed: Any) -> None:
+def store(channel: int, flit: int, t: int, m: Words, seed: Any) -> None:
     """A flit arrives at a buffer."""
-    channels, size = s[CHANNELS], s[OPTIONS][0, BUFFER]
-    if channels[channel, C_COUNT] == size:
-        s[COUNTS][0, FAULTS] += 1
+    size, count = m[w.BUFFER], m[channel + w.C_COUNT]
+    if count == size:
+        m[w.FAULTS] += 1
         return
-    place = channels[channel, C_FIRST] + channels[channel, C_COUNT]
-    s[BUFFERS][channel, place - size if place >= size else place] = flit
-    channels[channel, C_COUNT] += 1
-    if channels[channel, C_STATE] == IDLE:
-        start(channel, t + s[OPTIONS][0, ROUTING], s, seed)
-    elif channels[channel, C_STATE] == ACTIVE and channels[channel, C_COUNT] == 1:
-        list_ready(channel, s)
+    place = m[channel + w.C_FIRST] + count
+    m[channel + w.CHANNEL_WORDS + (place - size if place >= size else place)] = flit
+    m[channel + w.C_COUNT] = count + 1
+    if m[channel + w.C_STATE] == w.IDLE:
+        start(channel, t + m[w.ROUTING], m, seed)
+    elif m[channel + w.C_STATE] == w.ACTIVE and count == 0:
+        list_ready(channel, m)
 
 
 @compiled
-def receive(t: int, s: Tables, seed: Any, finish: Any) -> None:
+def receive(t: int, m: Words, seed: Any, finish: Any) -> None:
     """What links deliver in this cycle."""
-    calendar = s[CALENDAR]
-    slot = t & (calendar.shape[0] - 1)
-    for i in range(calendar[slot, 0]):
-        what, value = calendar[slot, 2 * i + 1], calendar[slot, 2 * i + 2]
-        if what == CREDIT:
-            s[OUTS][value, O_CREDITS] += 1
+    slot = m[w.SLOT_BASE] + (t & m[w.SLOT_MASK]) * m[w.SLOT_WORDS]
+    for event in range(slot + 1, slot + 1 + 2 * m[slot], 2):
+        what, value = m[event], m[event + 1]
+        if what == w.CREDIT:
+            m[value + w.O_CREDITS] += 1
         elif what >= 0:
-            store(what, value, t, s, seed)
+            store(what, value, t, m, seed)
         else:
-            retire(value, t, s, finish)
             out = -2 - what
-            post(t + s[PORTS][out // s[OPTIONS][0, V], P_CREDIT], CREDIT, out, s)
-    calendar[slot, 0] = 0
+            retire(value, t, m, finish)
+            post(t + m[m[out + w.O_PORT] + w.P_CREDIT_DELAY], w.CREDIT, out, m)
+    m[slot] = 0
 
 
 @inlined
@@ -206,155 +117,137 @@ def draw_target(node: int, targets: Any, shares: Any, seed: Any) -> int:
 
 
 @inlined
-def create(node: int, created: int, target: int, flits: int, tag: int, s: Tables) -> None:
+def create(node: int, created: int, target: int, flits: int, tag: int, m: Words) -> None:
     """A packet comes to the head of a node's queue."""
-    packets, counts, options = s[PACKETS], s[COUNTS], s[OPTIONS]
-    counts[0, FREE] -= 1
-    packet = packets[counts[0, FREE], K_FREE]
-    phase = options[0, PHASE]
-    record = 1 if phase == RUNNING or (phase == DRAINING and created < options[0, DRAIN_AT]) else 0
-    packets[packet, K_SOURCE], packets[packet, K_TARGET], packets[packet, K_CREATED] = node, target, created
-    packets[packet, K_FLITS], packets[packet, K_RECORD], packets[packet, K_TAG] = flits, record, tag
-    packets[packet, K_CLASS], packets[packet, K_HOPS], packets[packet, K_NEXT] = 0, 0, 0
-    s[NODES][node, N_PACKET], s[NODES][node, N_SENT] = packet, 0
-    counts[0, FLYING] += flits
-    counts[0, FLYING_CREATED] += flits * created
-    counts[0, MEASURED] += record
-    counts[0, CREATED] += 1
+    m[w.FREE] -= 1
+    packet = m[m[w.FREE_BASE] + m[w.FREE]]
+    record = 1 if m[w.PHASE] == w.RUNNING or (m[w.PHASE] == w.DRAINING and created < m[w.DRAIN_AT]) else 0
+    m[packet + w.K_TARGET], m[packet + w.K_CREATED], m[packet + w.K_FLITS] = target, created, flits
+    m[packet + w.K_RECORD], m[packet + w.K_TAG], m[packet + w.K_CLASS] = record, tag, 0
+    m[packet + w.K_HOPS], m[packet + w.K_NEXT] = 0, 0
+    m[node + w.N_PACKET], m[node + w.N_SENT] = packet, 0
+    m[w.FLYING] += flits
+    m[w.FLYING_CREATED] += flits * created
+    m[w.MEASURED] += record
+    m[w.CREATED] += 1
 
 
 @inlined
-def generate(node: int, t: int, s: Tables, chance: float, targets: Any, shares: Any, given: Any, seed: Any) -> None:
-    """If a packet has come by now, take it: from a given list, or of a Bernoulli process."""
-    nodes = s[NODES]
-    if nodes[node, N_NEXT] > t:
-        return
-    if given.shape[0]:  # rows of time, target, flits and tag
-        i = nodes[node, N_LEFT]
-        create(node, given[i, 0], given[i, 1], given[i, 2], given[i, 3], s)
-        nodes[node, N_LEFT] = i + 1
-        nodes[node, N_NEXT] = given[i + 1, 0] if i + 1 < nodes[node, N_END] else 1 << 62
+def generate(number: int, node: int, m: Words, chance: float, targets: Any, shares: Any, given: Any, seed: Any) -> None:
+    """Take the packet that has come: from a given list (time, target, flits, tag), or of a Bernoulli process."""
+    if given.shape[0]:
+        i = m[node + w.N_LEFT]
+        create(node, given[i, 0], given[i, 1], given[i, 2], given[i, 3], m)
+        m[node + w.N_LEFT] = i + 1
+        m[node + w.N_NEXT] = given[i + 1, 0] if i + 1 < m[node + w.N_END] else w.NEVER
     else:
-        create(node, nodes[node, N_NEXT], draw_target(node, targets, shares, seed), s[OPTIONS][0, FLITS], -1, s)
-        nodes[node, N_NEXT] += gap(chance, seed)
+        create(node, m[node + w.N_NEXT], draw_target(number, targets, shares, seed), m[w.FLITS], -1, m)
+        m[node + w.N_NEXT] += gap(chance, seed)
 
 
 @inlined
-def free_channel(node: int, flits: int, s: Tables) -> int:
-    """The next channel, round robin, that is free and has room; else -1."""
-    v, nodes, outs = s[OPTIONS][0, V], s[NODES], s[OUTS]
-    base, last = nodes[node, N_PORT] * v, nodes[node, N_LAST]
-    room = flits if s[OPTIONS][0, CUT_THROUGH] else 1
-    for i in range(1, v + 1):
-        place = (last + i) % v
-        if not outs[base + place, O_BUSY] and outs[base + place, O_CREDITS] >= room:
-            nodes[node, N_LAST] = place
-            return int(base + place)
+def free_channel(node: int, flits: int, m: Words) -> int:
+    """The next channel into the router, round robin, that is free and has room; else -1."""
+    outs, room = m[m[node + w.N_PORT] + w.P_OUTS], flits if m[w.CUT_THROUGH] else 1
+    for i in range(1, m[w.V] + 1):
+        place = (m[node + w.N_LAST] + i) % m[w.V]
+        out = outs + place * w.OUT_WORDS
+        if not m[out + w.O_BUSY] and m[out + w.O_CREDITS] >= room:
+            m[node + w.N_LAST] = place
+            return int(out)
     return -1
 
 
 @inlined
-def emit(flit: int, out: int, when: int, s: Tables) -> None:
+def emit(flit: int, out: int, when: int, m: Words) -> None:
     """Put a flit on a link, to arrive at a buffer or a node."""
-    v, ports = s[OPTIONS][0, V], s[PORTS]
-    port = out // v
-    ports[port, P_FLITS] += 1
-    s[OUTS][out, O_CREDITS] -= 1
-    entrance = ports[port, P_INPUT]
-    post(when + ports[port, P_DELAY] + 1, entrance * v + out % v if entrance >= 0 else -2 - out, flit, s)
+    port, target = m[out + w.O_PORT], m[out + w.O_TARGET]
+    m[port + w.P_FLITS] += 1
+    m[out + w.O_CREDITS] -= 1
+    post(when + m[port + w.P_DELAY] + 1, target if target >= 0 else -2 - out, flit, m)
 
 
 @inlined
-def inject(node: int, t: int, s: Tables) -> None:
+def inject(node: int, t: int, m: Words) -> None:
     """Send one flit of the packet at the head of a node's queue, if a channel has a credit."""
-    nodes, packets, outs, ports = s[NODES], s[PACKETS], s[OUTS], s[PORTS]
-    packet, sent, port = nodes[node, N_PACKET], nodes[node, N_SENT], nodes[node, N_PORT]
-    if ports[port, P_FREE_AT] > t:
-        return
-    flits = packets[packet, K_FLITS]
+    packet, sent = m[node + w.N_PACKET], m[node + w.N_SENT]
+    flits = m[packet + w.K_FLITS]
     if sent == 0:
-        out = free_channel(node, flits, s)
+        out = free_channel(node, flits, m)
         if out < 0:
             return
-        nodes[node, N_CHANNEL] = out
-        outs[out, O_BUSY] = 1
-        packets[packet, K_INJECTED] = t
-    out = nodes[node, N_CHANNEL]
-    if not outs[out, O_CREDITS]:
+        m[node + w.N_OUT], m[out + w.O_BUSY], m[packet + w.K_INJECTED] = out, 1, t
+    out = m[node + w.N_OUT]
+    if not m[out + w.O_CREDITS]:
         return
-    ports[port, P_FREE_AT] = t + ports[port, P_INTERVAL]
-    emit(packet << SHIFT | sent, out, t, s)
-    nodes[node, N_SENT] = sent + 1
+    emit(packet << w.SHIFT | sent, out, t, m)
+    m[node + w.N_SENT] = sent + 1
     if sent + 1 == flits:
-        outs[out, O_BUSY] = 0
-        nodes[node, N_PACKET] = -1
+        m[out + w.O_BUSY] = 0
+        m[node + w.N_PACKET] = -1
 
 
 @inlined
-def send(channel: int, router: int, t: int, s: Tables, seed: Any) -> None:
-    """The front flit of a channel crosses the switch; what lies behind it moves up."""
-    channels, packets, size = s[CHANNELS], s[PACKETS], s[OPTIONS][0, BUFFER]
-    out, flit = channels[channel, C_OUT], s[BUFFERS][channel, channels[channel, C_FIRST]]
-    packet, place = flit >> SHIFT, flit & ((1 << SHIFT) - 1)
-    place_next = channels[channel, C_FIRST] + 1
-    channels[channel, C_FIRST] = 0 if place_next == size else place_next
-    channels[channel, C_COUNT] -= 1
+def send(channel: int, t: int, m: Words, seed: Any) -> None:
+    """The front flit of a channel crosses the switch, which takes a cycle; what lies behind it moves up."""
+    out, flit = m[channel + w.C_OUT], front(channel, m)
+    packet, place = flit >> w.SHIFT, flit & w.PLACE_MASK
+    following = m[channel + w.C_FIRST] + 1
+    m[channel + w.C_FIRST] = 0 if following == m[w.BUFFER] else following
+    m[channel + w.C_COUNT] -= 1
     if place == 0:
-        packets[packet, K_HOPS] += 1
-    emit(flit, out, t + 1, s)  # switch traversal takes a cycle
-    entrance = channel // s[OPTIONS][0, V]
-    upstream = s[INPUTS][entrance, I_UPSTREAM]
-    back = upstream * s[OPTIONS][0, V] + channel % s[OPTIONS][0, V]
-    post(t + s[PORTS][upstream, P_CREDIT], CREDIT, back, s)
-    tail = place + 1 == packets[packet, K_FLITS]
+        m[packet + w.K_HOPS] += 1
+    emit(flit, out, t + 1, m)
+    post(t + m[channel + w.C_BACK_DELAY], w.CREDIT, m[channel + w.C_BACK], m)
+    tail = place + 1 == m[packet + w.K_FLITS]
+    if tail or m[channel + w.C_COUNT] == 0:
+        unlist_ready(channel, m)
     if tail:
-        s[OUTS][out, O_BUSY] = 0
-    if tail or channels[channel, C_COUNT] == 0:
-        unlist_ready(channel, router, s)
-    if tail:
-        channels[channel, C_STATE] = IDLE
-        if channels[channel, C_COUNT]:
-            start(channel, t + 1 + s[OPTIONS][0, ROUTING], s, seed)
+        m[out + w.O_BUSY] = 0
+        m[channel + w.C_STATE] = w.IDLE
+        if m[channel + w.C_COUNT]:
+            start(channel, t + 1 + m[w.ROUTING], m, seed)
 
 
 @compiled
-def act(router: int, t: int, s: Tables, seed: Any) -> None:
+def act(router: int, t: int, m: Words, seed: Any) -> None:
     """The winners of the switch send, unless one has bet on a channel that it did not get or that has no credit."""
-    v, speedup, routers, switch = s[OPTIONS][0, V], s[OPTIONS][0, SPEEDUP], s[ROUTERS], s[SWITCH]
-    first, size, width = routers[router, R_IN] * speedup, routers[router, R_INS] * speedup, routers[router, R_OUTS]
-    for e in range(first, first + size):
-        if switch[e, S_STAMP] != t:
+    first, size = m[router + w.R_SWITCH], m[router + w.R_SWITCHES]
+    for entrance in range(first, first + size * w.SWITCH_WORDS, w.SWITCH_WORDS):
+        if m[entrance + w.S_STAMP] != t:
             continue
-        channel = switch[e, S_WINNER]
-        out = s[CHANNELS][channel, C_OUT if s[CHANNELS][channel, C_STATE] == ACTIVE else C_LOW]
-        port = out // v
-        s[PORTS][port, P_POINTER] = (e - first + 1) % size
-        switch[e, S_POINTER] = (port - routers[router, R_OUT] + 1) % width
-        switch[e, S_OFFSET] = (channel % v + speedup) % v
-        if s[CHANNELS][channel, C_STATE] == ACTIVE and s[OUTS][s[CHANNELS][channel, C_OUT], O_CREDITS]:
-            s[PORTS][port, P_FREE_AT] = t + s[PORTS][port, P_INTERVAL]
-            send(channel, router, t, s, seed)
+        channel = m[entrance + w.S_WINNER]
+        holds = m[channel + w.C_STATE] == w.ACTIVE
+        out = m[channel + w.C_OUT] if holds else m[channel + w.C_LOW]
+        port = m[out + w.O_PORT]
+        m[port + w.P_POINTER] = (m[entrance + w.S_NUMBER] + 1) % size
+        m[entrance + w.S_POINTER] = (m[port + w.P_NUMBER] + 1) % m[router + w.R_PORTS]
+        m[entrance + w.S_OFFSET] = (m[channel + w.C_VC] + m[w.SPEEDUP]) % m[w.V]
+        if holds and m[out + w.O_CREDITS]:
+            m[port + w.P_FREE_AT] = t + m[port + w.P_INTERVAL]
+            send(channel, t, m, seed)
 
 
 @compiled
 def advance(
-    begin: int, end: int, s: Tables, chance: float, targets: Any, shares: Any, given: Any, seed: Any, finish: Any
+    begin: int, end: int, m: Words, chance: float, targets: Any, shares: Any, given: Any, seed: Any, finish: Any
 ) -> int:
-    """Run cycles ``begin`` … ``end`` − 1, or, if so asked, until no packet that counts is left; say where it stopped."""
-    nodes, counts, routers, options = s[NODES], s[COUNTS], s[ROUTERS], s[OPTIONS]
+    """Run cycles ``begin`` … ``end`` - 1, or, if so asked, until no packet that counts is left; say where it stopped."""
     for t in range(begin, end):
-        receive(t, s, seed, finish)
+        receive(t, m, seed, finish)
         more = False
-        for node in range(nodes.shape[0]):
-            if nodes[node, N_PACKET] < 0:
-                generate(node, t, s, chance, targets, shares, given, seed)
-            if nodes[node, N_PACKET] >= 0:
-                inject(node, t, s)
-            more = more or nodes[node, N_NEXT] < options[0, DRAIN_AT]
-        for router in range(routers.shape[0]):
-            if routers[router, R_WAITING] or routers[router, R_READY]:
-                allocate(router, t, s)
-                act(router, t, s, seed)
-        if options[0, STOP] and not more and counts[0, MEASURED] == 0:
+        for number in range(m[w.NODES]):
+            node = m[w.NODE_BASE] + number * w.NODE_WORDS
+            if m[node + w.N_PACKET] < 0 and m[node + w.N_NEXT] <= t:
+                generate(number, node, m, chance, targets, shares, given, seed)
+            if m[node + w.N_PACKET] >= 0:
+                inject(node, t, m)
+            more = more or m[node + w.N_NEXT] < m[w.DRAIN_AT]
+        last = m[w.ROUTER_BASE] + m[w.ROUTERS] * w.ROUTER_WORDS
+        for router in range(m[w.ROUTER_BASE], last, w.ROUTER_WORDS):
+            if m[router + w.R_WAITING] or m[router + w.R_READY]:
+                allocate(router, t, m)
+                act(router, t, m, seed)
+        if m[w.STOP] and not more and m[w.MEASURED] == 0:
             return t + 1
     return end

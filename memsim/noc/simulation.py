@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from memsim.noc import columns as c
+from memsim.noc import words as w
 from memsim.noc.network import L_CYCLES, L_INTERVAL, Array, Network, NetworkError, Router
-from memsim.noc.state import tables
+from memsim.noc.state import words
 from memsim.noc.traffic import Traffic, pattern
 
 
@@ -87,36 +87,38 @@ class _Run:
 
     def __init__(self, network: Network, router: Router, traffic: Traffic, flits: int, rate: float, seed: int) -> None:
         self.network, self.traffic, self.rate = network, traffic, rate
-        self.tables = tables(network, router, flits)
+        self.words = words(network, router, flits)
         self.chance = rate / flits
         self.seed = np.array([seed * 0x9E3779B97F4A7C15 % 2**64 ^ 0x5851F42D4C957F2D], dtype=np.uint64)
         self.given, self.finish = np.zeros((0, 4), dtype=np.int64), np.zeros(0, dtype=np.int64)
         draw = np.random.default_rng(seed)
-        self.tables[c.NODES][:, c.N_NEXT] = draw.geometric(self.chance, len(network.nodes)) - 1 if rate else 1 << 61
+        nodes = len(network.nodes)
+        first = draw.geometric(self.chance, nodes) - 1 if rate else w.NEVER
+        self.words[self.words[w.NODE_BASE] + w.N_NEXT + np.arange(nodes) * w.NODE_WORDS] = first
         self.now = 0
 
     def advance(self, cycles: int) -> None:
         from memsim.noc.cycle import advance
 
-        t, traffic = self.tables, self.traffic
+        m, traffic = self.words, self.traffic
         self.now = advance(
-            self.now, self.now + cycles, t, self.chance, traffic.targets, traffic.shares, self.given, self.seed, self.finish
+            self.now, self.now + cycles, m, self.chance, traffic.targets, traffic.shares, self.given, self.seed, self.finish
         )
 
     def count(self, column: int) -> int:
-        return int(self.tables[c.COUNTS][0, column])
+        return int(self.words[column])
 
     def clear(self) -> None:
-        self.tables[c.COUNTS][0, [c.LATENCY, c.DELIVERED, c.NETWORK, c.HOPS, c.ACCEPTED]] = 0
+        self.words[[w.LATENCY, w.DELIVERED, w.NETWORK, w.HOPS, w.ACCEPTED]] = 0
 
     def option(self, column: int, value: int) -> None:
-        self.tables[c.OPTIONS][0, column] = value
+        self.words[column] = value
 
     def late(self, limit: float) -> bool:
         """Whether the mean latency, with the age of every flit on its way, is above the limit."""
-        flying = self.count(c.FLYING)
-        total = self.count(c.LATENCY) + self.now * flying - self.count(c.FLYING_CREATED)
-        return total > limit * (self.count(c.DELIVERED) + flying)
+        flying = self.count(w.FLYING)
+        total = self.count(w.LATENCY) + self.now * flying - self.count(w.FLYING_CREATED)
+        return total > limit * (self.count(w.DELIVERED) + flying)
 
 
 def _converge(run: _Run, protocol: Protocol) -> int | None:
@@ -128,13 +130,13 @@ def _converge(run: _Run, protocol: Protocol) -> int | None:
         if sample == protocol.warm_up or (warming and sample % 2 == 0):
             run.clear()
             begun = run.now
-        run.option(c.PHASE, c.WARMING if warming else c.RUNNING)
+        run.option(w.PHASE, w.WARMING if warming else w.RUNNING)
         run.advance(protocol.period)
         if run.late(protocol.unstable_cycles):
             return None
         was = latency, accepted
-        latency = run.count(c.LATENCY) / max(run.count(c.DELIVERED), 1)
-        accepted = run.count(c.ACCEPTED) / (run.now - begun)
+        latency = run.count(w.LATENCY) / max(run.count(w.DELIVERED), 1)
+        accepted = run.count(w.ACCEPTED) / (run.now - begun)
         changes = (abs(new - old) > protocol.change * new for new, old in zip((latency, accepted), was, strict=True))
         settled = 0 if any(changes) or warming else settled + 1
         if settled == 3:
@@ -144,13 +146,13 @@ def _converge(run: _Run, protocol: Protocol) -> int | None:
 
 def _drain(run: _Run, protocol: Protocol) -> bool:
     """Let all measured packets arrive, under the same load; whether they do before latency runs away."""
-    run.option(c.PHASE, c.DRAINING)
-    run.option(c.DRAIN_AT, run.now)
-    run.option(c.STOP, 1)
+    run.option(w.PHASE, w.DRAINING)
+    run.option(w.DRAIN_AT, run.now)
+    run.option(w.STOP, 1)
     while True:
         until = run.now + 1000
         run.advance(1000)
-        if run.count(c.MEASURED) == 0 and run.now < until:
+        if run.count(w.MEASURED) == 0 and run.now < until:
             return True
         if run.late(protocol.unstable_cycles):
             return False
@@ -193,31 +195,31 @@ def simulate(
         traffic = pattern(traffic, network, seed=seed)
     run = _Run(network, router, traffic, flits, rate, seed)
     cycles = _converge(run, protocol)
-    accepted = run.count(c.ACCEPTED) / (cycles or run.now) / len(network.nodes)
+    accepted = run.count(w.ACCEPTED) / (cycles or run.now) / len(network.nodes)
     stable = cycles is not None and _drain(run, protocol)
     return _measured(run, router, flits, accepted, stable)
 
 
 def _measured(run: _Run, router: Router, flits: int, accepted: float, stable: bool) -> Measured:
     links = len(run.network.links)
-    ports = run.tables[c.PORTS]
-    routed = ports[: -len(run.network.nodes), :]
+    base = run.count(w.PORT_BASE)
+    routed = run.words[base : base + run.count(w.PORTS) * w.PORT_WORDS].reshape(-1, w.PORT_WORDS)
     carried = np.zeros(links, dtype=np.int64)
-    carried[[out for row in run.network.outputs for out in row if out >= 0]] = routed[routed[:, c.P_NODE] < 0, c.P_FLITS]
-    packets = max(run.count(c.DELIVERED), 1) if stable else float("nan")
+    carried[[out for row in run.network.outputs for out in row if out >= 0]] = routed[routed[:, w.P_NODE] < 0, w.P_FLITS]
+    packets = max(run.count(w.DELIVERED), 1) if stable else float("nan")
     return Measured(
         offered=run.rate,
         accepted=accepted,
-        latency_cycles=run.count(c.LATENCY) / packets,
-        network_latency_cycles=run.count(c.NETWORK) / packets,
+        latency_cycles=run.count(w.LATENCY) / packets,
+        network_latency_cycles=run.count(w.NETWORK) / packets,
         zero_load_cycles=zero_load(run.network, run.traffic, flits=flits, router=router),
-        hops=run.count(c.HOPS) / packets,
+        hops=run.count(w.HOPS) / packets,
         stable=stable,
         cycles=run.now,
-        packets=run.count(c.RETIRED),
-        flit_hops=int(routed[:, c.P_FLITS].sum()),
+        packets=run.count(w.RETIRED),
+        flit_hops=int(routed[:, w.P_FLITS].sum()),
         link_flits=carried,
-        faults=run.count(c.FAULTS),
+        faults=run.count(w.FAULTS),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memsim.noc.columns import EITHER_CLASS, SAME_CLASS
+from memsim.noc.words import EITHER_CLASS, SAME_CLASS
 from memsim.noc.network import Array, Network, NetworkError, first_of, routes_from_lists
 
 
