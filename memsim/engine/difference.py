@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from memsim.engine.result import Result
-from memsim.engine.tally import Tally
+from memsim.engine.tally import Crossed, Tally
 from memsim.isa.format import statement_text
 
 MOST_LINES = 10
@@ -135,14 +135,15 @@ def _tallies(name: str, a: Tally, b: Tally) -> Iterator[str]:
     yield from _mappings(f"{name}: written through", a.written_through, b.written_through)
 
 
-def _flows(tally: Tally) -> dict[tuple[int, int, float], tuple[int, int]]:
-    """(bytes, router bytes) of each (step, core, wire length), however many rows they have."""
+def _flows(tally: Tally) -> dict[tuple[int, int, float, Crossed], tuple[int, int]]:
+    """(bytes, router bytes) of each (step, core, wire length, links crossed), however many rows they have."""
     flows = tally.flows
-    sums: dict[tuple[int, int, float], tuple[int, int]] = {}
-    columns = (flows.step, flows.core, flows.mm, flows.bytes, flows.router_bytes)
-    for step, core, mm, size, routers in zip(*(c.tolist() for c in columns), strict=True):
-        before = sums.get((step, core, mm), (0, 0))
-        sums[step, core, mm] = before[0] + size, before[1] + routers
+    sums: dict[tuple[int, int, float, Crossed], tuple[int, int]] = {}
+    columns = (flows.step, flows.core, flows.mm, flows.crossed, flows.bytes, flows.router_bytes)
+    for *key, size, routers in zip(*(c.tolist() for c in columns), strict=True):
+        step, core, mm, crossed = key
+        before = sums.get((step, core, mm, crossed), (0, 0))
+        sums[step, core, mm, crossed] = before[0] + size, before[1] + routers
     return sums
 
 

@@ -5,6 +5,7 @@ Both engines read one `Hardware`. A *server* is a unit, a port or one direction 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -42,11 +43,13 @@ class Route:
     forks: tuple[Route, ...]
     leaf: str
     mm: float
-    """Wire length of the whole tree."""
+    """Wire length of the whole tree, but for links that have an energy of their own."""
     servers: tuple[int, ...]
     """Servers of all links in the whole tree."""
     routers: int
     """Hops in the whole tree, each a router with the link behind it."""
+    crossed: tuple[tuple[str, int], ...] = ()
+    """Links in the whole tree that have an energy of their own: (kind, how many), by kind."""
 
     @property
     def latency(self) -> int:
@@ -74,6 +77,8 @@ class Hardware:
         self.hops: dict[tuple[str, str], Hop] = {}
         self.length: dict[tuple[str, str], float] = {}
         self.routers: dict[tuple[str, str], int] = {}
+        self.kinds: dict[int, str] = {}
+        """Kind of each link that has an energy of its own, by its server."""
         for source, target, link in sorted(chip.graph.edges(data=True), key=lambda e: (e[0], e[1])):
             rate = chip.rate_per_tick(link["bandwidth"])
             server = self._server(f"{source}->{target}", "link")
@@ -81,6 +86,8 @@ class Hardware:
             self.hops[source, target] = Hop(server, rate.numerator, rate.denominator, latency)
             self.length[source, target] = link["mm"]
             self.routers[source, target] = link["hops"]
+            if link["kind"]:
+                self.kinds[server] = link["kind"]
         self._routes: dict[tuple[str, tuple[str, ...]], Route] = {}
         self.memories = _memories(chip)
         """Row of parameters (`memsim.engine.servers`) of each chip-wide memory that the chip has."""
@@ -144,7 +151,7 @@ class Hardware:
             hops.append(self.hops[node, following])
             servers.append(hops[-1].server)
             routers += self.routers[node, following]
-            mm += self.length[node, following]
+            mm += self._wire(node, following)
             node = following
         forks = []
         if node in targets and node in children:  # one that the way to others leads through
@@ -155,8 +162,14 @@ class Hardware:
             forks.append(Route((hop, *branch.hops), branch.forks, branch.leaf, 0.0, (), 0))
             servers += [hop.server, *branch.servers]
             routers += self.routers[node, following] + branch.routers
-            mm += self.length[node, following] + branch.mm
-        return Route(tuple(hops), tuple(forks), "" if forks else node, mm, tuple(servers), routers)
+            mm += self._wire(node, following) + branch.mm
+        crossed = Counter(self.kinds[server] for server in servers if server in self.kinds)
+        leaf = "" if forks else node
+        return Route(tuple(hops), tuple(forks), leaf, mm, tuple(servers), routers, tuple(sorted(crossed.items())))
+
+    def _wire(self, node: str, following: str) -> float:
+        """Length of a link in mm, as its wires are charged: a link with an energy of its own has none."""
+        return 0.0 if self.hops[node, following].server in self.kinds else self.length[node, following]
 
 
 def bank_count(row: list[int]) -> int:

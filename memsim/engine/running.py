@@ -10,11 +10,11 @@ from memsim.engine.extents import Part
 from memsim.engine.hardware import ROWS, Hardware, Route, bank_count
 from memsim.engine.memory import lines_by_age, owner, read, write
 from memsim.engine.servers import FIRST, SERVER_WORDS, serve
-from memsim.engine.tally import RouteFlows, Tally
+from memsim.engine.tally import Crossed, RouteFlows, Tally, objects
 
 
 class Counter:
-    """Counts of one kernel while it runs: by step and core, and for routes by (step, core, wire length)."""
+    """Counts of one kernel while it runs: by step and core, and for routes by (step, core, wires, links crossed)."""
 
     def __init__(self, steps: int, cores: int) -> None:
         self.shape = steps, cores
@@ -22,7 +22,7 @@ class Counter:
             [[0] * cores for _ in range(steps)] for _ in range(4)
         )
         self.empty = [False] * steps
-        self.flows: dict[tuple[int, int, float], list[int]] = defaultdict(lambda: [0, 0])
+        self.flows: dict[tuple[int, int, float, Crossed], list[int]] = defaultdict(lambda: [0, 0])
 
     def tally(self, written_back: dict[str, int], written_through: dict[str, int]) -> Tally:
         """The counts as arrays."""
@@ -32,6 +32,7 @@ class Counter:
             np.array([k[0] for k in keys], dtype=np.int64),
             np.array([k[1] for k in keys], dtype=np.int64),
             np.array([k[2] for k in keys], dtype=np.float64),
+            objects([k[3] for k in keys]),
             np.array([a[0] for a in amounts], dtype=np.int64),
             np.array([a[1] for a in amounts], dtype=np.int64),
         )
@@ -72,7 +73,7 @@ class Running:
         """Count the bytes that a transfer sends over a route."""
         for server in route.servers:
             self.link_bytes[server] += size
-        flow = self.counter.flows[step, core, route.mm]
+        flow = self.counter.flows[step, core, route.mm, route.crossed]
         flow[0] += size
         flow[1] += size * route.routers
 

@@ -28,6 +28,8 @@ AMOUNT, MOMENT = "amount", "moment"
 MOMENT_BITS = 60
 """Such a unit holds a wire length of at least 2^-8 mm as it is, so sums of float lengths are exact in any order."""
 WIRES = "wires"
+LINKS = "links"
+"""Part of the links that have an energy of their own; their kind stands in the column ``access``."""
 
 
 class Codes:
@@ -139,17 +141,29 @@ def _rows(lines: Sequence[_Line], counts: Counts, slots: dict[str, int], codes: 
 
 
 def _flow_rows(steps: Sequence[Step], flows: RouteFlows, slots: dict[str, int], codes: Codes) -> list[Columns]:
-    """Bits on the wires of the network, and bits times hops through its routers."""
+    """Bits on the wires of the network, bits times hops through its routers, bits on links with their own energy."""
     count = len(flows.step)
     tensors = np.array([slots.setdefault(step.tensor, len(slots)) for step in steps] or [0])
     operations = np.array([codes[step.operation] for step in steps] or [0])
     both = []
-    for part, mm, sizes in ((WIRES, flows.mm, flows.bytes), ("routers", np.zeros(count), flows.router_bytes)):
-        same = {"part": part, "level": "network", "access": "move"}
+    none = np.zeros(count)
+    posted = [
+        (WIRES, "network", "move", flows.mm, flows.bytes),
+        ("routers", "network", "move", none, flows.router_bytes),
+    ]
+    posted += [(LINKS, "link", kind, none, product(flows.bytes, links)) for kind, links in _crossings(flows)]
+    for part, level, access, mm, sizes in posted:
+        same = {"part": part, "level": level, "access": access}
         columns = {name: np.full(count, codes[value]) for name, value in same.items()}
         columns |= {"tensor": tensors[flows.step], "operation": operations[flows.step], "core": flows.core}
         both.append(columns | {"mm": mm, AMOUNT: product(sizes, np.array([8]))})
     return both
+
+
+def _crossings(flows: RouteFlows) -> Iterator[tuple[str, Counts]]:
+    """(kind, how many of its links each flow crosses) of every kind."""
+    for kind in sorted({kind for crossed in set(flows.crossed.tolist()) for kind, _ in crossed}):
+        yield kind, np.array([dict(crossed).get(kind, 0) for crossed in flows.crossed.tolist()], dtype=np.int64)
 
 
 def write_back_rows(back: Mapping[str, int], operation: str, chip: Chip, codes: Codes, *, through: bool) -> Columns:

@@ -6,6 +6,7 @@ A `Tally` holds one kernel's counts by its instructions (`Step.number`, counted 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -13,16 +14,27 @@ import numpy as np
 
 Counts: TypeAlias = np.ndarray[Any, Any]
 """Integers: ``int64``, or ``object`` where they may not fit."""
+Crossed: TypeAlias = tuple[tuple[str, int], ...]
+"""(kind, how many) of the links of a route that have an energy of their own."""
+
+
+def objects(values: Sequence[Crossed]) -> np.ndarray[Any, np.dtype[np.object_]]:
+    """An array with one tuple an entry."""
+    array = np.empty(len(values), dtype=np.object_)
+    array[:] = values
+    return array
 
 
 @dataclass(frozen=True, slots=True)
 class RouteFlows:
-    """Bytes that passed the network, a row for each (step, issuing core, wire length): columns of equal length."""
+    """Bytes that passed the network, a row for each (step, issuing core, sort of route): columns of equal length."""
 
     step: Counts
     core: Counts
     mm: np.ndarray[Any, np.dtype[np.float64]]
     """Wire length of the whole route or tree."""
+    crossed: np.ndarray[Any, np.dtype[np.object_]]
+    """`Route.crossed`: links that have an energy of their own, by kind."""
     bytes: Counts
     router_bytes: Counts
     """Bytes times the routers passed."""

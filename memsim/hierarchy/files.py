@@ -129,6 +129,8 @@ def _table(part: Part) -> dict[str, Any]:
         quantity = quantity_of(type(part), name)
         if isinstance(value, Part):
             table[key] = _table(value)
+        elif name == "links" and isinstance(value, tuple):
+            table[key] = [_table(link) for link in value]
         elif isinstance(value, dict):
             table[key] = {k: text_of(v, quantity) for k, v in value.items()}
         else:
