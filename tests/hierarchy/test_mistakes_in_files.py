@@ -183,7 +183,7 @@ def test_the_text_is_right_before_it_is_made_wrong() -> None:
             "[core.vector]\nlanes = 32",
             "vector = 32",
             "mine.toml: line 11: core.sram.vector: unknown key 'vector'\n"
-            "  mend: use one of: bandwidth, banks, capacity, latency, ports, read_energy, write_energy",
+            "  mend: use one of: bandwidth, banks, capacity, latency, ports, read_energy, sram_family, write_energy",
         ),
         (
             'link_bandwidth = "32 B/cycle"',
@@ -217,7 +217,7 @@ def test_the_text_is_right_before_it_is_made_wrong() -> None:
             'bandwidth = "64 GB/s"',
             'bandwidth = "64 GB/s"\nkind = "HBM9"',
             "mine.toml: line 17: dram.kind: no energy is known for DRAM of kind 'HBM9'\n"
-            "  mend: give dram.read_energy and dram.write_energy, or a known kind; did you mean 'HBM3'?",
+            "  mend: give dram.read_energy and dram.write_energy, or a known kind; did you mean 'HBM4'?",
         ),
         (
             'bandwidth = "64 GB/s"',
