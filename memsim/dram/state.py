@@ -1,6 +1,6 @@
 """The state of a channel in compiled form: when each bank, group, stack, rank and bus may take its next commands.
 
-Arrays of int64 with named columns. Each function that issues a command moves the earliest times of the commands that
+Arrays of int64, one row a quantity. Each function that issues a command moves the earliest times of the commands that
 have to keep their distance from it; `distances` says which and how far. Times are ticks.
 """
 
@@ -13,7 +13,8 @@ from typing import Final
 from memsim.compiled import compiled, inlined
 from memsim.dram.distances import INDEX
 
-(TICKS, READ_LATENCY, WRITE_LATENCY, ACT_BUS, COLUMN_BUS, ROW_BUS) = range(6)
+TICKS, READ_LATENCY, WRITE_LATENCY = (INDEX[n] for n in ("TICKS", "READ_LATENCY", "WRITE_LATENCY"))
+ACT_BUS, COLUMN_BUS, ROW_BUS = (INDEX[n] for n in ("ACT_BUS", "COLUMN_BUS", "ROW_BUS"))
 ACT_ACT, ACT_ACT_L, ACT_ACT_BANK, FAW = (INDEX[n] for n in ("ACT_ACT", "ACT_ACT_L", "ACT_ACT_BANK", "FAW"))
 ACT_READ, ACT_WRITE, ACT_PRE, ACT_REF = (INDEX[n] for n in ("ACT_READ", "ACT_WRITE", "ACT_PRE", "ACT_REF"))
 PRE_ACT, PREALL_ACT, PRE_PRE, PRE_REF = (INDEX[n] for n in ("PRE_ACT", "PREALL_ACT", "PRE_PRE", "PRE_REF"))
@@ -22,32 +23,37 @@ READ_READ, WRITE_WRITE = INDEX["READ_READ"], INDEX["WRITE_WRITE"]  # _L and _R f
 READ_WRITE, READ_WRITE_R = INDEX["READ_WRITE"], INDEX["READ_WRITE_R"]
 WRITE_READ, WRITE_READ_L, WRITE_READ_R = (INDEX[n] for n in ("WRITE_READ", "WRITE_READ_L", "WRITE_READ_R"))
 REF_ACT, REFI, SPLIT_ACTIVATE, SYNC = (INDEX[n] for n in ("REF_ACT", "REFI", "SPLIT_ACTIVATE", "SYNC"))
-APART, SPLIT_BUSES = INDEX["APART"], INDEX["SPLIT_BUSES"]
-STACKS, GROUPS, BANKS, CHANNELS = (INDEX[n] for n in ("STACKS", "GROUPS", "BANKS", "PSEUDO_CHANNELS"))
+SPLIT_BUSES, STACKS = INDEX["SPLIT_BUSES"], INDEX["STACKS"]
 
 NEVER: Final = 1 << 60
 
-# Earliest times of a bank, a group, a stack, a rank, by command; the first four columns of each array.
-ACT, PRE, RD, WR = 0, 1, 2, 3
-REF, PREALL, RDA, WRA, SYNC_ON, ACT2 = 4, 5, 6, 7, 8, 9
+# Commands. The first four are also rows of banks, groups, stacks and ranks: the earliest time of that command.
+ACT, PRE, RD, WR, REF, PREALL, RDA, WRA, SYNC_ON, ACT2 = range(10)
 COMMANDS: Final = ("ACT", "PRE", "RD", "WR", "REF", "PREALL", "RDA", "WRA", "SYNC", "ACT2")
 """Names of the commands of a trace, by number."""
 
-# More columns of a bank
-ROW, OWNER, HITS, GROUP, STACK, RANK, ACTED = 4, 5, 6, 7, 8, 9, 10
-BANK_COLUMNS: Final = 11
-"""ROW: open row or -1. OWNER: the request that activated it and still waits, or -1. HITS: accesses of the open row."""
+# Rows of `banks`
+ROW, OWNER, HITS, GROUP, STACK, RANK, HIT, MISS, LENGTH, AT_COLUMN, AT_ROW = (*range(4, 10), 10, 12, 14, 16, 17)
+BANK_ROWS: Final = 18
+"""ROW: open row or -1. OWNER: the request that activated it and still waits, or -1. HITS: accesses of the open row.
+HIT, MISS, LENGTH: of the reads that wait, and one row on, of the writes: the oldest of the open row, the oldest of
+another (-1: none), how many. AT_COLUMN, AT_ROW: no command of theirs can go before."""
 
-# More columns of a rank: the set of banks that share activate windows, turnarounds and refreshes
-REF_AT, PREALL_AT, OPEN, OPENED, OPEN_TICKS, OWNED, OLDEST = 4, 5, 6, 7, 8, 9, 10
-RANK_COLUMNS: Final = 15
-"""OPEN: banks with a row; OPENED: since when any has, or none has; OWNED: banks with an OWNER; OLDEST on: its last four activates."""
+# Rows of `ranks`: the sets of banks that share activate windows, turnarounds and refreshes
+REF_AT, PREALL_AT, OPEN, OPENED, OPEN_TICKS, OWNED, OLDEST = range(4, 11)
+RANK_ROWS: Final = 14
+"""OPEN: banks with a row; OPENED: since when any has, or none; OWNED: banks with an OWNER; OLDEST on: its last four
+activates."""
 
-# The rest of the state
-NOW, ROW_BUS_AT, COLUMN_BUS_AT, WRITING, DUE, TURN, SPLIT_BANK, SPLIT_BY, SYNCED, CLOCK_UNTIL, TRACED = range(11)
-READS, WRITES, SERVED, FLY_HEAD, FLY_TAIL, LAST_DONE, NEXT_REF, QUEUE_AT, DRAIN = range(11, 20)
-COUNTS: Final = 20  # six counters from here on: commands by number
-STATE_COLUMNS: Final = 32
+# The rest
+(NOW, ROW_BUS_AT, COLUMN_BUS_AT, WRITING, DUE, TURN, SPLIT_BANK, SPLIT_BY, SYNCED, CLOCK_UNTIL, TRACED, READS, WRITES,
+ SERVED, FLY_HEAD, FLY_TAIL, LAST_DONE, NEXT_REF, QUEUE_AT, DRAIN, ALL_OWNED, WAITING) = range(22)  # fmt: skip
+COUNTS: Final = 24
+"""Six counters from here on: commands, by number. WAITING and the next: lengths of the two lists of transactions."""
+STATE_SIZE: Final = 32
+
+# Columns of `requests`
+BANK, ROW_OF, WRITE, KEY, ARRIVAL, ACCEPTED, DONE, FOUND = range(8)
 
 
 @inlined
@@ -69,15 +75,13 @@ def note(state, trace, command, bank, row):
 @inlined
 def ready_at(command, bank, t, state, banks, groups, stacks, ranks):
     """When a bank could take a command next."""
-    b = banks[bank]
-    group, rank = b[GROUP], b[RANK]
-    at = max(b[command], ranks[rank, command])
+    at = max(banks[command, bank], ranks[command, banks[RANK, bank]])
     if command >= RD:
-        at = max(at, groups[group, command], stacks[b[STACK], command], state[COLUMN_BUS_AT])
+        at = max(at, groups[command, banks[GROUP, bank]], stacks[command, banks[STACK, bank]], state[COLUMN_BUS_AT])
     else:
         at = max(at, state[ROW_BUS_AT])
         if command == ACT:
-            at = max(at, groups[group, ACT])
+            at = max(at, groups[ACT, banks[GROUP, bank]])
     if t[TICKS] == 2 and command != PRE:
         at = (at + 1) & -2
     return at
@@ -93,71 +97,72 @@ def hold_bus(state, t, column, ticks):
 
 
 @inlined
-def _row_closes(bank, at, state, banks, ranks):
+def _row_closes(bank, at, banks, ranks):
     """The bank's row is closed; the rank idles if it was the last."""
-    rank = banks[bank, RANK]
-    banks[bank, ROW], banks[bank, HITS] = -1, 0
-    ranks[rank, OPEN] -= 1
-    if ranks[rank, OPEN] == 0:
-        ranks[rank, OPEN_TICKS] += at - ranks[rank, OPENED]
-        ranks[rank, OPENED] = at
+    rank = banks[RANK, bank]
+    banks[ROW, bank], banks[HITS, bank] = -1, 0
+    ranks[OPEN, rank] -= 1
+    if ranks[OPEN, rank] == 0:
+        ranks[OPEN_TICKS, rank] += at - ranks[OPENED, rank]
+        ranks[OPENED, rank] = at
 
 
 @compiled
 def activate(bank, row, owner, t, state, banks, groups, ranks, trace):
     """Open a row, on behalf of the request ``owner`` (-1: of none in particular)."""
-    now, b = state[NOW], banks[bank]
-    rank = b[RANK]
+    now, rank = state[NOW], banks[RANK, bank]
     note(state, trace, ACT, bank, row)
     state[COUNTS + ACT] += 1
     hold_bus(state, t, False, t[ACT_BUS])
-    b[ROW], b[HITS], b[OWNER] = row, 0, owner
-    ranks[rank, OWNED] += owner >= 0
-    b[ACT] = now + t[ACT_ACT_BANK]
-    b[PRE] = max(b[PRE], now + t[ACT_PRE])
-    b[RD] = max(b[RD], now + t[ACT_READ])
-    b[WR] = max(b[WR], now + t[ACT_WRITE])
-    b[ACTED] = now
-    _later(groups, b[GROUP], ACT, now + t[ACT_ACT_L])
-    r = ranks[rank]
-    r[ACT] = max(r[ACT], now + t[ACT_ACT])
-    r[OLDEST], r[OLDEST + 1], r[OLDEST + 2], r[OLDEST + 3] = r[OLDEST + 1], r[OLDEST + 2], r[OLDEST + 3], now
-    r[ACT] = max(r[ACT], r[OLDEST] + t[FAW])
-    r[REF_AT] = max(r[REF_AT], now + t[ACT_REF])
-    r[PREALL_AT] = max(r[PREALL_AT], now + t[ACT_PRE])
-    if r[OPEN] == 0:
-        r[OPENED] = max(now, r[OPENED])  # an automatic precharge of before may still be on its way
-    r[OPEN] += 1
+    banks[ROW, bank], banks[HITS, bank], banks[OWNER, bank] = row, 0, owner
+    if owner >= 0:
+        ranks[OWNED, rank] += 1
+        state[ALL_OWNED] += 1
+    banks[ACT, bank] = now + t[ACT_ACT_BANK]
+    _later(banks, PRE, bank, now + t[ACT_PRE])
+    _later(banks, RD, bank, now + t[ACT_READ])
+    _later(banks, WR, bank, now + t[ACT_WRITE])
+    _later(groups, ACT, banks[GROUP, bank], now + t[ACT_ACT_L])
+    for k in range(3):
+        ranks[OLDEST + k, rank] = ranks[OLDEST + k + 1, rank]
+    ranks[OLDEST + 3, rank] = now
+    _later(ranks, ACT, rank, max(now + t[ACT_ACT], ranks[OLDEST, rank] + t[FAW]))
+    _later(ranks, REF_AT, rank, now + t[ACT_REF])
+    _later(ranks, PREALL_AT, rank, now + t[ACT_PRE])
+    if ranks[OPEN, rank] == 0:
+        _later(ranks, OPENED, rank, now)  # an automatic precharge of before may still be on its way
+    ranks[OPEN, rank] += 1
+
+
+@inlined
+def _after_precharge(rank, to_activate, t, state, ranks):
+    now = state[NOW]
+    hold_bus(state, t, False, t[ROW_BUS])
+    _later(ranks, ACT, rank, now + to_activate)
+    _later(ranks, PRE, rank, now + t[PRE_PRE])
+    _later(ranks, PREALL_AT, rank, now + t[PRE_PRE])
+    _later(ranks, REF_AT, rank, now + t[PRE_REF])
 
 
 @compiled
 def precharge(bank, t, state, banks, ranks, trace):
     """Close the row of a bank."""
-    now, rank = state[NOW], banks[bank, RANK]
-    note(state, trace, PRE, bank, banks[bank, ROW])
+    note(state, trace, PRE, bank, banks[ROW, bank])
     state[COUNTS + PRE] += 1
-    hold_bus(state, t, False, t[ROW_BUS])
-    _row_closes(bank, now, state, banks, ranks)
-    _later(banks, bank, ACT, now + t[PRE_ACT])
-    _later(ranks, rank, PRE, now + t[PRE_PRE])
-    _later(ranks, rank, PREALL_AT, now + t[PRE_PRE])
-    _later(ranks, rank, REF_AT, now + t[PRE_REF])
+    _row_closes(bank, state[NOW], banks, ranks)
+    _later(banks, ACT, bank, state[NOW] + t[PRE_ACT])
+    _after_precharge(banks[RANK, bank], 0, t, state, ranks)
 
 
 @compiled
 def precharge_all(rank, t, state, banks, ranks, trace):
     """Close all rows of a rank."""
-    now = state[NOW]
     note(state, trace, PREALL, rank, -1)
     state[COUNTS + PREALL] += 1
-    hold_bus(state, t, False, t[ROW_BUS])
-    for bank in range(banks.shape[0]):
-        if banks[bank, RANK] == rank and banks[bank, ROW] >= 0:
-            _row_closes(bank, now, state, banks, ranks)
-    _later(ranks, rank, ACT, now + t[PREALL_ACT])
-    _later(ranks, rank, PRE, now + t[PRE_PRE])
-    _later(ranks, rank, PREALL_AT, now + t[PRE_PRE])
-    _later(ranks, rank, REF_AT, now + t[PRE_REF])
+    for bank in range(banks.shape[1]):
+        if banks[RANK, bank] == rank and banks[ROW, bank] >= 0:
+            _row_closes(bank, state[NOW], banks, ranks)
+    _after_precharge(rank, t[PREALL_ACT], t, state, ranks)
 
 
 @compiled
@@ -167,41 +172,40 @@ def refresh(rank, t, state, ranks, trace):
     note(state, trace, REF, rank, -1)
     state[COUNTS + REF] += 1
     hold_bus(state, t, False, t[ROW_BUS])
-    _later(ranks, rank, ACT, now + t[REF_ACT])
-    _later(ranks, rank, PREALL_AT, now + t[REF_ACT])
-    _later(ranks, rank, REF_AT, now + t[REF_ACT])
+    _later(ranks, ACT, rank, now + t[REF_ACT])
+    _later(ranks, PREALL_AT, rank, now + t[REF_ACT])
+    _later(ranks, REF_AT, rank, now + t[REF_ACT])
 
 
 @compiled
 def column(bank, write, closes, t, state, banks, groups, stacks, ranks, trace):
     """Read or write a burst of the open row; ``closes``: with a precharge of its own (auto-precharge)."""
-    now, b = state[NOW], banks[bank]
+    now, group, stack, rank = state[NOW], banks[GROUP, bank], banks[STACK, bank], banks[RANK, bank]
     command = WR if write else RD
-    note(state, trace, command + 4 * closes, bank, b[ROW])
+    note(state, trace, command + 4 if closes else command, bank, banks[ROW, bank])
     state[COUNTS + command] += 1
     hold_bus(state, t, True, t[COLUMN_BUS])
     same, turn = (WRITE_WRITE, RD) if write else (READ_READ, WR)
-    group, stack, rank = b[GROUP], b[STACK], b[RANK]
-    _later(groups, group, command, now + t[same + 1])
-    _later(stacks, stack, command, now + t[same])
-    _later(ranks, rank, turn, now + t[WRITE_READ if write else READ_WRITE])
+    _later(groups, command, group, now + t[same + 1])
+    _later(stacks, command, stack, now + t[same])
+    _later(ranks, turn, rank, now + t[WRITE_READ if write else READ_WRITE])
     if write:
-        _later(groups, group, RD, now + t[WRITE_READ_L])
+        _later(groups, RD, group, now + t[WRITE_READ_L])
     if t[STACKS] > 1:
         first = stack // t[STACKS] * t[STACKS]
         for other in range(first, first + t[STACKS]):
             if other != stack:
-                _later(stacks, other, command, now + t[same + 2])
-                _later(stacks, other, turn, now + t[WRITE_READ_R if write else READ_WRITE_R])
-    b[HITS] += 1
+                _later(stacks, command, other, now + t[same + 2])
+                _later(stacks, turn, other, now + t[WRITE_READ_R if write else READ_WRITE_R])
+    banks[HITS, bank] += 1
     free = now + t[WRITE_PRE if write else READ_PRE]
-    b[PRE] = max(b[PRE], free)
-    ranks[rank, PREALL_AT] = max(ranks[rank, PREALL_AT], free)
+    _later(banks, PRE, bank, free)
+    _later(ranks, PREALL_AT, rank, free)
     if t[SYNC] >= 0:
         until = now + t[WRITE_LATENCY if write else READ_LATENCY] + t[SYNC]
         state[CLOCK_UNTIL] = max(state[CLOCK_UNTIL], until)
     if closes:
-        closed = b[PRE]
-        _row_closes(bank, closed, state, banks, ranks)
-        b[ACT] = max(b[ACT], closed + t[PRE_ACT])
-        ranks[rank, REF_AT] = max(ranks[rank, REF_AT], closed + t[PRE_REF])
+        closed = banks[PRE, bank]
+        _row_closes(bank, closed, banks, ranks)
+        _later(banks, ACT, bank, closed + t[PRE_ACT])
+        _later(ranks, REF_AT, rank, closed + t[PRE_REF])
