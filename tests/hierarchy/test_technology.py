@@ -193,7 +193,7 @@ def test_the_toggle_moves_each_energy_by_its_share(toggle: float) -> None:
     wire = random.wire_energy_pj_per_bit_mm * toggle / 0.5
     assert chip.wire_energy_pj_per_bit_mm == pytest.approx(wire, abs=1e-12)
     shares = technologies()["n7"].toggle_share
-    for role in ("reg", "sram", "dram"):
+    for role in ("sram", "dram"):
         expected = random.read_energy(role) * (1 + shares[role] * (2 * toggle - 1))
         assert chip.read_energy(role) == pytest.approx(expected)
     assert chip.mac_energy("bf16") == pytest.approx(random.mac_energy("bf16") * (1 + 0.47 * (2 * toggle - 1)))
