@@ -15,7 +15,7 @@ from memsim.noc.traffic import Traffic, pattern
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a load is measured; the defaults are BookSim2's but for ``period`` and ``unstable_cycles``.
+    """How a load is measured; the thresholds are BookSim2's defaults.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Protocol:
     warm_up
         Samples before measurement.
     most
-        Samples in all, after which the load counts as unstable.
+        Samples in all, after which measurement ends though means may not have settled.
     change
         Samples are taken until three in a row change mean latency and accepted rate by no more than this.
     unstable_cycles
@@ -32,7 +32,7 @@ class Protocol:
     """
 
     period: int = 2000
-    warm_up: int = 3
+    warm_up: int = 1
     most: int = 30
     change: float = 0.05
     unstable_cycles: float = 300.0
@@ -140,8 +140,8 @@ def _converge(run: _Run, protocol: Protocol) -> int | None:
         changes = (abs(new - old) > protocol.change * new for new, old in zip((latency, accepted), was, strict=True))
         settled = 0 if any(changes) or warming else settled + 1
         if settled == 3:
-            return run.now - begun
-    return None
+            break
+    return run.now - begun
 
 
 def _drain(run: _Run, protocol: Protocol) -> bool:
