@@ -1,7 +1,9 @@
 """SRAM from its size: closed forms, ports, banks and conflicts."""
 
+import csv
 import math
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -113,3 +115,37 @@ def test_ports_are_shared_or_apart() -> None:
     assert port_cycles(10, 6, 2) == 10
     assert port_cycles(10, 6, 3) == 6  # two read, one writes
     assert port_cycles(10, 6, 4) == 5
+
+
+# CACTI ---------------------------------------------------------------------------------------------------------------
+
+
+def cacti(cell: str, node_nm: int) -> list[dict[str, float]]:
+    """Runs of CACTI 7 from 8 KiB to 32 MiB: 64 bits wide, one port, 340 K."""
+    with (Path(__file__).parent / "data" / "cacti_sram.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["cell"] == cell and int(row["node_nm"]) == node_nm]
+    return [{key: float(text) for key, text in row.items() if key != "cell"} for row in rows if float(row["kib"]) >= 8]
+
+
+def test_at_45_nm_cacti_lies_between_the_two_families() -> None:
+    n45 = technologies()["n45"]
+    for row in cacti("itrs-hp", 45)[4:]:  # from 128 KiB
+        size = int(row["kib"]) * 1024
+        low, high = 1000 * n45.sram_pj_per_bit(size, family="dally"), 1000 * n45.sram_pj_per_bit(size)
+        assert low < row["read_fj_bit"] < high
+
+
+def test_energy_per_bit_goes_nearly_with_the_square_root_of_size() -> None:
+    for cell, node in (("itrs-hp", 45), ("itrs-hp", 32), ("itrs-hp", 22), ("itrs-lop", 22)):
+        rows = cacti(cell, node)[4:]
+        slope = math.log(rows[-1]["read_fj_bit"] / rows[0]["read_fj_bit"]) / math.log(rows[-1]["kib"] / rows[0]["kib"])
+        assert slope == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("node", "start_ps", "ps_per_mm"), [(45, 158, 300), (32, 113, 315), (22, 52, 335)])
+def test_latency_goes_with_the_side_of_the_array(node: int, start_ps: float, ps_per_mm: float) -> None:
+    """Three times the side, at the delay of wires between nodes; the side is that of CACTI's own area."""
+    for row in cacti("itrs-hp", node):
+        capacity = int(row["kib"]) * 1024
+        delay = Delay(start_ps, 3.0, ps_per_mm, area=row["area_mm2"] * 1e6 / (8 * capacity))
+        assert latency_ns(delay, capacity) == pytest.approx(row["access_ns"], rel=0.22)
