@@ -6,6 +6,7 @@ from memsim.hierarchy.matrix import MatrixUnit
 from memsim.hierarchy.memories import Cache, Dram, L1Cache, Memory, SharedMemory
 from memsim.hierarchy.network import Link, Network
 from memsim.hierarchy.parts import Core, Dma, VectorUnit
+from memsim.hierarchy.systems import System
 from memsim.hierarchy.technology import Technology, technologies
 from memsim.hierarchy.units import Duration, Rate
 
@@ -24,6 +25,7 @@ __all__ = [
     "Network",
     "Rate",
     "SharedMemory",
+    "System",
     "Technology",
     "VectorUnit",
     "link_kinds",

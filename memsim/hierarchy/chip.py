@@ -22,7 +22,7 @@ from memsim.hierarchy.part import NO_TIME, Part
 from memsim.hierarchy.parts import Core
 from memsim.hierarchy.power import PowerPart, static_powers_w
 from memsim.hierarchy.problems import nearest, problem, shown
-from memsim.hierarchy.routing import Routes
+from memsim.hierarchy.routing import Routes, nodes_of
 from memsim.hierarchy.technology import Technology, named_technology, read_technology
 from memsim.hierarchy.units import Duration, Rate
 from memsim.hierarchy.wires import RANDOM
@@ -91,8 +91,7 @@ class Chip(Part):
         if self.network.topology in MAY_FAIL or self.network.shape or self.network.table:
             self.__dict__["graph"] = self._build_graph()  # nodes may be unknown, apart, or too many
         if self.network.routing == "table":
-            ends = [name for name, role in self.graph.nodes(data="role") if role in ("core", "memory")]
-            self._routes.check_table(ends)
+            self._routes.check_table(nodes_of(self.graph, "core", "memory"))
         return self
 
     # Reading and writing -----------------------------------------------------------------------------------------

@@ -159,7 +159,8 @@ class Network(Part):
     def _complete(self) -> Network:
         self._from_kinds()
         self.fill_in("port_bandwidth", self.link_bandwidth)
-        self.fill_in("memory_port_bandwidth", self.link_bandwidth)
+        memory_link = link_kinds()[self.memory_link].payload_bandwidth if self.memory_link else self.link_bandwidth
+        self.fill_in("memory_port_bandwidth", memory_link)
         self.fill_in("uplinks", self.arity)
         if bool(self.edges or self.links) != (self.topology == "graph"):
             cause = "topology graph needs edges" if self.topology == "graph" else "edges belong to topology graph"
@@ -178,8 +179,6 @@ class Network(Part):
             kind = link_kinds()[self.link]
             self.fill_in("link_bandwidth", scaled_rate(kind, self.link_count))
             self.fill_in("hop_latency", kind.latency)
-        if self.memory_link:
-            self.fill_in("memory_port_bandwidth", link_kinds()[self.memory_link].payload_bandwidth)
         if self.link_bandwidth == _AS_LINK:
             self._all_links_have_their_own()
 

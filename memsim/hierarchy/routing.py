@@ -97,7 +97,7 @@ class Routes:
     def check_table(self, ends: Iterable[str]) -> None:
         """Raise unless the table leads from each of ``ends`` to each other one."""
         ends = tuple(ends)
-        memories = {name for name, role in self.graph.nodes(data="role") if role == "memory"}
+        memories = set(nodes_of(self.graph, "memory"))
         for target in ends:
             good = {target}
             for source in ends:
@@ -113,6 +113,11 @@ class Routes:
                 self._by_table(source, target)  # which says what is wrong
             path.append(step)
         return path
+
+
+def nodes_of(graph: nx.DiGraph[str], *roles: str) -> list[str]:
+    """Nodes with one of some roles, in the order in which they were added."""
+    return [name for name in graph if graph.nodes[name]["role"] in roles]
 
 
 def predecessors(graph: nx.DiGraph[str], source: str) -> dict[str, str]:

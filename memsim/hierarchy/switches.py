@@ -37,7 +37,8 @@ def fat_tree(wiring: Wiring) -> None:
     groups, level = [[leaf] for leaf in leaves], 0
     while len(groups) > 1 or level == 0:
         level += 1
-        groups = [sum(groups[i : i + network.arity], []) for i in range(0, len(groups), network.arity)]
+        each = network.arity**level
+        groups = [leaves[i : i + each] for i in range(0, len(leaves), each)]
         for group, below in enumerate(groups):
             for copy in range(network.uplinks ** (level - 1)):
                 wiring.switch(_fat_switch(level, group, copy), below)

@@ -15,7 +15,7 @@ from memsim.hierarchy.network import Link, Network, scaled_rate
 from memsim.hierarchy.part import NO_TIME
 from memsim.hierarchy.parts import Core
 from memsim.hierarchy.problems import nearest, problem
-from memsim.hierarchy.routing import predecessors
+from memsim.hierarchy.routing import nodes_of, predecessors
 from memsim.hierarchy.units import Rate
 
 if TYPE_CHECKING:
@@ -277,6 +277,6 @@ def _check_connected(graph: nx.DiGraph[str]) -> None:
         if name not in reached or name not in reaching:
             way = f"from core0 to {name}" if name not in reached else f"from {name} to core0"
             mend = "add links to network.edges"
-            if any(role == "memory" for _, role in graph.nodes(data="role")):
+            if nodes_of(graph, "memory"):
                 mend += "; no way leads through a memory port"
             raise problem(f"no path leads {way}", mend, key="network.edges")
