@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -235,16 +235,23 @@ def zero_load(
     router = router or Router()
     if isinstance(traffic, str):
         traffic = pattern(traffic, network, seed=seed)
-    stage = 2 + router.routing_delay - int(router.speculative)
     total = 0.0
     for source, (targets, shares) in enumerate(zip(traffic.targets, traffic.probabilities(), strict=True)):
         for target, share in zip(targets, shares, strict=True):
             if share > 0:
-                path = network.path(source, int(target))
-                wires = int((network.links[path, L_CYCLES] + 1).sum())
-                slowest = int(network.links[path, L_INTERVAL].max()) if path else 1
-                total += share * (4 + stage * (len(path) + 1) + wires + (flits - 1) * slowest)
+                total += share * packet_cycles(network, source, int(target), flits, router)
     return total / len(network.nodes)
+
+
+def packet_cycles(network: Network, source: int, target: int, flits: int, router: Router) -> int:
+    """Cycles from creation to arrival of a packet that meets nobody."""
+    path = network.path(source, target)
+    stage = 2 + router.routing_delay - int(router.speculative)
+    inject, _, slow = network.node_link(source)
+    _, eject, slower = network.node_link(target)
+    wires = inject + 1 + eject + 1 + sum(int(cycles) + 1 for cycles in network.links[path, L_CYCLES])
+    slowest = max(slow, slower, *(int(interval) for interval in network.links[path, L_INTERVAL]), 1)
+    return wires + stage * (len(path) + 1) + (flits - 1) * slowest
 
 
 def sweep(
@@ -287,8 +294,3 @@ def saturation(
         at = simulate(network, traffic, middle, flits=flits, router=router, seed=seed, protocol=protocol)
         above, below = (middle, below) if at.stable else (above, middle)
     return above
-
-
-def with_seed(measured: Measured, **changes: float) -> Measured:
-    """A copy with other values."""
-    return replace(measured, **changes)  # type: ignore[arg-type]
