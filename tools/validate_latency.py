@@ -22,7 +22,7 @@ SOURCE = "te42kyfo/gpu-benches"
 
 
 def comparisons(reference: Path) -> Iterator[Comparison]:
-    """The plateaus, then the median and the mean error of each measured curve, in cycles."""
+    """The plateaus, then the mean and the worst error of each measured curve."""
     for name, plateaus in LADDERS.items():
         found = {level: point.latency_ns for level, point in study(Chip.preset(name), []).plateaus}
         for level, measured in plateaus.items():
