@@ -44,7 +44,8 @@ def peak_text(chip: Chip) -> str:
 
 
 def _operations(per_s: float, dtype: str) -> str:
-    return f"{per_s / 1e12:.4g} T{'OP' if dtype == 'int8' else 'FLOP'}/s"
+    prefix, scale = ("P", 1e15) if per_s >= 1e16 else ("T", 1e12)
+    return f"{per_s / scale:.4g} {prefix}{'OP' if dtype == 'int8' else 'FLOP'}/s"
 
 
 def bytes_per_s(chip: Chip, rate: Rate) -> float:

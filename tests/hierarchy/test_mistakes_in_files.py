@@ -324,12 +324,25 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ChipError, match=cause) as caught:
             Chip.from_toml(tmp_path / name)
         assert caught.value.where == str(tmp_path / name)
-        assert "give the path of a chip file, or the name of a preset: dally_grid, h100_sxm, " in caught.value.mend
+        assert "give the path of a chip file, or the name of a preset, such as a100_pcie, " in caught.value.mend
 
 
-def test_an_unknown_preset_names_the_nearest() -> None:
-    with pytest.raises(ChipError, match="unknown preset 'h100'\n  mend: did you mean 'h100_sxm'"):
-        Chip.preset("h100")
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("h100", "did you mean one of: h100_pcie, h100_sxm"),
+        ("A100-SXM4-40GB", "did you mean 'a100_sxm_40'"),
+        ("NVIDIA GeForce RTX 4090", "did you mean 'rtx_4090'"),
+        ("wse", "did you mean one of: wse_2, wse_3"),
+        ("tpuv4", "did you mean 'tpu_v4'"),
+    ],
+)
+def test_an_unknown_preset_names_the_nearest(name: str, advice: str) -> None:
+    with pytest.raises(ChipError, match=f"unknown preset '{name}'\n  mend: {advice}"):
+        Chip.preset(name)
+
+
+def test_a_preset_is_no_path() -> None:
     with pytest.raises(ChipError, match=r"unknown preset '\.\./toy'"):
         Chip.preset("../toy")
 
