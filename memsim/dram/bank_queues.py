@@ -18,6 +18,7 @@ from memsim.dram.state import (
     ACT,
     AT_ROW,
     BANK,
+    BANK_COUNT,
     DRAIN,
     DUE,
     FOUND,
@@ -29,6 +30,7 @@ from memsim.dram.state import (
     PRE,
     QUEUE_AT,
     RANK,
+    RANK_COUNT,
     RD,
     READ_LATENCY,
     READS,
@@ -41,6 +43,9 @@ from memsim.dram.state import (
     WRITE,
     WRITE_LATENCY,
     WRITES,
+    N,
+    S,
+    T,
     activate,
     column,
     precharge,
@@ -59,74 +64,72 @@ LATER_WRITES: Final = 16
 
 
 @compiled
-def step(depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace):
+def step(depth, closed_page, m, lists, requests, trace):
     """One tick; returns as `frfcfs.step_split` does. List b is bank b's queue, the two behind are the transactions'."""
     issued, soon, served, done_at = 0, NEVER, -1, 0
-    if state[DUE]:
-        issued, soon = _refresh_step(t, state, banks, groups, stacks, ranks, trace)
-    turns = 0 if issued else banks.shape[1]
+    if m[S, DUE]:
+        issued, soon = _refresh_step(m, trace)
+    turns = 0 if issued else m[S, BANK_COUNT]
     for _ in range(turns):
-        state[QUEUE_AT] += 1
-        if state[QUEUE_AT] == banks.shape[1]:
-            state[QUEUE_AT] = 0
-        bank = state[QUEUE_AT]
-        if banks[LENGTH, bank] == 0 or (state[DUE] and banks[RANK, bank] == state[TURN]):
+        m[S, QUEUE_AT] += 1
+        if m[S, QUEUE_AT] == m[S, BANK_COUNT]:
+            m[S, QUEUE_AT] = 0
+        bank = m[S, QUEUE_AT]
+        if m[LENGTH, bank] == 0 or (m[S, DUE] and m[RANK, bank] == m[S, TURN]):
             continue
-        at = banks[AT_ROW, bank]  # nothing of the bank can go before
-        if at <= state[NOW]:
-            request, command, at = _first_ready(bank, t, state, banks, groups, stacks, ranks, lists, requests)
-            banks[AT_ROW, bank] = at
+        at = m[AT_ROW, bank]  # nothing of the bank can go before
+        if at <= m[S, NOW]:
+            request, command, at = _first_ready(bank, m, lists, requests)
+            m[AT_ROW, bank] = at
             if request >= 0:
                 issued = 1
                 if command >= RD:
                     served = request
-                done_at = _issue(
-                    request, command, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace
-                )
+                done_at = _issue(request, command, closed_page, m, lists, requests, trace)
                 break
         soon = min(soon, at)
-    moved = _move(depth, state, banks, lists, requests)
+    moved = _move(depth, m, lists, requests)
     return issued + moved, soon, served, done_at
 
 
 @inlined
-def _refresh_step(t, state, banks, groups, stacks, ranks, trace):
+def _refresh_step(m, trace):
     """Close one row, or refresh if all are closed; (whether it went, when it can)."""
-    rank, soon = state[TURN], NEVER
-    if ranks[OPEN, rank] == 0:
-        at = max(ranks[REF_AT, rank], state[ROW_BUS_AT])
-        if at > state[NOW]:
+    rank, soon = m[S, TURN], NEVER
+    if m[N + OPEN, rank] == 0:
+        at = max(m[N + REF_AT, rank], m[S, ROW_BUS_AT])
+        if at > m[S, NOW]:
             return 0, at
-        refresh(rank, t, state, ranks, trace)
-        state[DUE] -= 1
-        state[TURN] = (rank + 1) % ranks.shape[1]
+        refresh(rank, m, trace)
+        m[S, DUE] -= 1
+        m[S, TURN] = (rank + 1) % m[S, RANK_COUNT]
         return 1, NEVER
-    for bank in range(banks.shape[1]):
-        if banks[RANK, bank] == rank and banks[ROW, bank] >= 0:
-            at = ready_at(PRE, bank, t, state, banks, groups, stacks, ranks)
+    for bank in range(m[S, BANK_COUNT]):
+        if m[RANK, bank] == rank and m[ROW, bank] >= 0:
+            at = ready_at(PRE, bank, m)
             soon = min(soon, at)
-            if at <= state[NOW]:
-                precharge(bank, t, state, banks, ranks, trace)
-                banks[AT_ROW, bank] = 0
+            if at <= m[S, NOW]:
+                precharge(bank, m, trace)
+                m[AT_ROW, bank] = 0
                 return 1, NEVER
     return 0, soon
 
 
 @inlined
-def _first_ready(bank, t, state, banks, groups, stacks, ranks, lists, requests):
+def _first_ready(bank, m, lists, requests):
     """(request, command, time) of the first of a bank's queue whose next command may go; request -1: when one can."""
-    soon, now, open_row = NEVER, state[NOW], banks[ROW, bank]
-    for k in range(banks[LENGTH, bank]):
+    soon, now, open_row = NEVER, m[S, NOW], m[ROW, bank]
+    for k in range(m[LENGTH, bank]):
         request = lists[bank, k]
         if open_row < 0:
             command = ACT
         elif requests[request, ROW_OF] == open_row:
             command = RD + requests[request, WRITE]
-        elif k == 0 and (banks[HITS, bank] >= ROW_HIT_CAP or not _wanted(bank, open_row, banks, lists, requests)):
+        elif k == 0 and (m[HITS, bank] >= ROW_HIT_CAP or not _wanted(bank, open_row, m, lists, requests)):
             command = PRE
         else:
             continue
-        at = ready_at(command, bank, t, state, banks, groups, stacks, ranks)
+        at = ready_at(command, bank, m)
         if at <= now:
             return request, command, 0
         soon = min(soon, at)
@@ -136,52 +139,52 @@ def _first_ready(bank, t, state, banks, groups, stacks, ranks, lists, requests):
 
 
 @inlined
-def _wanted(bank, row, banks, lists, requests):
+def _wanted(bank, row, m, lists, requests):
     """Whether some of a bank's queue wants a row."""
-    for k in range(banks[LENGTH, bank]):
+    for k in range(m[LENGTH, bank]):
         if requests[lists[bank, k], ROW_OF] == row:
             return True
     return False
 
 
 @inlined
-def _issue(request, command, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace):
+def _issue(request, command, closed_page, m, lists, requests, trace):
     bank, row, write = requests[request, BANK], requests[request, ROW_OF], requests[request, WRITE]
     if command == ACT:
         if requests[request, FOUND] == UNSEEN:
             requests[request, FOUND] = WAS_CLOSED
-        activate(bank, row, -1, t, state, banks, groups, ranks, trace)
+        activate(bank, row, -1, m, trace)
         return 0
     if command == PRE:
         requests[request, FOUND] = WAS_CONFLICT
-        precharge(bank, t, state, banks, ranks, trace)
+        precharge(bank, m, trace)
         return 0
-    if banks[HITS, bank]:
+    if m[HITS, bank]:
         requests[request, FOUND] = WAS_HIT
-    remove(request, bank, banks[LENGTH, bank], lists)
-    banks[LENGTH, bank] -= 1
-    closes = closed_page and not _wanted(bank, row, banks, lists, requests)
-    column(bank, write, closes, t, state, banks, groups, stacks, ranks, trace)
-    return state[NOW] + t[WRITE_LATENCY if write else READ_LATENCY]
+    remove(request, bank, m[LENGTH, bank], lists)
+    m[LENGTH, bank] -= 1
+    closes = closed_page and not _wanted(bank, row, m, lists, requests)
+    column(bank, write, closes, m, trace)
+    return m[S, NOW] + m[T, WRITE_LATENCY if write else READ_LATENCY]
 
 
 @inlined
-def _move(depth, state, banks, lists, requests):
+def _move(depth, m, lists, requests):
     """Move the first transaction that its bank's queue has room for; how many moved."""
-    if state[DRAIN] == 0 and (state[WRITES] >= depth or (state[READS] == 0 and state[WRITES] >= LATER_WRITES)):
-        state[DRAIN] = state[WRITES]
-    write = 1 if state[DRAIN] > 0 else 0
-    number = banks.shape[1] + write
-    for k in range(state[WAITING + write]):
+    if m[S, DRAIN] == 0 and (m[S, WRITES] >= depth or (m[S, READS] == 0 and m[S, WRITES] >= LATER_WRITES)):
+        m[S, DRAIN] = m[S, WRITES]
+    write = 1 if m[S, DRAIN] > 0 else 0
+    number = m[S, BANK_COUNT] + write
+    for k in range(m[S, WAITING + write]):
         request = lists[number, k]
         bank = requests[request, BANK]
-        if banks[LENGTH, bank] < BANK_DEPTH:
-            remove(request, number, state[WAITING + write], lists)
-            state[WAITING + write] -= 1
-            lists[bank, banks[LENGTH, bank]] = request
-            banks[LENGTH, bank] += 1
-            banks[AT_ROW, bank] = 0
-            state[DRAIN] -= write
-            state[READS + write] -= 1
+        if m[LENGTH, bank] < BANK_DEPTH:
+            remove(request, number, m[S, WAITING + write], lists)
+            m[S, WAITING + write] -= 1
+            lists[bank, m[LENGTH, bank]] = request
+            m[LENGTH, bank] += 1
+            m[AT_ROW, bank] = 0
+            m[S, DRAIN] -= write
+            m[S, READS + write] -= 1
             return 1
     return 0

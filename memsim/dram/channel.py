@@ -30,6 +30,7 @@ COMMANDS = ("activate", "precharge", "read", "write", "refresh", "precharge_all"
 """The commands that are counted, in the order of the model's counters."""
 
 _FLYING = 1 << 12
+"""Reads that can be on their way at a time: a power of two, many more than a latency has bursts."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Run:
     """When each request entered its queue; -1 if never."""
     done: Array
     """When the last of its data was there; -1 if never."""
+    writes: npt.NDArray[np.bool_]
+    """Which of them write."""
     hit: npt.NDArray[np.bool_]
     """Whether it found its row open."""
     start: int
@@ -100,31 +103,29 @@ def run(
     mapped = address_map(address, part) if isinstance(address, str) else address
     mode, mlp, rate = _mode(source, part)
     table = _table(part, requests, mapped, source.arrivals)
-    state, banks, groups, stacks, ranks = _state(part)
+    m = _matrix(part)
     depth = queue or part.queue
     lists = np.zeros((2 * part.bank_count + 2, max(depth, 8) + 1), dtype=np.int64)
     goal = len(requests) if measured is None else warm + measured
     options = [depth, scheduler == "bank_queues", page == "closed", mode, mlp, warm, goal, refresh]
     recorded, before, after = np.zeros((trace, 4), np.int64), np.zeros(9, np.int64), np.zeros(9, np.int64)
-    fly = np.zeros(_FLYING + 2 * depth, dtype=np.int64)
-    kernel.run(
-        np.array(options, dtype=np.int64), rate, distances(part), state, banks, groups, stacks, ranks, lists,
-        table, fly, recorded, before, after,
-    )  # fmt: skip
+    fly = np.zeros(_FLYING, dtype=np.int64)
+    kernel.run(np.array(options, dtype=np.int64), rate, m, lists, table, fly, recorded, before, after)
     change = after - before
     return Run(
         part=part,
         ticks_a_clock=_ticks(part),
         accepted=table[:, columns.ACCEPTED],
         done=table[:, columns.DONE],
+        writes=table[:, columns.WRITE] == 1,
         hit=table[:, columns.FOUND] == WAS_HIT,
         start=int(before[7]),
         end=int(after[7]),
         served=int(change[8]),
         counts={name: int(change[i]) for i, name in enumerate(COMMANDS)},
         open_ticks=int(change[6]),
-        ranks=ranks.shape[1],
-        trace=recorded[: state[columns.TRACED]],
+        ranks=int(m[columns.S, columns.RANK_COUNT]),
+        trace=recorded[: m[columns.S, columns.TRACED]],
     )
 
 
@@ -149,22 +150,22 @@ def _table(part: DramPart, requests: Requests, mapped: AddressMap, arrivals: Arr
     return table
 
 
-def _state(part: DramPart) -> tuple[Array, Array, Array, Array, Array]:
-    """Everything closed and free."""
+def _matrix(part: DramPart) -> Array:
+    """The state: everything closed and free, and the distances that the part asks for."""
     stack_count = part.pseudo_channels * part.stacks
     rank_count = stack_count if part.ranks_apart else part.pseudo_channels
     number = np.arange(part.bank_count)
-    banks = np.zeros((columns.BANK_ROWS, part.bank_count), dtype=np.int64)
-    banks[columns.GROUP] = number // part.banks
-    banks[columns.STACK] = number // (part.banks * part.bank_groups)
-    banks[columns.RANK] = number // (part.bank_count // rank_count)
-    banks[[columns.ROW, columns.OWNER]] = -1
-    banks[columns.HIT : columns.LENGTH] = -1
-    ranks = np.zeros((columns.RANK_ROWS, rank_count), dtype=np.int64)
-    ranks[columns.OLDEST :] = -(1 << 40)
-    groups = np.zeros((4, part.bank_count // part.banks), dtype=np.int64)
-    stacks = np.zeros((4, stack_count), dtype=np.int64)
-    return np.zeros(columns.STATE_SIZE, dtype=np.int64), banks, groups, stacks, ranks
+    m = np.zeros((columns.ROWS, max(part.bank_count, columns.STATE_SIZE)), dtype=np.int64)
+    m[columns.GROUP, number] = number // part.banks
+    m[columns.STACK, number] = number // (part.banks * part.bank_groups)
+    m[columns.RANK, number] = number // (part.bank_count // rank_count)
+    m[[columns.ROW, columns.OWNER]] = -1
+    m[columns.HIT : columns.LENGTH] = -1
+    m[columns.N + columns.OLDEST : columns.N + columns.RANK_ROWS] = -(1 << 40)
+    m[columns.S, columns.BANK_COUNT], m[columns.S, columns.RANK_COUNT] = part.bank_count, rank_count
+    between = distances(part)
+    m[columns.T, : len(between)] = between
+    return m
 
 
 def _mode(source: Source, part: DramPart) -> tuple[int, int, float]:

@@ -20,12 +20,16 @@ from memsim.dram.state import (
     AT_COLUMN,
     AT_ROW,
     BANK,
+    BANK_COUNT,
     CLOCK_UNTIL,
     COLUMN_BUS_AT,
+    COLUMNS_FROM,
     DUE,
     FOUND,
     HIT,
     LENGTH,
+    LIVE,
+    LIVES,
     MISS,
     NEVER,
     NOW,
@@ -35,6 +39,7 @@ from memsim.dram.state import (
     PRE,
     PREALL_AT,
     RANK,
+    RANK_COUNT,
     RD,
     READ_LATENCY,
     READS,
@@ -43,6 +48,7 @@ from memsim.dram.state import (
     ROW_BUS,
     ROW_BUS_AT,
     ROW_OF,
+    ROWS_FROM,
     SPLIT_ACTIVATE,
     SPLIT_BANK,
     SPLIT_BY,
@@ -51,11 +57,13 @@ from memsim.dram.state import (
     SYNCED,
     TICKS,
     TURN,
-    WR,
     WRITE,
     WRITE_LATENCY,
     WRITES,
     WRITING,
+    N,
+    S,
+    T,
     activate,
     column,
     hold_bus,
@@ -77,35 +85,59 @@ TIGHT: Final = 1
 
 
 @inlined
-def look(write, bank, banks, lists, requests):
+def look(write, bank, m, lists, requests):
     """Find the oldest request of the open row among those that wait for a bank, and the oldest of another.
 
     Reads of bank b wait in list b, writes in list banks + b, oldest first.
     """
-    hit, miss, number = -1, -1, write * banks.shape[1] + bank
-    for k in range(banks[LENGTH + write, bank]):
+    hit, miss, number = -1, -1, write * m[S, BANK_COUNT] + bank
+    for k in range(m[LENGTH + write, bank]):
         request = lists[number, k]
-        if requests[request, ROW_OF] == banks[ROW, bank]:
+        if requests[request, ROW_OF] == m[ROW, bank]:
             if hit < 0:
                 hit = request
         elif miss < 0:
             miss = request
         if hit >= 0 and miss >= 0:
             break
-    banks[HIT + write, bank], banks[MISS + write, bank] = hit, miss
-    banks[AT_COLUMN, bank] = banks[AT_ROW, bank] = 0
+    if hit != m[HIT + write, bank]:
+        m[HIT + write, bank] = hit
+        m[AT_COLUMN + write, bank] = m[S, COLUMNS_FROM + write] = 0
+    if miss != m[MISS + write, bank]:
+        m[MISS + write, bank] = miss
+        row_changes(bank, m)
 
 
 @inlined
-def put(request, banks, lists, requests):
+def row_changes(bank, m):
+    """The row command that a bank needs is another: forget when it could go."""
+    m[AT_ROW, bank] = m[S, ROWS_FROM] = m[S, ROWS_FROM + 1] = 0
+
+
+@inlined
+def look_at_both(bank, m, lists, requests):
+    """The same for reads and writes of a bank, whose row has opened or closed."""
+    row_changes(bank, m)
+    look(0, bank, m, lists, requests)
+    look(1, bank, m, lists, requests)
+
+
+@inlined
+def put(request, m, lists, requests):
     """A request joins its waiting list."""
     bank, write = requests[request, BANK], requests[request, WRITE]
-    lists[write * banks.shape[1] + bank, banks[LENGTH + write, bank]] = request
-    banks[LENGTH + write, bank] += 1
-    which = write + (HIT if requests[request, ROW_OF] == banks[ROW, bank] else MISS)
-    if banks[which, bank] < 0:
-        banks[which, bank] = request
-        banks[AT_COLUMN, bank] = banks[AT_ROW, bank] = 0
+    if m[LENGTH + write, bank] == 0:
+        m[LIVE + write, m[S, LIVES + write]] = bank
+        m[S, LIVES + write] += 1
+    lists[write * m[S, BANK_COUNT] + bank, m[LENGTH + write, bank]] = request
+    m[LENGTH + write, bank] += 1
+    if requests[request, ROW_OF] == m[ROW, bank]:
+        if m[HIT + write, bank] < 0:
+            m[HIT + write, bank] = request
+            m[AT_COLUMN + write, bank] = m[S, COLUMNS_FROM + write] = 0
+    elif m[MISS + write, bank] < 0:
+        m[MISS + write, bank] = request
+        row_changes(bank, m)
 
 
 @inlined
@@ -119,38 +151,40 @@ def remove(request, number, length, lists):
 
 
 @inlined
-def take(request, state, banks, lists, requests):
+def take(request, m, lists, requests):
     """A request leaves its waiting list."""
     bank, write = requests[request, BANK], requests[request, WRITE]
-    remove(request, write * banks.shape[1] + bank, banks[LENGTH + write, bank], lists)
-    banks[LENGTH + write, bank] -= 1
-    state[READS + write] -= 1
+    remove(request, write * m[S, BANK_COUNT] + bank, m[LENGTH + write, bank], lists)
+    m[LENGTH + write, bank] -= 1
+    m[S, READS + write] -= 1
+    if m[LENGTH + write, bank] == 0:
+        m[S, LIVES + write] -= 1
+        k = 0
+        while m[LIVE + write, k] != bank:
+            k += 1
+        m[LIVE + write, k] = m[LIVE + write, m[S, LIVES + write]]
 
 
 @inlined
-def choose_direction(depth, state, banks):
+def choose_direction(depth, m):
     """Whether reads or writes go now."""
-    if state[WRITING]:
-        if state[WRITES] < LOW * depth and state[READS]:
-            state[WRITING] = 0
-            banks[AT_COLUMN] = 0
-            banks[AT_ROW] = 0
-    elif state[WRITES] > HIGH * depth or not state[READS]:
-        state[WRITING] = 1
-        banks[AT_COLUMN] = 0
-        banks[AT_ROW] = 0
+    if m[S, WRITING]:
+        if m[S, WRITES] < LOW * depth and m[S, READS]:
+            m[S, WRITING] = 0
+    elif m[S, WRITES] > HIGH * depth or not m[S, READS]:
+        m[S, WRITING] = 1
 
 
 @inlined
-def owned_column(t, state, banks, groups, stacks, ranks, requests):
+def owned_column(m, requests):
     """(oldest request that has its row activated and is ready or -1, when the next one is ready)."""
-    best, soon, now = -1, NEVER, state[NOW]
-    if state[ALL_OWNED] == 0:
+    best, soon, now = -1, NEVER, m[S, NOW]
+    if m[S, ALL_OWNED] == 0:
         return best, soon
-    for bank in range(banks.shape[1]):
-        request = banks[OWNER, bank]
-        if request >= 0 and bank != state[SPLIT_BANK]:
-            at = ready_at(RD + requests[request, WRITE], bank, t, state, banks, groups, stacks, ranks)
+    for bank in range(m[S, BANK_COUNT]):
+        request = m[OWNER, bank]
+        if request >= 0 and bank != m[S, SPLIT_BANK]:
+            at = ready_at(RD + requests[request, WRITE], bank, m)
             if at > now:
                 soon = min(soon, at)
             elif best < 0 or request < best:
@@ -159,191 +193,194 @@ def owned_column(t, state, banks, groups, stacks, ranks, requests):
 
 
 @inlined
-def waiting_column(t, state, banks, groups, stacks, ranks):
+def waiting_column(m):
     """The same among those that wait for a row that is open."""
-    best, soon, now, write = -1, NEVER, state[NOW], state[WRITING]
-    if state[READS + write] == 0:
-        return best, soon
-    if state[COLUMN_BUS_AT] > now:
-        return best, state[COLUMN_BUS_AT]
-    for bank in range(banks.shape[1]):
-        request = banks[HIT + write, bank]
-        if request < 0 or bank == state[SPLIT_BANK] or 0 <= best < request:
+    best, soon, now, write = -1, NEVER, m[S, NOW], m[S, WRITING]
+    if m[S, COLUMN_BUS_AT] > now:
+        return best, m[S, COLUMN_BUS_AT]
+    if m[S, COLUMNS_FROM + write] > now:
+        return best, m[S, COLUMNS_FROM + write]
+    for k in range(m[S, LIVES + write]):
+        bank = m[LIVE + write, k]
+        request = m[HIT + write, bank]
+        if request < 0 or bank == m[S, SPLIT_BANK] or 0 <= best < request:
             continue
-        at = banks[AT_COLUMN, bank]
+        at = m[AT_COLUMN + write, bank]
         if at <= now:
-            at = ready_at(RD + write, bank, t, state, banks, groups, stacks, ranks)
-            banks[AT_COLUMN, bank] = at
+            at = ready_at(RD + write, bank, m)
+            m[AT_COLUMN + write, bank] = at
         if at > now:
             soon = min(soon, at)
         else:
             best = request
+    if best < 0 and m[S, SPLIT_BANK] < 0:
+        m[S, COLUMNS_FROM + write] = soon
     return best, soon
 
 
 @inlined
-def waiting_row(t, state, banks, groups, stacks, ranks):
+def waiting_row(m):
     """The same among those that need an activate or a precharge first."""
-    best, soon, now, write = -1, NEVER, state[NOW], state[WRITING]
-    if state[READS + write] == 0:
-        return best, soon
-    if state[ROW_BUS_AT] > now:
-        return best, state[ROW_BUS_AT]
-    for bank in range(banks.shape[1]):
-        request = banks[MISS + write, bank]
-        if request < 0 or banks[OWNER, bank] >= 0 or 0 <= best < request:
+    best, soon, now, write = -1, NEVER, m[S, NOW], m[S, WRITING]
+    if m[S, ROW_BUS_AT] > now:
+        return best, m[S, ROW_BUS_AT]
+    if m[S, ROWS_FROM + write] > now:
+        return best, m[S, ROWS_FROM + write]
+    for k in range(m[S, LIVES + write]):
+        bank = m[LIVE + write, k]
+        request = m[MISS + write, bank]
+        if request < 0 or m[OWNER, bank] >= 0 or 0 <= best < request:
             continue
-        at = banks[AT_ROW, bank]
+        at = m[AT_ROW, bank]
         if at <= now:
-            closed = banks[ROW, bank] < 0
-            if closed and state[SPLIT_BANK] >= 0:
+            closed = m[ROW, bank] < 0
+            if closed and m[S, SPLIT_BANK] >= 0:
                 continue
-            at = ready_at(ACT if closed else PRE, bank, t, state, banks, groups, stacks, ranks)
-            banks[AT_ROW, bank] = at
+            at = ready_at(ACT if closed else PRE, bank, m)
+            m[AT_ROW, bank] = at
         if at > now:
             soon = min(soon, at)
         else:
             best = request
+    if best < 0 and m[S, SPLIT_BANK] < 0:
+        m[S, ROWS_FROM + write] = soon
     return best, soon
 
 
 @compiled
-def try_refresh(t, state, banks, ranks, lists, requests, trace):
+def try_refresh(m, lists, requests, trace):
     """(whether the refresh that is due went a step, when it can)."""
-    rank = state[TURN]
-    is_open = ranks[OPEN, rank] > 0
-    if is_open and ranks[OWNED, rank]:
+    rank = m[S, TURN]
+    is_open = m[N + OPEN, rank] > 0
+    if is_open and m[N + OWNED, rank]:
         return False, NEVER
-    at = max(ranks[PREALL_AT if is_open else REF_AT, rank], state[ROW_BUS_AT])
-    if t[TICKS] == 2 and not is_open:
+    at = max(m[N + (PREALL_AT if is_open else REF_AT), rank], m[S, ROW_BUS_AT])
+    if m[T, TICKS] == 2 and not is_open:
         at = (at + 1) & -2
-    if at > state[NOW]:
+    if at > m[S, NOW]:
         return False, at
     if is_open:
-        precharge_all(rank, t, state, banks, ranks, trace)
-        for bank in range(banks.shape[1]):
-            if banks[RANK, bank] == rank:
-                look(0, bank, banks, lists, requests)
-                look(1, bank, banks, lists, requests)
+        precharge_all(rank, m, trace)
+        for bank in range(m[S, BANK_COUNT]):
+            if m[RANK, bank] == rank:
+                look_at_both(bank, m, lists, requests)
     else:
-        refresh(rank, t, state, ranks, trace)
-        state[DUE] -= 1
-        state[TURN] = (rank + 1) % ranks.shape[1]
+        refresh(rank, m, trace)
+        m[S, DUE] -= 1
+        m[S, TURN] = (rank + 1) % m[S, RANK_COUNT]
     return True, NEVER
 
 
 @compiled
-def serve(request, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace):
+def serve(request, closed_page, m, lists, requests, trace):
     """Issue the column command of a request; returns when its data are there."""
     bank, write = requests[request, BANK], requests[request, WRITE]
     if requests[request, FOUND] == UNSEEN:
         requests[request, FOUND] = WAS_HIT
-    if banks[OWNER, bank] == request:
-        banks[OWNER, bank] = -1
-        banks[AT_ROW, bank] = 0
-        ranks[OWNED, banks[RANK, bank]] -= 1
-        state[ALL_OWNED] -= 1
+    if m[OWNER, bank] == request:
+        m[OWNER, bank] = -1
+        row_changes(bank, m)
+        m[N + OWNED, m[RANK, bank]] -= 1
+        m[S, ALL_OWNED] -= 1
     else:
-        take(request, state, banks, lists, requests)
-        look(write, bank, banks, lists, requests)
-    wanted = banks[HIT, bank] >= 0 or banks[HIT + 1, bank] >= 0 or banks[OWNER, bank] >= 0
+        take(request, m, lists, requests)
+        look(write, bank, m, lists, requests)
+    wanted = m[HIT, bank] >= 0 or m[HIT + 1, bank] >= 0 or m[OWNER, bank] >= 0
     closes = closed_page and not wanted
-    column(bank, write, closes, t, state, banks, groups, stacks, ranks, trace)
+    column(bank, write, closes, m, trace)
     if closes:
-        look(0, bank, banks, lists, requests)
-        look(1, bank, banks, lists, requests)
-    return state[NOW] + t[WRITE_LATENCY if write else READ_LATENCY]
+        look_at_both(bank, m, lists, requests)
+    return m[S, NOW] + m[T, WRITE_LATENCY if write else READ_LATENCY]
 
 
 @compiled
-def open_row(request, t, state, banks, groups, ranks, lists, requests, trace):
+def open_row(request, m, lists, requests, trace):
     """Issue the activate or precharge that a request needs; an activate takes it out of the window."""
     bank = requests[request, BANK]
-    closed = banks[ROW, bank] < 0
+    closed = m[ROW, bank] < 0
     if requests[request, FOUND] == UNSEEN:
         requests[request, FOUND] = WAS_CLOSED if closed else WAS_CONFLICT
     if closed:
-        take(request, state, banks, lists, requests)
-        activate(bank, requests[request, ROW_OF], request, t, state, banks, groups, ranks, trace)
-        if t[SPLIT_ACTIVATE]:
-            state[SPLIT_BANK], state[SPLIT_BY] = bank, state[NOW] + t[SPLIT_ACTIVATE]
+        take(request, m, lists, requests)
+        activate(bank, requests[request, ROW_OF], request, m, trace)
+        if m[T, SPLIT_ACTIVATE]:
+            m[S, SPLIT_BANK], m[S, SPLIT_BY] = bank, m[S, NOW] + m[T, SPLIT_ACTIVATE]
     else:
-        precharge(bank, t, state, banks, ranks, trace)
-    look(0, bank, banks, lists, requests)
-    look(1, bank, banks, lists, requests)
+        precharge(bank, m, trace)
+    look_at_both(bank, m, lists, requests)
 
 
-@inlined
-def step_split(depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace):
+@compiled
+def step_split(depth, closed_page, m, lists, requests, trace):
     """One tick of a channel whose row and column commands have a bus each.
 
     Returns (commands issued, when to look again, request whose data are on their way or -1, when they are there).
     """
     issued, done_at = 0, 0
-    served, soon = owned_column(t, state, banks, groups, stacks, ranks, requests)
-    if served < 0 and not state[DUE]:
-        choose_direction(depth, state, banks)
-        served, at = waiting_column(t, state, banks, groups, stacks, ranks)
+    served, soon = owned_column(m, requests)
+    if served < 0 and not m[S, DUE]:
+        choose_direction(depth, m)
+        served, at = waiting_column(m)
         soon = min(soon, at)
     if served >= 0:
-        done_at = serve(served, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace)
+        done_at = serve(served, closed_page, m, lists, requests, trace)
         issued = 1
-    if state[DUE]:
-        stepped, at = try_refresh(t, state, banks, ranks, lists, requests, trace)
+    if m[S, DUE]:
+        stepped, at = try_refresh(m, lists, requests, trace)
         issued += stepped
     else:
-        choose_direction(depth, state, banks)
-        request, at = waiting_row(t, state, banks, groups, stacks, ranks)
+        choose_direction(depth, m)
+        request, at = waiting_row(m)
         if request >= 0:
-            open_row(request, t, state, banks, groups, ranks, lists, requests, trace)
+            open_row(request, m, lists, requests, trace)
             issued += 1
     return issued, min(soon, at), served, done_at
 
 
 @inlined
-def finish_activate(t, state, banks, trace):
+def finish_activate(m, trace):
     """The second half of an activate (LPDDR5): now the row is open."""
-    bank = state[SPLIT_BANK]
-    note(state, trace, ACT2, bank, banks[ROW, bank])
-    hold_bus(state, t, False, t[ROW_BUS])
-    state[SPLIT_BANK] = -1
+    bank = m[S, SPLIT_BANK]
+    note(m, trace, ACT2, bank, m[ROW, bank])
+    hold_bus(m, False, m[T, ROW_BUS])
+    m[S, SPLIT_BANK] = -1
 
 
-@inlined
-def step_joined(depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace):
+@compiled
+def step_joined(depth, closed_page, m, lists, requests, trace):
     """One tick of a channel with one command bus; returns as `step_split` does."""
-    now, served, soon, row_request = state[NOW], state[SYNCED], NEVER, -1
-    if state[SPLIT_BANK] >= 0 and state[SPLIT_BY] <= now and served < 0:
-        finish_activate(t, state, banks, trace)
+    now, served, soon, row_request = m[S, NOW], m[S, SYNCED], NEVER, -1
+    if m[S, SPLIT_BANK] >= 0 and m[S, SPLIT_BY] <= now and served < 0:
+        finish_activate(m, trace)
         return 1, NEVER, -1, 0
     if served >= 0:  # the data clock has been started for this one
-        state[SYNCED] = -1
+        m[S, SYNCED] = -1
     else:
-        served, soon = owned_column(t, state, banks, groups, stacks, ranks, requests)
-        if served < 0 and state[DUE]:
-            stepped, at = try_refresh(t, state, banks, ranks, lists, requests, trace)
+        served, soon = owned_column(m, requests)
+        if served < 0 and m[S, DUE]:
+            stepped, at = try_refresh(m, lists, requests, trace)
             if stepped:
                 return 1, NEVER, -1, 0
             soon = min(soon, at)
         elif served < 0:
-            choose_direction(depth, state, banks)
-            served, at = waiting_column(t, state, banks, groups, stacks, ranks)
-            row_request, row_at = waiting_row(t, state, banks, groups, stacks, ranks)
+            choose_direction(depth, m)
+            served, at = waiting_column(m)
+            row_request, row_at = waiting_row(m)
             soon = min(soon, at, row_at)
         if row_request >= 0 and (served < 0 or row_request < served):
-            open_row(row_request, t, state, banks, groups, ranks, lists, requests, trace)
+            open_row(row_request, m, lists, requests, trace)
             return 1, NEVER, -1, 0
         if served < 0:
-            if state[SPLIT_BANK] < 0 or state[ROW_BUS_AT] > now:
+            if m[S, SPLIT_BANK] < 0 or m[S, ROW_BUS_AT] > now:
                 return 0, soon, -1, 0
-            finish_activate(t, state, banks, trace)
+            finish_activate(m, trace)
             return 1, NEVER, -1, 0
-        if t[SYNC] >= 0 and now >= state[CLOCK_UNTIL]:
-            if state[SPLIT_BANK] >= 0 and state[SPLIT_BY] <= now + TIGHT:
-                finish_activate(t, state, banks, trace)
+        if m[T, SYNC] >= 0 and now >= m[S, CLOCK_UNTIL]:
+            if m[S, SPLIT_BANK] >= 0 and m[S, SPLIT_BY] <= now + TIGHT:
+                finish_activate(m, trace)
             else:
-                note(state, trace, SYNC_ON, requests[served, BANK], -1)
-                state[SYNCED] = served
+                note(m, trace, SYNC_ON, requests[served, BANK], -1)
+                m[S, SYNCED] = served
             return 1, NEVER, -1, 0
-    at = serve(served, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace)
+    at = serve(served, closed_page, m, lists, requests, trace)
     return 1, NEVER, served, at

@@ -15,8 +15,10 @@ from memsim.dram.bank_queues import step
 from memsim.dram.frfcfs import put, step_joined, step_split
 from memsim.dram.state import (
     ACCEPTED,
+    ALL_OWNED,
     ARRIVAL,
     BANK,
+    BANK_COUNT,
     COUNTS,
     DONE,
     DUE,
@@ -31,6 +33,7 @@ from memsim.dram.state import (
     OPEN,
     OPEN_TICKS,
     OPENED,
+    RANK_COUNT,
     READS,
     REFI,
     SERVED,
@@ -40,6 +43,9 @@ from memsim.dram.state import (
     WAITING,
     WRITE,
     WRITES,
+    N,
+    S,
+    T,
 )
 
 ATTEMPTS: Final = 4
@@ -56,14 +62,14 @@ CLOSED_LOOP, BY_RATE, BY_ARRIVAL = 0, 1, 2
 
 
 @inlined
-def _is_written(request, options, state, banks, lists, requests):
+def _is_written(request, options, m, lists, requests):
     """Whether a write of the same burst waits."""
-    if not state[WRITES]:
+    if not m[S, WRITES]:
         return False
     if options[OF_CONTROLLER]:
-        number, length = banks.shape[1] + 1, state[WAITING + 1]
+        number, length = m[S, BANK_COUNT] + 1, m[S, WAITING + 1]
     else:
-        number, length = banks.shape[1] + requests[request, BANK], banks[LENGTH + 1, requests[request, BANK]]
+        number, length = m[S, BANK_COUNT] + requests[request, BANK], m[LENGTH + 1, requests[request, BANK]]
     for k in range(length):
         if requests[lists[number, k], KEY] == requests[request, KEY]:
             return True
@@ -71,66 +77,66 @@ def _is_written(request, options, state, banks, lists, requests):
 
 
 @compiled
-def _accept(request, options, state, banks, lists, requests):
+def _accept(request, options, m, lists, requests):
     """Put a request into its queue, or answer it from a write that waits; whether there was room."""
     write = requests[request, WRITE]
-    if _is_written(request, options, state, banks, lists, requests):
-        requests[request, ACCEPTED] = state[NOW]
-        requests[request, DONE] = state[NOW] if write else max(state[NOW], state[LAST_DONE])
+    if _is_written(request, options, m, lists, requests):
+        requests[request, ACCEPTED] = m[S, NOW]
+        requests[request, DONE] = m[S, NOW] if write else max(m[S, NOW], m[S, LAST_DONE])
         return True
-    if state[READS + write] >= options[OF_DEPTH]:
+    if m[S, READS + write] >= options[OF_DEPTH]:
         return False
-    state[READS + write] += 1
-    requests[request, ACCEPTED] = state[NOW]
+    m[S, READS + write] += 1
+    requests[request, ACCEPTED] = m[S, NOW]
     if options[OF_CONTROLLER]:
-        lists[banks.shape[1] + write, state[WAITING + write]] = request
-        state[WAITING + write] += 1
+        lists[m[S, BANK_COUNT] + write, m[S, WAITING + write]] = request
+        m[S, WAITING + write] += 1
     else:
-        put(request, banks, lists, requests)
+        put(request, m, lists, requests)
     return True
 
 
 @inlined
-def _fly(at, state, fly):
+def _fly(at, m, fly):
     """Data of a read are on their way."""
-    state[LAST_DONE] = at
-    fly[state[FLY_TAIL] % fly.shape[0]] = at
-    state[FLY_TAIL] += 1
+    m[S, LAST_DONE] = at
+    fly[m[S, FLY_TAIL] & (fly.shape[0] - 1)] = at
+    m[S, FLY_TAIL] += 1
 
 
 @compiled
-def _snapshot(state, ranks, counts):
+def _snapshot(m, counts):
     """What has been counted up to now: commands, ticks with open rows, the time, requests served."""
     for k in range(6):
-        counts[k] = state[COUNTS + k]
+        counts[k] = m[S, COUNTS + k]
     counts[6] = 0
-    for rank in range(ranks.shape[1]):
-        counts[6] += ranks[OPEN_TICKS, rank]
-        if ranks[OPEN, rank]:
-            counts[6] += state[NOW] - ranks[OPENED, rank]
-    counts[7], counts[8] = state[NOW], state[SERVED]
+    for rank in range(m[S, RANK_COUNT]):
+        counts[6] += m[N + OPEN_TICKS, rank]
+        if m[N + OPEN, rank]:
+            counts[6] += m[S, NOW] - m[N + OPENED, rank]
+    counts[7], counts[8] = m[S, NOW], m[S, SERVED]
 
 
 @compiled
-def run(options, rate, t, state, banks, groups, stacks, ranks, lists, requests, fly, trace, before, after):
+def run(options, rate, m, lists, requests, fly, trace, before, after):
     """Run until the goal is reached; counters at the start and the end of the measurement go to before and after."""
     total, mode, mlp = requests.shape[0], options[OF_MODE], options[OF_MLP]
     warm, goal, depth, closed_page = options[OF_WARM], options[OF_GOAL], options[OF_DEPTH], options[OF_CLOSED_PAGE]
-    two_level, split = options[OF_CONTROLLER], t[SPLIT_BUSES]
+    two_level, split = options[OF_CONTROLLER], m[T, SPLIT_BUSES]
     upcoming, outstanding, credit, credited = 0, 0, 0.0, -1
-    state[SPLIT_BANK] = state[SYNCED] = -1
-    state[NEXT_REF] = t[REFI] - 1 if options[OF_REFRESH] else NEVER
+    m[S, SPLIT_BANK] = m[S, SYNCED] = -1
+    m[S, NEXT_REF] = m[T, REFI] - 1 if options[OF_REFRESH] else NEVER
     started = False
     while True:
-        now = state[NOW]
-        while state[FLY_HEAD] < state[FLY_TAIL] and fly[state[FLY_HEAD] % fly.shape[0]] < now:
-            state[FLY_HEAD] += 1
+        now = m[S, NOW]
+        while m[S, FLY_HEAD] < m[S, FLY_TAIL] and fly[m[S, FLY_HEAD] & (fly.shape[0] - 1)] < now:
+            m[S, FLY_HEAD] += 1
             outstanding -= 1
-            state[SERVED] += 1
-        if not started and state[SERVED] >= warm:
+            m[S, SERVED] += 1
+        if not started and m[S, SERVED] >= warm:
             started = True
-            _snapshot(state, ranks, before)
-        if state[SERVED] >= goal:
+            _snapshot(m, before)
+        if m[S, SERVED] >= goal and (mode != BY_ARRIVAL or m[S, WRITES] + m[S, ALL_OWNED] == 0):
             break
         again = NEVER
         if mode == BY_RATE:
@@ -152,42 +158,36 @@ def run(options, rate, t, state, banks, groups, stacks, ranks, lists, requests, 
             if attempt == ATTEMPTS:
                 again = now + 1
                 break
-            if not _accept(upcoming, options, state, banks, lists, requests):
+            if not _accept(upcoming, options, m, lists, requests):
                 break
             if write:
-                state[SERVED] += 1  # posted: the source is done with it
+                m[S, SERVED] += 1  # posted: the source is done with it
             else:
                 outstanding += 1
                 if requests[upcoming, DONE] >= 0:
-                    _fly(requests[upcoming, DONE], state, fly)
+                    _fly(requests[upcoming, DONE], m, fly)
             credit -= 1.0
             upcoming += 1
-        if now >= state[NEXT_REF]:
-            state[DUE] += ranks.shape[1]
-            state[NEXT_REF] += t[REFI]
+        if now >= m[S, NEXT_REF]:
+            m[S, DUE] += m[S, RANK_COUNT]
+            m[S, NEXT_REF] += m[T, REFI]
         if two_level:
-            issued, soon, served, at = step(
-                depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace
-            )
+            issued, soon, served, at = step(depth, closed_page, m, lists, requests, trace)
         elif split:
-            issued, soon, served, at = step_split(
-                depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace
-            )
+            issued, soon, served, at = step_split(depth, closed_page, m, lists, requests, trace)
         else:
-            issued, soon, served, at = step_joined(
-                depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, trace
-            )
+            issued, soon, served, at = step_joined(depth, closed_page, m, lists, requests, trace)
         if served >= 0:
             requests[served, DONE] = at
             if not requests[served, WRITE]:
-                _fly(at, state, fly)
+                _fly(at, m, fly)
         if issued:
-            state[NOW] = now + 1
+            m[S, NOW] = now + 1
             continue
-        soon = min(soon, again, state[NEXT_REF])
-        if state[FLY_HEAD] < state[FLY_TAIL]:
-            soon = min(soon, fly[state[FLY_HEAD] % fly.shape[0]] + 1)
+        soon = min(soon, again, m[S, NEXT_REF])
+        if m[S, FLY_HEAD] < m[S, FLY_TAIL]:
+            soon = min(soon, fly[m[S, FLY_HEAD] & (fly.shape[0] - 1)] + 1)
         if soon == NEVER:
             break
-        state[NOW] = max(soon, now + 1)
-    _snapshot(state, ranks, after)
+        m[S, NOW] = max(soon, now + 1)
+    _snapshot(m, after)

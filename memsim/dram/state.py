@@ -1,6 +1,6 @@
 """The state of a channel in compiled form: when each bank, group, stack, rank and bus may take its next commands.
 
-Arrays of int64, one row a quantity. Each function that issues a command moves the earliest times of the commands that
+It is one matrix of int64, ``m``, a row a quantity: passing few arrays keeps calls cheap. Each function that issues a command moves the earliest times of the commands that
 have to keep their distance from it; `distances` says which and how far. Times are ticks.
 """
 
@@ -32,25 +32,33 @@ ACT, PRE, RD, WR, REF, PREALL, RDA, WRA, SYNC_ON, ACT2 = range(10)
 COMMANDS: Final = ("ACT", "PRE", "RD", "WR", "REF", "PREALL", "RDA", "WRA", "SYNC", "ACT2")
 """Names of the commands of a trace, by number."""
 
-# Rows of `banks`
-ROW, OWNER, HITS, GROUP, STACK, RANK, HIT, MISS, LENGTH, AT_COLUMN, AT_ROW = (*range(4, 10), 10, 12, 14, 16, 17)
-BANK_ROWS: Final = 18
+# Rows of the matrix ``m``, with a column a bank.
+ROW, OWNER, HITS, GROUP, STACK, RANK, HIT, MISS, LENGTH, AT_COLUMN, AT_ROW = (*range(4, 10), 10, 12, 14, 16, 18)
+LIVE: Final = 19
+BANK_ROWS: Final = 21
 """ROW: open row or -1. OWNER: the request that activated it and still waits, or -1. HITS: accesses of the open row.
 HIT, MISS, LENGTH: of the reads that wait, and one row on, of the writes: the oldest of the open row, the oldest of
-another (-1: none), how many. AT_COLUMN, AT_ROW: no command of theirs can go before."""
+another (-1: none), how many. AT_COLUMN (of reads, and one row on, of writes), AT_ROW: none of these commands can go
+before. LIVE: the banks for which reads wait, in any order, as many as LIVES says, and one row on, for writes."""
 
-# Rows of `ranks`: the sets of banks that share activate windows, turnarounds and refreshes
+# Rows of ranks, the sets of banks that share activate windows, turnarounds and refreshes: from row N on
 REF_AT, PREALL_AT, OPEN, OPENED, OPEN_TICKS, OWNED, OLDEST = range(4, 11)
 RANK_ROWS: Final = 14
 """OPEN: banks with a row; OPENED: since when any has, or none; OWNED: banks with an OWNER; OLDEST on: its last four
 activates."""
 
-# The rest
+G, K, N, S, T = 21, 25, 29, 43, 44
+ROWS: Final = 45
+"""Where the rows of groups, of stacks, of ranks, the state of the whole and the distances begin in the matrix."""
+
+# The rest: columns of row S
 (NOW, ROW_BUS_AT, COLUMN_BUS_AT, WRITING, DUE, TURN, SPLIT_BANK, SPLIT_BY, SYNCED, CLOCK_UNTIL, TRACED, READS, WRITES,
- SERVED, FLY_HEAD, FLY_TAIL, LAST_DONE, NEXT_REF, QUEUE_AT, DRAIN, ALL_OWNED, WAITING) = range(22)  # fmt: skip
-COUNTS: Final = 24
-"""Six counters from here on: commands, by number. WAITING and the next: lengths of the two lists of transactions."""
-STATE_SIZE: Final = 32
+ SERVED, FLY_HEAD, FLY_TAIL, LAST_DONE, NEXT_REF, QUEUE_AT, DRAIN, ALL_OWNED) = range(21)  # fmt: skip
+WAITING, LIVES, COLUMNS_FROM, ROWS_FROM, COUNTS = 21, 23, 25, 27, 30
+BANK_COUNT, RANK_COUNT = 36, 37
+"""The first four have an entry for reads and one for writes. WAITING: transactions; LIVES: banks with requests;
+COLUMNS_FROM, ROWS_FROM: no column command, no row command of those that wait can go before. COUNTS: six counters."""
+STATE_SIZE: Final = 48
 
 # Columns of `requests`
 BANK, ROW_OF, WRITE, KEY, ARRIVAL, ACCEPTED, DONE, FOUND = range(8)
@@ -62,150 +70,150 @@ def _later(times, row, column, at):
 
 
 @inlined
-def note(state, trace, command, bank, row):
+def note(m, trace, command, bank, row):
     """Append a command to the trace, where there is one."""
-    if state[TRACED] < trace.shape[0]:
-        trace[state[TRACED], 0] = state[NOW]
-        trace[state[TRACED], 1] = command
-        trace[state[TRACED], 2] = bank
-        trace[state[TRACED], 3] = row
-        state[TRACED] += 1
+    if m[S, TRACED] < trace.shape[0]:
+        trace[m[S, TRACED], 0] = m[S, NOW]
+        trace[m[S, TRACED], 1] = command
+        trace[m[S, TRACED], 2] = bank
+        trace[m[S, TRACED], 3] = row
+        m[S, TRACED] += 1
 
 
 @inlined
-def ready_at(command, bank, t, state, banks, groups, stacks, ranks):
+def ready_at(command, bank, m):
     """When a bank could take a command next."""
-    at = max(banks[command, bank], ranks[command, banks[RANK, bank]])
+    at = max(m[command, bank], m[N + command, m[RANK, bank]])
     if command >= RD:
-        at = max(at, groups[command, banks[GROUP, bank]], stacks[command, banks[STACK, bank]], state[COLUMN_BUS_AT])
+        at = max(at, m[G + command, m[GROUP, bank]], m[K + command, m[STACK, bank]], m[S, COLUMN_BUS_AT])
     else:
-        at = max(at, state[ROW_BUS_AT])
+        at = max(at, m[S, ROW_BUS_AT])
         if command == ACT:
-            at = max(at, groups[ACT, banks[GROUP, bank]])
-    if t[TICKS] == 2 and command != PRE:
+            at = max(at, m[G + ACT, m[GROUP, bank]])
+    if m[T, TICKS] == 2 and command != PRE:
         at = (at + 1) & -2
     return at
 
 
 @inlined
-def hold_bus(state, t, column, ticks):
+def hold_bus(m, column, ticks):
     """A command takes its bus; where there is one bus for all, both."""
-    if column or not t[SPLIT_BUSES]:
-        state[COLUMN_BUS_AT] = state[NOW] + ticks
-    if not column or not t[SPLIT_BUSES]:
-        state[ROW_BUS_AT] = state[NOW] + ticks
+    if column or not m[T, SPLIT_BUSES]:
+        m[S, COLUMN_BUS_AT] = m[S, NOW] + ticks
+    if not column or not m[T, SPLIT_BUSES]:
+        m[S, ROW_BUS_AT] = m[S, NOW] + ticks
 
 
 @inlined
-def _row_closes(bank, at, banks, ranks):
+def _row_closes(bank, at, m):
     """The bank's row is closed; the rank idles if it was the last."""
-    rank = banks[RANK, bank]
-    banks[ROW, bank], banks[HITS, bank] = -1, 0
-    ranks[OPEN, rank] -= 1
-    if ranks[OPEN, rank] == 0:
-        ranks[OPEN_TICKS, rank] += at - ranks[OPENED, rank]
-        ranks[OPENED, rank] = at
+    rank = m[RANK, bank]
+    m[ROW, bank], m[HITS, bank] = -1, 0
+    m[N + OPEN, rank] -= 1
+    if m[N + OPEN, rank] == 0:
+        m[N + OPEN_TICKS, rank] += at - m[N + OPENED, rank]
+        m[N + OPENED, rank] = at
 
 
 @compiled
-def activate(bank, row, owner, t, state, banks, groups, ranks, trace):
+def activate(bank, row, owner, m, trace):
     """Open a row, on behalf of the request ``owner`` (-1: of none in particular)."""
-    now, rank = state[NOW], banks[RANK, bank]
-    note(state, trace, ACT, bank, row)
-    state[COUNTS + ACT] += 1
-    hold_bus(state, t, False, t[ACT_BUS])
-    banks[ROW, bank], banks[HITS, bank], banks[OWNER, bank] = row, 0, owner
+    now, rank = m[S, NOW], m[RANK, bank]
+    note(m, trace, ACT, bank, row)
+    m[S, COUNTS + ACT] += 1
+    hold_bus(m, False, m[T, ACT_BUS])
+    m[ROW, bank], m[HITS, bank], m[OWNER, bank] = row, 0, owner
     if owner >= 0:
-        ranks[OWNED, rank] += 1
-        state[ALL_OWNED] += 1
-    banks[ACT, bank] = now + t[ACT_ACT_BANK]
-    _later(banks, PRE, bank, now + t[ACT_PRE])
-    _later(banks, RD, bank, now + t[ACT_READ])
-    _later(banks, WR, bank, now + t[ACT_WRITE])
-    _later(groups, ACT, banks[GROUP, bank], now + t[ACT_ACT_L])
+        m[N + OWNED, rank] += 1
+        m[S, ALL_OWNED] += 1
+    m[ACT, bank] = now + m[T, ACT_ACT_BANK]
+    _later(m, PRE, bank, now + m[T, ACT_PRE])
+    _later(m, RD, bank, now + m[T, ACT_READ])
+    _later(m, WR, bank, now + m[T, ACT_WRITE])
+    _later(m, G + ACT, m[GROUP, bank], now + m[T, ACT_ACT_L])
     for k in range(3):
-        ranks[OLDEST + k, rank] = ranks[OLDEST + k + 1, rank]
-    ranks[OLDEST + 3, rank] = now
-    _later(ranks, ACT, rank, max(now + t[ACT_ACT], ranks[OLDEST, rank] + t[FAW]))
-    _later(ranks, REF_AT, rank, now + t[ACT_REF])
-    _later(ranks, PREALL_AT, rank, now + t[ACT_PRE])
-    if ranks[OPEN, rank] == 0:
-        _later(ranks, OPENED, rank, now)  # an automatic precharge of before may still be on its way
-    ranks[OPEN, rank] += 1
+        m[N + OLDEST + k, rank] = m[N + OLDEST + k + 1, rank]
+    m[N + OLDEST + 3, rank] = now
+    _later(m, N + ACT, rank, max(now + m[T, ACT_ACT], m[N + OLDEST, rank] + m[T, FAW]))
+    _later(m, N + REF_AT, rank, now + m[T, ACT_REF])
+    _later(m, N + PREALL_AT, rank, now + m[T, ACT_PRE])
+    if m[N + OPEN, rank] == 0:
+        _later(m, N + OPENED, rank, now)  # an automatic precharge of before may still be on its way
+    m[N + OPEN, rank] += 1
 
 
 @inlined
-def _after_precharge(rank, to_activate, t, state, ranks):
-    now = state[NOW]
-    hold_bus(state, t, False, t[ROW_BUS])
-    _later(ranks, ACT, rank, now + to_activate)
-    _later(ranks, PRE, rank, now + t[PRE_PRE])
-    _later(ranks, PREALL_AT, rank, now + t[PRE_PRE])
-    _later(ranks, REF_AT, rank, now + t[PRE_REF])
+def _after_precharge(rank, to_activate, m):
+    now = m[S, NOW]
+    hold_bus(m, False, m[T, ROW_BUS])
+    _later(m, N + ACT, rank, now + to_activate)
+    _later(m, N + PRE, rank, now + m[T, PRE_PRE])
+    _later(m, N + PREALL_AT, rank, now + m[T, PRE_PRE])
+    _later(m, N + REF_AT, rank, now + m[T, PRE_REF])
 
 
 @compiled
-def precharge(bank, t, state, banks, ranks, trace):
+def precharge(bank, m, trace):
     """Close the row of a bank."""
-    note(state, trace, PRE, bank, banks[ROW, bank])
-    state[COUNTS + PRE] += 1
-    _row_closes(bank, state[NOW], banks, ranks)
-    _later(banks, ACT, bank, state[NOW] + t[PRE_ACT])
-    _after_precharge(banks[RANK, bank], 0, t, state, ranks)
+    note(m, trace, PRE, bank, m[ROW, bank])
+    m[S, COUNTS + PRE] += 1
+    _row_closes(bank, m[S, NOW], m)
+    _later(m, ACT, bank, m[S, NOW] + m[T, PRE_ACT])
+    _after_precharge(m[RANK, bank], 0, m)
 
 
 @compiled
-def precharge_all(rank, t, state, banks, ranks, trace):
+def precharge_all(rank, m, trace):
     """Close all rows of a rank."""
-    note(state, trace, PREALL, rank, -1)
-    state[COUNTS + PREALL] += 1
-    for bank in range(banks.shape[1]):
-        if banks[RANK, bank] == rank and banks[ROW, bank] >= 0:
-            _row_closes(bank, state[NOW], banks, ranks)
-    _after_precharge(rank, t[PREALL_ACT], t, state, ranks)
+    note(m, trace, PREALL, rank, -1)
+    m[S, COUNTS + PREALL] += 1
+    for bank in range(m[S, BANK_COUNT]):
+        if m[RANK, bank] == rank and m[ROW, bank] >= 0:
+            _row_closes(bank, m[S, NOW], m)
+    _after_precharge(rank, m[T, PREALL_ACT], m)
 
 
 @compiled
-def refresh(rank, t, state, ranks, trace):
+def refresh(rank, m, trace):
     """Refresh all banks of a rank, whose rows are closed."""
-    now = state[NOW]
-    note(state, trace, REF, rank, -1)
-    state[COUNTS + REF] += 1
-    hold_bus(state, t, False, t[ROW_BUS])
-    _later(ranks, ACT, rank, now + t[REF_ACT])
-    _later(ranks, PREALL_AT, rank, now + t[REF_ACT])
-    _later(ranks, REF_AT, rank, now + t[REF_ACT])
+    now = m[S, NOW]
+    note(m, trace, REF, rank, -1)
+    m[S, COUNTS + REF] += 1
+    hold_bus(m, False, m[T, ROW_BUS])
+    _later(m, N + ACT, rank, now + m[T, REF_ACT])
+    _later(m, N + PREALL_AT, rank, now + m[T, REF_ACT])
+    _later(m, N + REF_AT, rank, now + m[T, REF_ACT])
 
 
 @compiled
-def column(bank, write, closes, t, state, banks, groups, stacks, ranks, trace):
+def column(bank, write, closes, m, trace):
     """Read or write a burst of the open row; ``closes``: with a precharge of its own (auto-precharge)."""
-    now, group, stack, rank = state[NOW], banks[GROUP, bank], banks[STACK, bank], banks[RANK, bank]
+    now, group, stack, rank = m[S, NOW], m[GROUP, bank], m[STACK, bank], m[RANK, bank]
     command = WR if write else RD
-    note(state, trace, command + 4 if closes else command, bank, banks[ROW, bank])
-    state[COUNTS + command] += 1
-    hold_bus(state, t, True, t[COLUMN_BUS])
+    note(m, trace, command + 4 if closes else command, bank, m[ROW, bank])
+    m[S, COUNTS + command] += 1
+    hold_bus(m, True, m[T, COLUMN_BUS])
     same, turn = (WRITE_WRITE, RD) if write else (READ_READ, WR)
-    _later(groups, command, group, now + t[same + 1])
-    _later(stacks, command, stack, now + t[same])
-    _later(ranks, turn, rank, now + t[WRITE_READ if write else READ_WRITE])
+    _later(m, G + command, group, now + m[T, same + 1])
+    _later(m, K + command, stack, now + m[T, same])
+    _later(m, N + turn, rank, now + m[T, WRITE_READ if write else READ_WRITE])
     if write:
-        _later(groups, RD, group, now + t[WRITE_READ_L])
-    if t[STACKS] > 1:
-        first = stack // t[STACKS] * t[STACKS]
-        for other in range(first, first + t[STACKS]):
+        _later(m, G + RD, group, now + m[T, WRITE_READ_L])
+    if m[T, STACKS] > 1:
+        first = stack // m[T, STACKS] * m[T, STACKS]
+        for other in range(first, first + m[T, STACKS]):
             if other != stack:
-                _later(stacks, command, other, now + t[same + 2])
-                _later(stacks, turn, other, now + t[WRITE_READ_R if write else READ_WRITE_R])
-    banks[HITS, bank] += 1
-    free = now + t[WRITE_PRE if write else READ_PRE]
-    _later(banks, PRE, bank, free)
-    _later(ranks, PREALL_AT, rank, free)
-    if t[SYNC] >= 0:
-        until = now + t[WRITE_LATENCY if write else READ_LATENCY] + t[SYNC]
-        state[CLOCK_UNTIL] = max(state[CLOCK_UNTIL], until)
+                _later(m, K + command, other, now + m[T, same + 2])
+                _later(m, K + turn, other, now + m[T, WRITE_READ_R if write else READ_WRITE_R])
+    m[HITS, bank] += 1
+    free = now + m[T, WRITE_PRE if write else READ_PRE]
+    _later(m, PRE, bank, free)
+    _later(m, N + PREALL_AT, rank, free)
+    if m[T, SYNC] >= 0:
+        until = now + m[T, WRITE_LATENCY if write else READ_LATENCY] + m[T, SYNC]
+        m[S, CLOCK_UNTIL] = max(m[S, CLOCK_UNTIL], until)
     if closes:
-        closed = banks[PRE, bank]
-        _row_closes(bank, closed, banks, ranks)
-        _later(banks, ACT, bank, closed + t[PRE_ACT])
-        _later(ranks, REF_AT, rank, closed + t[PRE_REF])
+        closed = m[PRE, bank]
+        _row_closes(bank, closed, m)
+        _later(m, ACT, bank, closed + m[T, PRE_ACT])
+        _later(m, N + REF_AT, rank, closed + m[T, PRE_REF])
