@@ -16,7 +16,7 @@ LADDERS = {
     "h100_pcie": {"L1": 19.4, "L2 near": 151.0, "L2 far": 270.0, "DRAM": 370.0},
 }
 """Plateaus in ns, te42kyfo/gpu-benches and HPMLL/NVIDIA-Hopper-Benchmark."""
-CURVES = {"a100_40": "a100_sxm_40", "a100_80": "a100_sxm", "h100_pcie": "h100_pcie", "v100": "v100_sxm"}
+CURVES = {"a100_40": "a100_sxm_40", "a100_80": "a100_sxm", "h100_pcie": "h100_pcie", "v100": "v100_pcie"}
 """Presets by the names of gpu/latency_vs_footprint.csv."""
 SOURCE = "te42kyfo/gpu-benches"
 
