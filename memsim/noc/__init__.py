@@ -1,7 +1,8 @@
 """Networks at the level of flits: input-queued routers with virtual channels and credits, cycle by cycle.
 
-`simulate` measures latency against load as BookSim2 does; `deliver` sends given transfers; `multicast` and `reduce` build
-trees. Networks come from `mesh`, `torus`, `ring`, `crossbar`, `fattree`, `dragonfly`, `from_graph` and `from_chip`.
+`simulate` measures latency against load as BookSim2 does; `deliver` sends given transfers; `multicast` and `reduce`
+build trees. Networks come from `mesh`, `torus`, `ring`, `crossbar`, `fattree`, `dragonfly`, `from_graph` and
+`from_chip`.
 """
 
 from memsim.noc.deadlock import check_deadlock, dependencies

@@ -1,7 +1,7 @@
 """A network cycle by cycle, compiled.
 
-The order within a cycle is that of BookSim2's traffic manager and ``iq_router``: what links deliver; then each node sends
-at most one flit of the packet at the head of its queue; then each router decides and acts.
+The order within a cycle is that of BookSim2's traffic manager and ``iq_router``: what links deliver; then each node
+sends at most one flit of the packet at the head of its queue; then each router decides and acts.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def act(router: int, t: int, m: Words, seed: Any) -> None:
 def advance(
     begin: int, end: int, m: Words, chance: float, targets: Any, shares: Any, given: Any, seed: Any, finish: Any
 ) -> int:
-    """Run cycles ``begin`` … ``end`` - 1, or, if so asked, until no packet that counts is left; say where it stopped."""
+    """Run cycles ``begin`` … ``end`` - 1, or, if so asked, until no packet that counts is left."""
     for t in range(begin, end):
         receive(t, m, seed, finish)
         more = False

@@ -24,7 +24,9 @@ def dependencies(network: Network) -> nx.DiGraph[Channel]:
 
     graph: nx.DiGraph[Channel] = nx.DiGraph()
     for node in range(len(network.nodes)):
-        waiting: list[tuple[int, int, int, Channel | None]] = [(int(r), -1, 0, None) for r in set(network.nodes.tolist())]
+        waiting: list[tuple[int, int, int, Channel | None]] = [
+            (int(r), -1, 0, None) for r in set(network.nodes.tolist())
+        ]
         seen = set(waiting)
         while waiting:
             router, dim, kind, held = waiting.pop()
@@ -52,7 +54,9 @@ def _classes(kind: int, entry: int, *, turns: bool) -> list[tuple[int, int]]:
     return [(0, 0), (1, 1)] if entry == EITHER_CLASS else [(entry, entry)]
 
 
-def check_deadlock(network: Network, mend: str = "route up*/down*, or give packets a class of channels a hop") -> Network:
+def check_deadlock(
+    network: Network, mend: str = "route up*/down*, or give packets a class of channels a hop"
+) -> Network:
     """The network, if it cannot deadlock.
 
     Raises

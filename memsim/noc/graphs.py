@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from memsim.noc.deadlock import check_deadlock
-from memsim.noc.network import Network, NetworkError, routes_from_lists
+from memsim.noc.network import Array, Network, NetworkError, routes_from_lists
 from memsim.noc.words import NEXT_CLASS
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ def from_graph(
         ``interval`` (cycles a flit) and ``mm`` count.
     routing
         ``"shortest"`` (fewest hops; ties go to the link that was added first), ``"updown"`` (up*/down* of Autonet: up
-        towards the first vertex, then down, and so free of deadlock), ``"hops"`` (shortest, with a class of channels for
-        each hop, which needs as many virtual channels as the longest route has links), or a table of next vertices.
+        towards the first vertex, then down, and so free of deadlock), ``"hops"`` (shortest, with a class of channels
+        for each hop, which needs as many virtual channels as the longest route has links), or a table of next vertices.
     terminals
         Vertices that send and receive, all unless given. A terminal with one neighbour that is none is a node of that
         neighbour's router; any other has a router of its own.
@@ -63,34 +65,19 @@ def from_graph(
     NetworkError
         If a vertex cannot be reached, or the routing can deadlock.
     """
-    directed = graph if graph.is_directed() else graph.to_directed()
+    directed: nx.DiGraph[Any] = graph if graph.is_directed() else graph.to_directed()  # type: ignore[assignment]
     ends = list(graph) if terminals is None else [v for v in graph if v in terminals]
     home = {v: _home(directed, v, set(ends)) for v in ends}
     places = [v for v in graph if home.get(v, v) == v]
     number = {v: i for i, v in enumerate(places)}
     edges = [(u, v) for u, v in directed.edges if u in number and v in number]
-    links = [(number[u], number[v], *timing(u, v, directed.edges[u, v]), 0) for u, v in edges]
-    of_edge = {edge: i for i, edge in enumerate(edges)}
-    outputs: list[list[int]] = [[] for _ in places]
-    inputs: list[list[int]] = [[] for _ in places]
-    for i, (u, v) in enumerate(edges):
-        outputs[number[u]].append(i)
-        inputs[number[v]].append(i)
+    outputs = [[i for i, (u, _) in enumerate(edges) if u == place] for place in places]
+    inputs = [[i for i, (_, v) in enumerate(edges) if v == place] for place in places]
     for node, v in enumerate(ends):
         outputs[number[home[v]]].append(~node)
         inputs[number[home[v]]].append(~node)
-    following = {v: _steps_to(directed.subgraph(places), home[v], v, routing) for v in set(home)}
-    kind = NEXT_CLASS if routing == "hops" else 0
-
-    def step(place: Vertex, node: int) -> list[tuple[int, int]]:
-        end = ends[node]
-        if place == home[end]:
-            return [(~node, 0)]
-        if place not in following[end]:
-            raise NetworkError(f"no route leads from {place} to {end}", where=name, mend="add edges or rows of the table")
-        return [(of_edge[place, following[end][place]], kind)]
-
-    first, choices = routes_from_lists([[step(place, node) for node in range(len(ends))] for place in places])
+    first, choices = _routes(_ordered(places, edges), edges, ends, home, routing, name)
+    links = [(number[u], number[v], *timing(u, v, directed.edges[u, v]), 0) for u, v in edges]
     network = Network(
         name=name,
         links=np.array(links, dtype=np.int64).reshape(-1, 5),
@@ -107,7 +94,47 @@ def from_graph(
     if routing != "hops":
         return check_deadlock(network, 'give routing="updown", or routing="hops" with as many virtual channels as hops')
     longest = max(len(network.path(a, b)) for a in range(len(ends)) for b in range(len(ends)))
-    return Network(**{**network.__dict__, "classes": max(longest, 1)})
+    return replace(network, classes=max(longest, 1))
+
+
+def _ordered(places: list[Vertex], edges: list[tuple[Vertex, Vertex]]) -> nx.DiGraph[Any]:
+    """The routers alone, in their order (that of a subgraph's view is no one's)."""
+    import networkx as nx
+
+    graph: nx.DiGraph[Any] = nx.DiGraph()
+    graph.add_nodes_from(places)
+    graph.add_edges_from(edges)
+    return graph
+
+
+def _routes(
+    graph: nx.DiGraph[Any],
+    edges: list[tuple[Vertex, Vertex]],
+    ends: list[Vertex],
+    home: Mapping[Vertex, Vertex],
+    routing: str | Table,
+    name: str,
+) -> tuple[Array, Array]:
+    """The table of steps, from the next vertex of each place and end."""
+    of_edge = {edge: i for i, edge in enumerate(edges)}
+    kind = NEXT_CLASS if routing == "hops" else 0
+    rows: dict[Vertex, list[list[tuple[int, int]]]] = {place: [] for place in graph}
+    for node, end in enumerate(ends):
+        following = _steps_to(graph, home[end], end, routing)
+        for place in graph:
+            there = following.get(place)
+            if place == home[end]:
+                rows[place].append([(~node, 0)])
+            elif there is None and isinstance(routing, str):
+                raise NetworkError(f"no route leads from {place} to {end}", where=name, mend="add edges")
+            elif there is None:
+                rows[place].append([])
+            elif (place, there) not in of_edge:
+                cause = f"the table leads from {place} to {there}, where there is no edge"
+                raise NetworkError(cause, where=name, mend="name neighbours in the table")
+            else:
+                rows[place].append([(of_edge[place, there], kind)])
+    return routes_from_lists(list(rows.values()))
 
 
 def _home(graph: nx.DiGraph[Any], vertex: Vertex, ends: set[Vertex]) -> Vertex:
@@ -154,8 +181,8 @@ def _towards(graph: nx.DiGraph[Any], target: Vertex) -> dict[Vertex, Vertex]:
 def _up_down(graph: nx.DiGraph[Any], target: Vertex) -> dict[Vertex, Vertex]:
     """Down where a way down leads to the target, else up on the shortest way to such a vertex.
 
-    Up is towards the root of a breadth-first tree, or at equal depth towards the vertex that came first (M. D. Schroeder
-    et al., "Autonet", IEEE J. Selected Areas in Communications 9(8), 1991).
+    Up is towards the root of a breadth-first tree, or at equal depth towards the vertex that came first (M. D.
+    Schroeder et al., "Autonet", IEEE J. Selected Areas in Communications 9(8), 1991).
     """
     root = next(iter(graph))
     depth, waiting = {root: 0}, deque([root])
@@ -182,7 +209,8 @@ def from_chip(chip: Chip, *, flit_bytes: int | None = None, routing: str | Table
     """The network of a chip, in cycles of its clock, and the bytes of a flit.
 
     A flit is what the fastest link carries in a cycle unless given; a slower link takes whole cycles a flit. Routes are
-    the chip's. A hop takes the chip's hop latency: what the router's pipeline leaves of it is the link's, at least a cycle.
+    the chip's. A hop takes the chip's hop latency: what a router's pipeline leaves of it is the link's, at least one
+    cycle.
     """
     graph = chip.graph
     per_cycle = {
@@ -207,5 +235,5 @@ def _chip_table(chip: Chip, ends: Collection[Vertex]) -> Table:
     for source in ends:
         for target in ends:
             path = chip.route(str(source), str(target))
-            table.update({(here, target): there for here, there in zip(path, path[1:], strict=False)})
+            table.update({(here, target): there for here, there in pairwise(path)})
     return table

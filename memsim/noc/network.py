@@ -38,7 +38,7 @@ class Network:
     first, choices
         Row r of ``first`` holds, for each node n, where in ``choices`` the next steps from router r begin; they end
         where those of n + 1 begin. A step is an output (as in ``outputs``) and the class of channels that the packet
-        enters with it when it changes dimension: a number, −1 its own, −2 class 0 or 1 at random, −3 one class a hop.
+        enters with it when it changes dimension: a number, -1 its own, -2 class 0 or 1 at random, -3 one class a hop.
         Of several steps one is drawn.
     classes
         Into how many classes the virtual channels are split.
@@ -83,12 +83,19 @@ class Network:
         """The links from node to node, taking the first choice where there are several."""
         path: list[int] = []
         router = self.nodes[source]
-        while (step := int(self.steps(router, target)[0, 0])) >= 0:
+        while (step := self._first_step(router, source, target)) >= 0:
             path.append(step)
             router = self.links[step, L_TARGET]
             if len(path) > len(self.links):
                 raise NetworkError(f"the route from node {source} to node {target} runs in circles", where=self.name)
         return path
+
+    def _first_step(self, router: int, source: int, target: int) -> int:
+        steps = self.steps(router, target)
+        if not len(steps):
+            cause = f"no route leads from node {source} to node {target}: it ends at router {router}"
+            raise NetworkError(cause, where=self.name, mend="add rows to the table of routes")
+        return int(steps[0, 0])
 
 
 @dataclass(frozen=True)

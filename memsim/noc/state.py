@@ -10,6 +10,7 @@ import numpy as np
 from memsim.noc import words as w
 from memsim.noc.network import D_EJECT, D_INJECT, D_INTERVAL, L_CYCLES, L_DIM, L_INTERVAL, Array, Network, Router
 
+
 @dataclass(frozen=True)
 class _Layout:
     """Where each table begins. Ports and channels are numbered router by router, then the nodes' injection ports."""

@@ -43,8 +43,10 @@ class Delivered:
     flits: int
     faults: int
 
-    def wire_energy_pj(self, network: Network, *, flit_bytes: int, pj_per_bit_mm: float, pj_per_bit_hop: float) -> float:
-        """Energy of links and the routers before them: bits × (hops × energy of a hop + mm × energy of a mm)."""
+    def wire_energy_pj(
+        self, network: Network, *, flit_bytes: int, pj_per_bit_mm: float, pj_per_bit_hop: float
+    ) -> float:
+        """Energy of links and the routers before them: bits times (energy of a hop + mm times energy of a mm)."""
         bits = 8 * flit_bytes * self.link_flits
         return float((bits * (pj_per_bit_hop + network.lengths_mm * pj_per_bit_mm)).sum())
 
@@ -90,7 +92,9 @@ def _packets(network: Network, transfers: Sequence[Transfer], flit_bytes: int, m
     for i, transfer in sorted(enumerate(transfers), key=lambda pair: pair[1].start):
         source, target = (_node(end, number, len(network.nodes), f"transfers[{i}]") for end in transfer[:2])
         if transfer.bytes < 0 or transfer.start < 0:
-            raise NetworkError(f"{transfer} is negative", where=f"transfers[{i}]", mend="give bytes and start from 0 on")
+            raise NetworkError(
+                f"{transfer} is negative", where=f"transfers[{i}]", mend="give bytes and start from 0 on"
+            )
         flits = -(-transfer.bytes // flit_bytes)
         sizes = [most] * (flits // most) + ([flits % most] if flits % most else [])
         rows[source] += [(transfer.start, target, size, i) for size in sizes]
@@ -119,4 +123,6 @@ def _run(m: Array, given: Array, finish: Array, network: Network, seed: int) -> 
         if now < until:
             return
         if m[w.RETIRED] == before and now > last_start + 100_000:
-            raise NetworkError("packets wait for one another for ever", where=network.name, mend="use deadlock-free routes")
+            raise NetworkError(
+                "packets wait for one another for ever", where=network.name, mend="use deadlock-free routes"
+            )

@@ -1,7 +1,7 @@
 """Multicast and reduction at the level of packets: trees of routes, each link passed once.
 
-A router of a multicast copies what it gets to each branch; one of a reduction waits for all its branches, adds them, and
-sends one on. There is no other traffic; times are those of the flit network's pipeline.
+A router of a multicast copies what it gets to each branch; one of a reduction waits for all its branches, adds them,
+and sends one on. There is no other traffic; times are those of the flit network's pipeline.
 """
 
 from __future__ import annotations
@@ -55,7 +55,13 @@ def multicast(
 
 
 def reduce(
-    network: Network, sources: Iterable[int], target: int, *, flits: int, router: Router | None = None, add_cycles: int = 1
+    network: Network,
+    sources: Iterable[int],
+    target: int,
+    *,
+    flits: int,
+    router: Router | None = None,
+    add_cycles: int = 1,
 ) -> Tree:
     """Packets from many nodes to one, added on the way wherever their routes meet; an addition takes ``add_cycles``."""
     router, starts = router or Router(), tuple(sources)
