@@ -134,10 +134,10 @@ class Hardware:
             reached = {source}
             for target in targets:
                 path = self.chip.route(source, target)
-                for a, b in pairwise(path):
-                    if b not in reached:
-                        reached.add(b)
-                        children.setdefault(a, []).append(b)
+                known = max(i for i, node in enumerate(path) if node in reached)  # two ways may meet again
+                for a, b in pairwise(path[known:]):
+                    reached.add(b)
+                    children.setdefault(a, []).append(b)
             found = self._routes[source, targets] = self._tree(source, children, targets)
         return found
 

@@ -153,7 +153,8 @@ class Network(Part):
     """``dimension_order``: along x then y on a mesh or torus, up and down a fat tree, local-global-local on a
     dragonfly; all other topologies take the shortest path."""
     table: RoutingTable = ()
-    """(node, target, next node) for routing ``table``; target ``*`` stands for all that have no row of their own."""
+    """(node, target, next node) for routing ``table``; target ``*`` stands for all that have no row of their own.
+    A neighbour needs no row, nor does a node with one link only."""
 
     @model_validator(mode="after")
     def _complete(self) -> Network:

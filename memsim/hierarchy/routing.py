@@ -84,6 +84,8 @@ class Routes:
         if found is None and self.graph.has_edge(node, target):
             return target
         found = found or self._next.get((node, ANY))
+        if found is None and self.graph.out_degree(node) == 1:
+            (found,) = self.graph.successors(node)
         if found is None:
             raise problem(
                 f"no row says how to get from {node} to {target}",

@@ -188,7 +188,7 @@ class System(Part):
     def _network(self) -> Network:
         topology = "crossbar" if self.topology == "switch" else self.topology
         values: dict[str, Any] = {"topology": topology, "link": self.link, "link_count": self.link_count}
-        values["memory_link"] = self.host_link
+        values |= {"memory_link": self.host_link, "energy_per_bit_hop": 0.0}
         neighbours = {"ring": 2, "mesh": 2 * len(self._shape), "torus": 2 * len(self._shape)}.get(self.topology, 1)
         rate = scaled_rate(link_kinds()[self.link], self.link_count)
         values["port_bandwidth"] = Rate(rate.value * neighbours, rate.per)

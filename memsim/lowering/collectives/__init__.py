@@ -63,7 +63,9 @@ class Collective:
         """X of each chip, of small integers, so that sums are exact in any order."""
         rng = np.random.default_rng(seed)
         size = self.program.tensor("X").shape[0]
-        values = rng.integers(-3, 4, (self.chips, size)).astype(np.float32)
+        values = rng.integers(-3, 4, (self.chips, size)).astype(
+            self.dtype if self.dtype.startswith("int") else np.float32
+        )
         if self.operation == "all_gather":  # what lies beyond the vector is no part of it
             values.reshape(-1)[self.elements :] = 0
         return values

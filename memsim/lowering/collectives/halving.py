@@ -1,8 +1,9 @@
 """All-reduce by recursive halving and doubling.
 
-Rabenseifner, 2004; Thakur, Rabenseifner and Gropp, Int. J. High Performance Computing Applications 19(1), 2005. In step k of the first half a chip exchanges with the one at distance p / 2^(k+1) the half of its range that it does not
-keep; after log2 p steps it has one block of the sum. The second half goes the same way back. Pipelined, blocks are
-sent as soon as they are known, in the order in which the partner needs them; in steps, each step is a kernel.
+Rabenseifner, 2004; Thakur, Rabenseifner and Gropp, Int. J. High Performance Computing Applications 19(1), 2005. In step
+k of the first half a chip exchanges with the one at distance p / 2^(k+1) the half of its range that it does not keep;
+after log2 p steps it has one block of the sum. The second half goes the same way back. Pipelined, blocks are sent as
+soon as they are known, in the order in which the partner needs them; in steps, each step is a kernel.
 """
 
 from __future__ import annotations
