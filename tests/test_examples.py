@@ -46,6 +46,16 @@ def test_first_chip(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {p.name for p in folder.iterdir()} == {"first_chip_64KiB.png", "first_chip_512KiB.png"}
 
 
+def test_collectives(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    curves = run("collectives.py")["curves"]
+    best = {size: max(curves, key=lambda name: dict(curves[name])[size]) for size, _ in curves["ring"]}
+    assert best[4096] in ("halving_doubling", "tree"), "few messages win on short vectors"
+    assert dict(curves["ring"])[1 << 30] == pytest.approx(360e9, rel=0.01), "and every byte counts on long ones"
+    assert dict(curves["tree"])[1 << 30] < 0.7 * dict(curves["ring"])[1 << 30]
+    assert "link" in capsys.readouterr().out
+    assert {p.name for p in folder.iterdir()} == {"collectives.png"}
+
+
 def test_fusion(capsys: pytest.CaptureFixture[str]) -> None:
     results = run("fusion.py")["results"]
     one, two = results["one kernel"], results["two kernels"]

@@ -106,7 +106,7 @@ def _bytes(option: str, text: str) -> int:
     from memsim.hierarchy import Memory
 
     try:
-        return Memory(capacity=text).capacity  # type: ignore[arg-type]
+        return Memory(capacity=text).capacity
     except ChipError:
         raise MemsimError(f"{text!r} is not a size", where=option, mend="write such as 64MiB") from None
 

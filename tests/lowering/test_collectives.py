@@ -234,7 +234,7 @@ def test_four_a100_take_the_measured_time_for_long_vectors() -> None:
 
 
 def test_eight_h100_reach_the_bus_bandwidth_of_nccls_ring() -> None:
-    """370 GB/s of the 450 of the wires, as the maintainers of NCCL state it: github.com/NVIDIA/nccl-tests/issues/212."""
+    """370 GB/s of 450, as the maintainers of NCCL state it: github.com/NVIDIA/nccl-tests/issues/212."""
     work = collective("all_reduce", 8, 1 << 29, dtype="bf16")
     result = simulate(work.program, System.preset("dgx_h100").as_chip())
     assert work.bus_bandwidth(result.time_s) == pytest.approx(370e9, rel=0.05)

@@ -11,7 +11,6 @@ from matplotlib.ticker import FuncFormatter
 from memsim.report.figures.style import CYCLE, FAINT, new_figure, save, styled
 from memsim.report.units import si
 
-
 Point = tuple[int, float]
 """Bytes of the message, and bytes a second."""
 
@@ -59,7 +58,7 @@ def _draw(curves: Mapping[str, Sequence[Point]], title: str, peak: float | None)
 
 
 def binary_size(size: float) -> str:
-    """Bytes as 4 KiB, 1 MiB …"""
+    """Bytes with a binary prefix, such as 4 KiB."""
     for factor, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
         if size >= factor:
             return f"{size / factor:g} {unit}"
