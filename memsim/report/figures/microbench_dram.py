@@ -45,7 +45,9 @@ def _load_curve(axes: Axes, settings: DramStudy, measured: Measured, points: Seq
     axes.plot(bandwidth, latency, "o-", color=style.BLUE, markersize=3.5, label="1 to 256 reads outstanding")
     axes.plot(measured.bandwidth_gbs, measured.latency_ns, "D", color=style.VERMILLION, label="as measured")
     axes.axvline(peak, color=style.FAINT, linestyle="--", linewidth=1, label=f"peak {peak:.4g} GB/s")
-    axes.set(xlabel="bandwidth (GB/s)", ylabel="mean read latency (ns)", xlim=(0, 1.05 * peak), ylim=(0, None))
+    axes.set(
+        xlabel="bandwidth (GB/s)", ylabel="mean read latency (ns)", xlim=(0, 1.05 * peak), ylim=(0, 1.4 * max(latency))
+    )
     axes.set_title("latency over load")
     axes.legend(loc="upper left")
     axes.grid(axis="y")
@@ -59,7 +61,7 @@ def _energy(axes: Axes, points: Sequence[tuple[int, Measured]]) -> None:
         if any(height):
             axes.bar(labels, height, bottom=bottom, color=colour, label=name, width=0.75)
         bottom = [low + high for low, high in zip(bottom, height, strict=True)]
-    axes.set(xlabel="reads outstanding", ylabel="energy (pJ/B)")
+    axes.set(xlabel="reads outstanding", ylabel="energy (pJ/B)", ylim=(0, 1.3 * max(bottom)))
     axes.set_title("where the energy goes")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", ncols=3)
     axes.grid(axis="y")
