@@ -213,7 +213,7 @@ def test_a_small_product_runs(name: str) -> None:
 
 
 def test_a_large_product_on_tpu_v4i_takes_the_energy_that_its_power_leaves() -> None:
-    """175 W less 55 W idle over 138 TFLOP/s are 0.87 pJ/FLOP at most (Jouppi et al., ISCA 2021); its cells alone 0.4."""
+    """175 W less 55 W idle over 138 TFLOP/s are at most 0.87 pJ/FLOP (Jouppi et al., ISCA 2021); cells alone 0.4."""
     import memsim as ms
 
     chip = preset("tpu_v4i")
