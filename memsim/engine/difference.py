@@ -7,8 +7,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from memsim.engine.memory import COUNTED
 from memsim.engine.result import Result
-from memsim.engine.tally import Tally
+from memsim.engine.tally import Crossed, Tally
 from memsim.isa.format import statement_text
 
 MOST_LINES = 10
@@ -131,18 +132,18 @@ def _tallies(name: str, a: Tally, b: Tally) -> Iterator[str]:
         yield from _arrays(f"{name}: {table} of (step, core)", getattr(a, table), getattr(b, table))
     yield from _arrays(f"{name}: empty transfers of step", a.empty, b.empty)
     yield from _mappings(f"{name}: flow of (step, core, mm)", _flows(a), _flows(b))
-    yield from _mappings(f"{name}: written back", a.written_back, b.written_back)
-    yield from _mappings(f"{name}: written through", a.written_through, b.written_through)
+    yield from _mappings(f"{name}: {', '.join(COUNTED)} of", a.by_tensor, b.by_tensor)
 
 
-def _flows(tally: Tally) -> dict[tuple[int, int, float], tuple[int, int]]:
-    """(bytes, router bytes) of each (step, core, wire length), however many rows they have."""
+def _flows(tally: Tally) -> dict[tuple[int, int, float, Crossed], tuple[int, int]]:
+    """(bytes, router bytes) of each (step, core, wire length, links crossed), however many rows they have."""
     flows = tally.flows
-    sums: dict[tuple[int, int, float], tuple[int, int]] = {}
-    columns = (flows.step, flows.core, flows.mm, flows.bytes, flows.router_bytes)
-    for step, core, mm, size, routers in zip(*(c.tolist() for c in columns), strict=True):
-        before = sums.get((step, core, mm), (0, 0))
-        sums[step, core, mm] = before[0] + size, before[1] + routers
+    sums: dict[tuple[int, int, float, Crossed], tuple[int, int]] = {}
+    columns = (flows.step, flows.core, flows.mm, flows.crossed, flows.bytes, flows.router_bytes)
+    for *key, size, routers in zip(*(c.tolist() for c in columns), strict=True):
+        step, core, mm, crossed = key
+        before = sums.get((step, core, mm, crossed), (0, 0))
+        sums[step, core, mm, crossed] = before[0] + size, before[1] + routers
     return sums
 
 

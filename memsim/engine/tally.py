@@ -6,6 +6,7 @@ A `Tally` holds one kernel's counts by its instructions (`Step.number`, counted 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -13,16 +14,37 @@ import numpy as np
 
 Counts: TypeAlias = np.ndarray[Any, Any]
 """Integers: ``int64``, or ``object`` where they may not fit."""
+Crossed: TypeAlias = tuple[tuple[str, int], ...]
+"""(kind, how many) of the links of a route that have an energy of their own."""
+
+
+def objects(values: Sequence[Crossed]) -> np.ndarray[Any, np.dtype[np.object_]]:
+    """An array with one tuple an entry."""
+    array = np.empty(len(values), dtype=np.object_)
+    array[:] = values
+    return array
+
+
+ByKind: TypeAlias = tuple[int, ...]
+"""What memories did for a tensor, in the order of the rows of `memsim.engine.memory.Memory.counts`."""
+
+
+def counts_by_tensor(tensors: Sequence[str], counts: Counts) -> dict[str, ByKind]:
+    """The columns of `memsim.engine.memory.Memory.counts` that are not 0."""
+    rows = zip(tensors, counts.T.tolist(), strict=False)
+    return {name: tuple(column) for name, column in rows if any(column)}
 
 
 @dataclass(frozen=True, slots=True)
 class RouteFlows:
-    """Bytes that passed the network, a row for each (step, issuing core, wire length): columns of equal length."""
+    """Bytes that passed the network, a row for each (step, issuing core, sort of route): columns of equal length."""
 
     step: Counts
     core: Counts
     mm: np.ndarray[Any, np.dtype[np.float64]]
     """Wire length of the whole route or tree."""
+    crossed: np.ndarray[Any, np.dtype[np.object_]]
+    """`Route.crossed`: links that have an energy of their own, by kind."""
     bytes: Counts
     router_bytes: Counts
     """Bytes times the routers passed."""
@@ -43,10 +65,8 @@ class Tally:
     empty: np.ndarray[Any, np.dtype[np.bool_]]
     """For each step whether some execution of it had nothing to move."""
     flows: RouteFlows
-    written_back: dict[str, int] = field(default_factory=dict)
-    """Bytes of each tensor that the cache wrote back to DRAM when it evicted them."""
-    written_through: dict[str, int] = field(default_factory=dict)
-    """Bytes of each tensor that a write-through cache handed on."""
+    by_tensor: dict[str, ByKind] = field(default_factory=dict)
+    """What no instruction can be told of, for each tensor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,12 @@ class Cache(Part):
 
     @model_validator(mode="after")
     def _even(self) -> Cache:
+        if max(1, len(self.at)) % self.partitions:
+            raise problem(
+                f"{max(1, len(self.at))} ports cannot be shared evenly by {self.partitions} partitions",
+                "give as many places in at for each partition, those of the first partition first",
+                key="partitions",
+            )
         return _shared_by_ports(self, "slices")
 
 

@@ -50,10 +50,11 @@ def borrow_memory(memory: Memory) -> Memory:
         borrow(memory.banks),
         borrow(memory.free_at),
         borrow(memory.busy),
+        borrow(memory.directions),
         borrow(memory.cache),
         borrow(memory.lines),
         line_of,
         borrow(memory.bases),
-        borrow(memory.written_back),
-        borrow(memory.written_through),
+        borrow(memory.shapes),
+        borrow(memory.counts),
     )

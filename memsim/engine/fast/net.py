@@ -10,6 +10,7 @@ from memsim.engine.fast import words as w
 from memsim.engine.fast.routes import insert_route
 from memsim.engine.hardware import Hardware, Route, memory_node, node_of
 from memsim.engine.servers import Array
+from memsim.engine.tally import Crossed
 
 ROLES = ("dram", "shared")
 
@@ -21,8 +22,8 @@ class Net:
         self.hardware, self.cores = hardware, hardware.chip.core_count
         self.ports = max(hardware.ports_of(role) for role in ROLES)
         """Node of port p of role i: ``cores + i * ports + p``."""
-        self.lengths: dict[float, int] = {}
-        """Wire lengths of the routes, in mm, and their numbers."""
+        self.lengths: dict[tuple[float, Crossed], int] = {}
+        """Wire lengths of the routes, in mm, with the links that they cross, and their numbers."""
         self.words: Array = np.zeros(1024, dtype=np.int64)
         self._used = w.NET_WORDS
         self._routes: list[int] = []
@@ -34,7 +35,7 @@ class Net:
         record = [
             self._add_nodes([route], [0]),
             route.latency,
-            self.lengths.setdefault(route.mm, len(self.lengths)),
+            self.lengths.setdefault((route.mm, route.crossed), len(self.lengths)),
             route.routers,
             self._append(route.servers),
             len(route.servers),

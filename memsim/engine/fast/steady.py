@@ -21,7 +21,7 @@ from memsim.engine.fast.machine import ENDLESS
 from memsim.engine.fast.program import Flat
 from memsim.engine.fast.strides import Stride, stride_of, whole_periods
 from memsim.engine.hardware import Hardware
-from memsim.engine.memory import CAPACITY, SEGMENT, Memory, line_numbers, lines_by_age
+from memsim.engine.memory import CAPACITY, PIECE_WORDS, Memory, lines_by_age, move_lines, owners_of
 from memsim.engine.plan import KernelPlan
 from memsim.engine.servers import Array
 from memsim.isa.expr import Range
@@ -122,7 +122,7 @@ class Steady:
         if not self._buffers or len(self._buffers[0]) < 2 * len(m) + 1024:
             self._buffers = [np.empty(2 * len(m) + 1024, dtype=np.int64) for _ in range(2)]
         same, moved = self._buffers
-        describe(m, memory.free_at, level_of(m, m[w.LEADER], loop), same, moved)
+        describe(m, memory.free_at, memory.directions, level_of(m, m[w.LEADER], loop), same, moved)
         mark = digest(same, same[0])
         watch = self._watches.setdefault(loop, Watch())
         if mark not in watch.seen:
@@ -230,9 +230,11 @@ class Steady:
 
     def _lines_move(self, memory: Memory, before: Moment, now: Moment, found: Period) -> bool:
         """Whether the cache's lines are where they were, but for the tensors that are moved along."""
-        if before.lines.shape != now.lines.shape or (before.lines[:, 1:3] != now.lines[:, 1:3]).any():
+        if before.lines.shape != now.lines.shape:
             return False
-        owners = np.searchsorted(memory.bases, now.lines[:, 0], side="right") - 1
+        if any((before.lines[:, column] != now.lines[:, column]).any() for column in (1, 2, 4)):
+            return False
+        owners = owners_of(memory, now.lines[:, 0])
         moves = np.zeros(len(memory.bases), dtype=np.int64)
         for tensor, segments in found.tensors.items():
             moves[tensor] = segments
@@ -254,15 +256,10 @@ def skip(m: Array, memory: Memory, period: Period, times: int) -> None:
         m[piece] += times * move
     if not memory.cache[CAPACITY] or not any(period.tensors.values()):
         return
-    lines = line_numbers(memory)
-    segments = memory.lines[lines, SEGMENT]
-    owners = np.searchsorted(memory.bases, segments, side="right") - 1
     moves = np.zeros(len(memory.bases), dtype=np.int64)
     for tensor, move in period.tensors.items():
         moves[tensor] = times * move
-    memory.line_of[segments] = 0
-    memory.lines[lines, SEGMENT] = segments + moves[owners]
-    memory.line_of[segments + moves[owners]] = lines
+    move_lines(memory, moves)
 
 
 def oldest_begin(m: Array) -> int:
@@ -304,5 +301,5 @@ def _pieces(m: Array, queue: int) -> Iterator[tuple[int, int]]:
         while part >= 0:
             first = int(m[part + w.P_FIRST_PIECE])
             for i in range(int(m[part + w.P_PIECES])):
-                yield first + 2 * i, step
+                yield first + PIECE_WORDS * i, step
             part = int(m[part + w.P_NEXT])

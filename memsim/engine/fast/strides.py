@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from memsim.engine.fast.program import LoopText
 from memsim.engine.hardware import Hardware, answering, bank_count
 from memsim.engine.plan import Access
-from memsim.engine.servers import page_of
+from memsim.engine.servers import PER_PORT, page_of
 from memsim.isa.chambers import period_of
 from memsim.isa.expr import Expr, Range, var
 from memsim.isa.model import Region
@@ -65,6 +65,8 @@ def stride_of(loop: LoopText, hardware: Hardware) -> Stride | None:
     for _, access, _, elements in moves:
         page = _page(access, hardware)
         factor *= page // math.gcd(_segments(access, [factor * move for move in elements]), page)
+        round_ = _round_of_channels(access, hardware)
+        factor *= round_ // math.gcd(_bytes(access, [factor * move for move in elements]), round_)
     if period * factor > LONGEST:
         return None
     moved = [
@@ -99,6 +101,19 @@ def _page(access: Access, hardware: Hardware) -> int:
         return 1
     rows = [hardware.memories[name] for name in {access.role, answering(hardware.chip, access.role)}]
     return math.lcm(*(page_of(bank_count(row)) for row in rows))
+
+
+def _bytes(access: Access, elements: list[int]) -> int:
+    """Bytes by which an access moves in memory."""
+    return sum(move * math.prod(access.extents[d + 1 :]) for d, move in enumerate(elements)) * access.element_bytes
+
+
+def _round_of_channels(access: Access, hardware: Hardware) -> int:
+    """Bytes after which blocks that go to the DRAM's channels each in its turn meet the same ones again."""
+    dram = hardware.chip.dram
+    if access.layout is None or access.role != "dram" or dram.part is None or dram.map != "linear":
+        return 1
+    return dram.interleave * hardware.memories["dram"][PER_PORT]
 
 
 def whole_periods(move: Move, ranges: Mapping[str, Range], variable: str, first: int, advance: int, most: int) -> int:

@@ -13,7 +13,7 @@ from memsim.engine.fast.flows import LENGTHS
 from memsim.engine.fast.machine import Lasting
 from memsim.engine.fast.program import Flat
 from memsim.engine.servers import BUSY, BYTES, Array
-from memsim.engine.tally import Counts, RouteFlows
+from memsim.engine.tally import Counts, Crossed, RouteFlows, objects
 
 Stalls = dict[tuple[str, str], int]
 
@@ -96,13 +96,14 @@ def stalls_of(counts: Counts, width: int, flat: Flat) -> Stalls:
     return found
 
 
-def flows_of(flows: Mapping[int, tuple[int, int]], lengths: list[float], cores: int) -> RouteFlows:
-    """Bytes on the network by step, core and wire length."""
+def flows_of(flows: Mapping[int, tuple[int, int]], lengths: list[tuple[float, Crossed]], cores: int) -> RouteFlows:
+    """Bytes on the network by step, core, and wire length with the links crossed."""
     rows = sorted(flows.items())
     keys = np.array([key for key, _ in rows], dtype=np.int64)
-    mm = np.array(lengths or [0.0])[keys % LENGTHS]
+    mm = np.array([mm for mm, _ in lengths] or [0.0])[keys % LENGTHS]
+    crossed = objects([crossed for _, crossed in lengths] or [()])[keys % LENGTHS]
     sizes, routers = exact([size for _, (size, _) in rows]), exact([passed for _, (_, passed) in rows])
-    return RouteFlows(keys // LENGTHS // cores, keys // LENGTHS % cores, mm, sizes, routers)
+    return RouteFlows(keys // LENGTHS // cores, keys // LENGTHS % cores, mm, crossed, sizes, routers)
 
 
 def exact(counts: list[int]) -> Counts:
