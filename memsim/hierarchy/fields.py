@@ -15,15 +15,26 @@ from pydantic import PlainValidator, ValidationInfo
 from memsim.hierarchy.problems import problem, shown
 from memsim.hierarchy.units import (
     ACCESS_ENERGY,
+    AREA,
     BANDWIDTH,
+    BIT_AREA,
+    CAPACITANCE,
+    CLOCK_ENERGY,
+    DENSITY,
     EVENT_ENERGY,
     FREQUENCY,
+    GATE_DELAY,
     LENGTH,
+    MAC_AREA,
     MAC_ENERGY,
+    NODE,
     OP_ENERGY,
     POWER,
+    POWER_DENSITY,
     SIZE,
     TIME,
+    VOLTAGE,
+    WIRE_DELAY,
     WIRE_ENERGY,
     Duration,
     Quantity,
@@ -74,9 +85,9 @@ def _frequency(value: object, info: ValidationInfo) -> Fraction:
     return _signed(value, FREQUENCY, info, zero=False)[0]
 
 
-def _real(quantity: Quantity) -> PlainValidator:
+def _real(quantity: Quantity, *, zero: bool = True) -> PlainValidator:
     def read(value: object, info: ValidationInfo) -> float:
-        return float(_signed(value, quantity, info, zero=True)[0])
+        return float(_signed(value, quantity, info, zero=zero)[0])
 
     return PlainValidator(read)
 
@@ -100,6 +111,26 @@ def _share(value: object) -> Fraction:
     if number > 1:
         raise problem(f"{shown(value)} is more than 1", mend)
     return number
+
+
+def _between_0_and_1(value: object) -> float:
+    mend = "write a number from 0 to 1, such as 0.5"
+    if not is_number(value):
+        raise problem(f"{shown(value)} is not a number", mend)
+    number = exact(value, mend)
+    if not 0 <= number <= 1:
+        raise problem(f"{shown(value)} is not from 0 to 1", mend)
+    return float(number)
+
+
+def _ratio(value: object) -> float:
+    mend = "write a number of at least 0, such as 1.5"
+    if not is_number(value):
+        raise problem(f"{shown(value)} is not a number", mend)
+    number = exact(value, mend)
+    if number < 0:
+        raise problem(f"{shown(value)} must be at least 0", mend)
+    return float(number)
 
 
 def whole(value: object, *, most: int = 1 << 20) -> int:
@@ -152,6 +183,21 @@ WireEnergy: TypeAlias = Annotated[float, _real(WIRE_ENERGY), WIRE_ENERGY]
 MacEnergy: TypeAlias = Annotated[float, _real(MAC_ENERGY), MAC_ENERGY]
 OpEnergy: TypeAlias = Annotated[float, _real(OP_ENERGY), OP_ENERGY]
 EventEnergy: TypeAlias = Annotated[float, _real(EVENT_ENERGY), EVENT_ENERGY]
+Area: TypeAlias = Annotated[float, _real(AREA), AREA]
+BitArea: TypeAlias = Annotated[float, _real(BIT_AREA), BIT_AREA]
+MacArea: TypeAlias = Annotated[float, _real(MAC_AREA), MAC_AREA]
+Density: TypeAlias = Annotated[float, _real(DENSITY), DENSITY]
+PowerDensity: TypeAlias = Annotated[float, _real(POWER_DENSITY), POWER_DENSITY]
+ClockEnergy: TypeAlias = Annotated[float, _real(CLOCK_ENERGY), CLOCK_ENERGY]
+Volts: TypeAlias = Annotated[float, _real(VOLTAGE, zero=False), VOLTAGE]
+Capacitance: TypeAlias = Annotated[float, _real(CAPACITANCE), CAPACITANCE]
+WireDelay: TypeAlias = Annotated[float, _real(WIRE_DELAY), WIRE_DELAY]
+GateDelay: TypeAlias = Annotated[float, _real(GATE_DELAY), GATE_DELAY]
+Node: TypeAlias = Annotated[float, _real(NODE, zero=False), NODE]
+Fraction01: TypeAlias = Annotated[float, PlainValidator(_between_0_and_1)]
+"""A share from 0 to 1, both included."""
+Ratio: TypeAlias = Annotated[float, PlainValidator(_ratio)]
+"""A plain number of at least 0."""
 Count: TypeAlias = Annotated[int, PlainValidator(whole)]
 Share: TypeAlias = Annotated[Fraction, PlainValidator(_share)]
 Factor: TypeAlias = Annotated[Fraction, PlainValidator(_factor_of)]

@@ -10,6 +10,7 @@ from pydantic import model_validator
 from memsim.hierarchy.fields import Bandwidth, BitEnergy, Bytes, Count, Hertz, Points, Share, Time
 from memsim.hierarchy.part import GIVEN_BY_OTHERS, NO_TIME, Part
 from memsim.hierarchy.problems import problem
+from memsim.hierarchy.sram import SramFamily
 
 _Ported = TypeVar("_Ported", bound="Cache | SharedMemory | Dram")
 
@@ -31,6 +32,8 @@ class Memory(Part):
     read_energy: BitEnergy | None = None
     """pJ/bit; None takes the technology's, for SRAM by capacity."""
     write_energy: BitEnergy | None = None
+    sram_family: SramFamily | None = None
+    """Whose curve gives energies that are left out; None takes the technology's choice."""
 
 
 class L1Cache(Part):
@@ -72,8 +75,10 @@ class Cache(Part):
     interleave: Bytes = 512
     """Bytes that go to one slice before the next."""
     read_energy: BitEnergy | None = None
-    """pJ/bit; None takes the technology's, by the capacity of one slice."""
+    """pJ/bit; None takes the technology's, by the capacity of one slice and the wires to it."""
     write_energy: BitEnergy | None = None
+    sram_family: SramFamily | None = None
+    """Whose curve gives energies that are left out; None takes the technology's choice."""
     at: Points = ()
     """Places of the network ports in mm; unless given, one at the centre of the die."""
     write_back: bool = True
@@ -115,8 +120,10 @@ class SharedMemory(Part):
     """Bytes that go to one bank before the next."""
     latency: Time = NO_TIME
     read_energy: BitEnergy | None = None
-    """pJ/bit; None takes the technology's, by the capacity of one bank."""
+    """pJ/bit; None takes the technology's, by the capacity of one bank and the wires to it."""
     write_energy: BitEnergy | None = None
+    sram_family: SramFamily | None = None
+    """Whose curve gives energies that are left out; None takes the technology's choice."""
     at: Points = ()
     """Places of the network ports in mm; unless given, one at the centre of the die."""
 

@@ -1,171 +1,235 @@
-"""Unit energies of named technologies, each with its source; a chip may name one or define its own."""
+"""Unit energies, delays and densities of named technologies, each with its source; a chip may define its own.
+
+The data are in ``technologies/*.toml``; this module reads them and says what the numbers mean.
+"""
 
 from __future__ import annotations
 
 import math
+import tomllib
 from functools import cache
+from importlib import resources
 from typing import Any
 
-from pydantic import Field, ValidationInfo
+from pydantic import Field, ValidationInfo, model_validator
 
-from memsim.hierarchy.fields import BitEnergy, MacEnergy, OpEnergy, WireEnergy
+from memsim.errors import ChipError
+from memsim.hierarchy.fields import (
+    BitArea,
+    BitEnergy,
+    Capacitance,
+    ClockEnergy,
+    Density,
+    Fraction01,
+    GateDelay,
+    MacArea,
+    MacEnergy,
+    Node,
+    OpEnergy,
+    PowerDensity,
+    Ratio,
+    Volts,
+    WireDelay,
+    WireEnergy,
+)
 from memsim.hierarchy.matrix import DType
 from memsim.hierarchy.part import Part
 from memsim.hierarchy.parts import VectorClass
 from memsim.hierarchy.problems import nearest, problem, shown
+from memsim.hierarchy.sram import Curve, Delay, SramFamily, access_pj_per_bit, slope_of
+from memsim.hierarchy.wires import RANDOM, Convention, at_toggle, delay_factor, voltage_factor, wire_pj_per_bit_mm
+
+REG_BANK = 4096
+"""Bytes of a bank of a GPU's register file (Gebhart et al., ISCA 2011): ``reg_energy`` is of one; larger files have
+more of them, smaller ones come down to flip-flops with the square root of their size."""
 
 
 class Technology(Part):
     """What moving and computing cost. Anything left out costs nothing.
 
-    SRAM costs ``sram_energy + sram_slope * sqrt(bits)`` per bit read or written: a fixed part, and wires along the
-    side of a square array.
+    All energies hold at ``voltage`` and for random data; `at_voltage` scales them.
     """
 
     name: str = "own"
+    node: Node | None = None
+    """nm; only a name."""
+    voltage: Volts | None = None
+    """At which the energies hold; with a ``base``, the base's are scaled to it."""
+    threshold: Volts = 0.3
+    """Of a transistor, for the delay at other voltages."""
+    logic_density: Density = 0.0
+    """Million transistors a mm2."""
+
     wire_energy: WireEnergy = 0.0
-    """pJ/bit/mm of random data on a repeated wire."""
+    """pJ/bit/mm of a repeated wire, by ``wire_convention``; unless given, C V^2 / 4."""
+    wire_convention: Convention = "quarter"
+    wire_capacitance: Capacitance | None = None
+    """pF/mm with repeaters."""
+    wire_delay: WireDelay = 0.0
+    """ps/mm with repeaters."""
+    hop_factor: Ratio = 1.0
+    """Energy of a hop of a network on chip over that of its wire with random data."""
+
+    sram_family: SramFamily = "published"
+    """Which energies an SRAM has that does not choose for itself."""
     sram_energy: BitEnergy = 0.0
-    """pJ/bit of a vanishingly small SRAM."""
+    """Published fit: pJ/bit of a vanishingly small SRAM."""
     sram_slope: BitEnergy = 0.0
-    """pJ/bit for each square root of a bit of capacity."""
+    """Published fit: pJ/bit for each square root of a bit of capacity."""
+    sram_trip: Ratio = 3.0
+    """Published fit: way of an access, there and back, over the side of the array; for the time only."""
+    dally_energy: BitEnergy = 0.0
+    """Dally: pJ/bit of a subarray."""
+    dally_wire: WireEnergy = 0.0
+    """Dally: pJ/bit/mm of the wires to it."""
+    dally_trip: Ratio = 1.0
+    """Dally: way of an access, there and back, over the side of the array."""
+    sram_area: BitArea = 0.0
+    """um2 a bit, with periphery."""
+    sram_delay: GateDelay = 0.0
+    """ps of a vanishingly small SRAM."""
     reg_energy: BitEnergy = 0.0
-    """pJ/bit of a register file bank."""
-    dram_energy: dict[str, BitEnergy] = Field(default_factory=dict)
-    """pJ/bit by the kind of DRAM."""
+    """pJ/bit of a register file bank of 4 KiB."""
+    flip_flop_energy: BitEnergy | None = None
+    """pJ/bit of a flip-flop; unless given, registers cost the same whatever their size."""
+
+    leakage: PowerDensity = 0.0
+    """W/mm2 of logic."""
+    sram_leakage: PowerDensity = 0.0
+    """W/mm2 of SRAM arrays."""
+    clock_energy: ClockEnergy = 0.0
+    """pJ/mm2/cycle of logic."""
+
+    op_energy: dict[str, OpEnergy] = Field(default_factory=dict)
+    """pJ of single operations as published, such as ``fp32_add``."""
     mac_energy: dict[DType, MacEnergy] = Field(default_factory=dict)
     """pJ per multiply-accumulate, by operand type."""
     vector_energy: dict[VectorClass, OpEnergy] = Field(default_factory=dict)
     """pJ per element, by class of operation."""
+    mac_area: dict[DType, MacArea] = Field(default_factory=dict)
+    """um2 of a multiply-accumulator, by operand type."""
+    dram_energy: dict[str, BitEnergy] = Field(default_factory=dict)
+    """pJ/bit by the kind of DRAM: the device with its I/O; the host's controller and PHY are not in it."""
+    toggle_share: dict[str, Fraction01] = Field(default_factory=dict)
+    """Share of an energy, with random data, that goes with the bits that toggle: by part of the chip."""
+    uncertainty: dict[str, Ratio] = Field(default_factory=dict)
+    """Half the width of a quantity's band over its value: 0.25 is plus or minus 25 %; 1 is a factor of two."""
     sources: dict[str, str] = Field(default_factory=dict)
 
-    def sram_pj_per_bit(self, capacity: int) -> float:
+    @model_validator(mode="after")
+    def _wire_from_capacitance(self) -> Technology:
+        if self.wire_capacitance is not None and self.voltage is not None and self.wire_convention == "quarter":
+            self.fill_in("wire_energy", wire_pj_per_bit_mm(self.wire_capacitance, self.voltage))
+        if self.voltage is not None and self.voltage <= self.threshold:
+            raise problem(
+                f"a voltage of {self.voltage:g} V does not exceed the threshold of {self.threshold:g} V",
+                "raise voltage, or lower threshold",
+                key="voltage",
+            )
+        return self
+
+    # SRAM and registers ------------------------------------------------------------------------------------------
+
+    def sram_curve(self, family: SramFamily | None = None) -> Curve:
+        """Energy of an SRAM over its size, in one of the two families."""
+        wire = at_toggle(self.wire_energy, self.wire_convention, RANDOM)
+        if (family or self.sram_family) == "published":
+            return Curve(self.sram_energy, self.sram_slope, wire, self.sram_area)
+        slope = slope_of(self.dally_trip, self.dally_wire, self.sram_area)
+        return Curve(self.dally_energy, slope, self.dally_wire, self.sram_area)
+
+    def sram_latency(self, family: SramFamily | None = None) -> Delay:
+        """Latency of an SRAM over its size."""
+        trip = self.sram_trip if (family or self.sram_family) == "published" else self.dally_trip
+        return Delay(self.sram_delay, trip, self.wire_delay, self.sram_area)
+
+    def sram_pj_per_bit(
+        self, capacity: int, ports: int = 1, banks: int = 1, family: SramFamily | None = None
+    ) -> float:  # fmt: skip
         """Energy of one bit read from or written to an SRAM of ``capacity`` bytes."""
-        return self.sram_energy + self.sram_slope * math.sqrt(8 * capacity)
+        return access_pj_per_bit(self.sram_curve(family), capacity, ports, banks)
+
+    def reg_pj_per_bit(self, capacity: int, ports: int = 1) -> float:
+        """Energy of one bit read from or written to a register file of ``capacity`` bytes."""
+        least = self.reg_energy if self.flip_flop_energy is None else self.flip_flop_energy
+        share = math.sqrt(min(capacity, REG_BANK) / REG_BANK)
+        return access_pj_per_bit(Curve(least + (self.reg_energy - least) * share, 0.0, 0.0, 0.0), capacity, ports)
+
+    # Voltage and data --------------------------------------------------------------------------------------------
+
+    def wire_pj_per_bit_mm(self, toggle: float = RANDOM) -> float:
+        """Energy of a bit over a millimetre of wire, with ``toggle`` transitions a bit."""
+        return at_toggle(self.wire_energy, self.wire_convention, toggle)
+
+    def with_toggle(self, energy: float, part: str, toggle: float) -> float:
+        """An energy of a part of the chip with random data, as it is with ``toggle`` transitions a bit."""
+        share = self.toggle_share.get(part, 0.0)
+        return energy * (1 - share + share * toggle / RANDOM)
+
+    def at_voltage(self, volts: float) -> Technology:
+        """The same technology at another voltage: energies of the chip by V^2, delays by the alpha-power law.
+
+        DRAM has a voltage of its own. Repeated wires slow down by the square root of the factor of gates, as their
+        repeaters' share in the delay. Leakage is taken to go by V^2: as V, with a current that rises about as V.
+        """
+        if self.voltage is None:
+            mend = "leave voltage out, or give the technology its own"
+            raise ChipError(f"technology {self.name} has no voltage to scale from", where="voltage", mend=mend)
+        energy = voltage_factor(volts, self.voltage)
+        values = {name: getattr(self, name) for name in self.model_fields_set} | {"voltage": volts}
+        for name in _BY_VOLTAGE & self.model_fields_set:
+            values[name] = _times(values[name], energy)
+        scaled = Technology(**values)  # refuses a voltage that does not exceed the threshold
+        gates = delay_factor(volts, self.voltage, self.threshold)
+        slower = {"sram_delay": self.sram_delay * gates, "wire_delay": self.wire_delay * math.sqrt(gates)}
+        return scaled.model_copy(update=slower)
 
 
-HOROWITZ = "Horowitz, Computing's Energy Problem, ISSCC 2014, Fig. 1.1.9"
-TPU4I = "Jouppi et al., Ten Lessons From Three Generations Shaped Google's TPUv4i, ISCA 2021, Table 2"
-DALLY_2023 = "Dally, Energy Efficiency and AI Hardware, Stanford AHA retreat, 31 Aug 2023, slide 8"
-DALLY_2020 = "Dally, Turakhia, Han, Domain-Specific Hardware Accelerators, CACM 63(7), 2020"
-N5_OVER_N7 = "7 nm value x 0.70: TSMC, N5 against N7 at equal speed"
-N3_OVER_N5 = "5 nm value x 0.66: TSMC, N3E against N5 at equal speed"
-N16 = "logarithmic interpolation between 45 nm and 7 nm"
-
-_ANCHORS = {
-    "n45": (HOROWITZ, "0.42 pF/mm at 0.9 V, C V^2 / 4"),
-    "n16": (N16, "0.42 pF/mm at 0.8 V, C V^2 / 4"),
-    "n7": (TPU4I, "0.42 pF/mm at 0.75 V, C V^2 / 4"),
-    "n5": (N5_OVER_N7, "0.42 pF/mm at 0.7 V, C V^2 / 4"),
-    "n3": (N3_OVER_N5, "0.42 pF/mm at 0.65 V, C V^2 / 4"),
-}
-_MEASURED_MESHES = (
-    "capacitance measured on the meshes of Raw (Kim et al., ISLPED 2003), Piton (McKeown et al., HPCA 2018), ET-SoC-1"
-)
-
-# fJ at each node, in the order of _ANCHORS: published operations, and SRAM reads fitted by e0 + slope * sqrt(bits).
-_FEMTOJOULE = {
-    "wire": (85.0, 67.0, 59.0, 51.0, 44.0),
-    "sram": (20.0, 95.0, 110.0, 77.0, 51.0),
-    "slope": (0.544, 0.148, 0.038, 0.027, 0.018),
-    "reg": (62.0, 32.0, 21.0, 15.0, 10.0),
-    "int8_mul": (200.0, 112.0, 70.0, 49.0, 32.0),
-    "int32_add": (100.0, 51.0, 30.0, 21.0, 14.0),
-    "bf16_mul": (680.0, 354.0, 210.0, 147.0, 97.0),
-    "fp16_mul": (1100.0, 573.0, 340.0, 238.0, 157.0),
-    "fp32_mul": (3700.0, 2078.0, 1310.0, 917.0, 605.0),
-    "fp32_add": (900.0, 557.0, 380.0, 266.0, 176.0),
-}
-
-DRAM_ENERGY = {
-    "HBM2": 3.92,
-    "HBM2E": 4.3,
-    "HBM3": 3.9,
-    "HBM3E": 3.44,
-    "GDDR5": 14.0,
-    "GDDR6": 7.5,
-    "LPDDR4": 4.0,
-    "LPDDR5": 4.0,
-    "DDR4": 20.0,
-    "DDR5": 15.0,
-}
-"""pJ/bit of the DRAM device with its I/O; the host's controller and PHY are not in it."""
-
-_DRAM_SOURCE = (
-    "HBM2, GDDR5: O'Connor et al., Fine-Grained DRAM, MICRO-50 2017; HBM2E, HBM3E: Moon et al. (SK hynix), IEDM 2023; "
-    "HBM3: from JEDEC currents; GDDR6: Micron; LPDDR4: CACM 63(7) 2020; DDR4: TPUv4i Table 2; "
-    "LPDDR5, DDR5: assumed: scaled from their forerunners"
-)
+_BY_VOLTAGE = {
+    "wire_energy", "sram_energy", "sram_slope", "dally_energy", "dally_wire", "reg_energy", "flip_flop_energy",
+    "op_energy", "mac_energy", "vector_energy", "leakage", "sram_leakage", "clock_energy",
+}  # fmt: skip
 
 
-def _node(name: str, column: int) -> Technology:
-    anchor, wire = _ANCHORS[name]
-    pj = {key: row[column] / 1000 for key, row in _FEMTOJOULE.items()}
-    multiply, add = pj["fp32_mul"], pj["fp32_add"]
-    bf16 = pj["bf16_mul"] + add
-    return Technology(
-        name=name,
-        wire_energy=pj["wire"],
-        sram_energy=pj["sram"],
-        sram_slope=pj["slope"],
-        reg_energy=pj["reg"],
-        dram_energy=DRAM_ENERGY,
-        mac_energy={
-            "fp32": multiply + add,
-            "fp16": pj["fp16_mul"] + add,
-            "bf16": bf16,
-            "fp8_e4m3": bf16 / 2,
-            "fp8_e5m2": bf16 / 2,
-            "int8": pj["int8_mul"] + pj["int32_add"],
-        },
-        vector_energy={"simple": (multiply + add) / 2, "special": 2 * (multiply + add), "reduce": add},
-        sources={
-            "wire_energy": f"{wire}; {_MEASURED_MESHES}",
-            "sram_energy": f"fit to reads of 8 KB, 32 KB and 1 MB; {anchor}",
-            "sram_slope": f"the same fit; {anchor}",
-            "reg_energy": "GPU main register bank, Gebhart et al., ISCA 2011 (from memory), scaled to the node",
-            "dram_energy": _DRAM_SOURCE,
-            "mac_energy": f"product in the operand type plus a sum in fp32 (int8: int32); {anchor}; "
-            "fp8: assumed: half of bf16, as its peak rate is twice",
-            "vector_energy": f"{anchor}; simple: assumed: half additions, half products, in fp32; reduce: an addition; "
-            "special: assumed: a polynomial of second degree, two multiply-adds",
-        },
-    )
+def _times(value: Any, factor: float) -> Any:
+    if isinstance(value, dict):
+        return {key: of * factor for key, of in value.items()}
+    return None if value is None else value * factor
 
 
-def _dally_founding() -> Technology:
-    """Dally's three numbers, and nothing else: distance, small memories and additions."""
-    adds = {"fp32": 64, "fp16": 48, "bf16": 48, "fp8_e4m3": 40, "fp8_e5m2": 40, "int8": 40}
-    return Technology(
-        name="dally_founding",
-        wire_energy=0.1,
-        sram_energy=0.05,
-        mac_energy={dtype: bits * 0.001 for dtype, bits in adds.items()},
-        vector_energy={"simple": 0.032, "special": 0.032, "reduce": 0.032},
-        sources={
-            "wire_energy": f"100 fJ/bit/mm, {DALLY_2023}; also {DALLY_2020}",
-            "sram_energy": f"50 fJ/bit for a small RAM (8 KB), {DALLY_2023}; "
-            "larger ones pay distance, by the floorplan",
-            "mac_energy": f"1 fJ/bit for an addition, {DALLY_2023}; assumed: a multiply-accumulate as one addition of "
-            "the operand's and one of the accumulator's bits",
-            "vector_energy": f"1 fJ/bit for an addition of 32 bits, {DALLY_2023}; assumed for all operations",
-        },
-    )
+# Names ---------------------------------------------------------------------------------------------------------------
+
+_ORDER = ("n45", "n28", "n16", "n7", "n5", "n3")
 
 
-def _wire_only() -> Technology:
-    return Technology(
-        name="wire_only",
-        wire_energy=0.1,
-        sources={"wire_energy": f"100 fJ/bit/mm, {DALLY_2023}; everything else is free: the pure cost of distance"},
-    )
+@cache
+def technology_names() -> tuple[str, ...]:
+    """Names of the technologies that come with memsim: nodes from coarse to fine, then the others."""
+    folder = resources.files("memsim.hierarchy") / "technologies"
+    names = {p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")}
+    return (*_ORDER, *sorted(name for name in names - {*_ORDER} if not name.startswith("_")))
+
+
+@cache
+def _packaged(name: str) -> Technology:
+    path = resources.files("memsim.hierarchy") / "technologies" / f"{name}.toml"
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    base = table.pop("base", None)
+    own = Technology.model_validate({"name": name, **table}, context={"file": path.name})
+    return _on_base(_packaged(base), own) if base else own
 
 
 @cache
 def technologies() -> dict[str, Technology]:
     """All named technologies."""
-    nodes = [_node(name, column) for column, name in enumerate(_ANCHORS)]
-    return {t.name: t for t in (*nodes, _dally_founding(), _wire_only())}
+    return {name: _packaged(name) for name in technology_names()}
+
+
+def named_technology(name: object) -> Technology:
+    """The technology of that name, or advice on the nearest one."""
+    if name not in technology_names():
+        raise problem(f"unknown technology {shown(name)}", nearest(str(name), technology_names()))
+    return _packaged(str(name))
 
 
 def read_technology(value: object, info: ValidationInfo) -> str | Technology:
@@ -178,18 +242,20 @@ def read_technology(value: object, info: ValidationInfo) -> str | Technology:
         raise problem(f"{shown(value)} is not a technology", 'write a name, such as "n7", or a table of unit energies')
     table: dict[str, Any] = dict(value)
     base = table.pop("base", None)
-    own = Technology.model_validate(table, context=info.context)
     if base is None:
-        return own
-    merged = dict(named_technology(base)) | {"name": f"own, from {base}"}
+        return Technology.model_validate(table, context=info.context)
+    own = Technology.model_validate({"name": f"own, from {base}", **table}, context=info.context)
+    return _on_base(named_technology(base), own)
+
+
+def _on_base(base: Technology, own: Technology) -> Technology:
+    """The base's numbers, at the voltage of its own if there is one, with its own in their place."""
+    if own.voltage is not None and base.voltage is not None:
+        base = base.at_voltage(own.voltage)  # above the threshold: it was read
+    merged = {name: getattr(base, name) for name in base.model_fields_set}
     for name in own.model_fields_set:
         given = getattr(own, name)
-        merged[name] = merged[name] | given if isinstance(given, dict) else given
+        merged[name] = {**merged.get(name, {}), **given} if isinstance(given, dict) else given
+    if "wire_capacitance" in own.model_fields_set and "wire_energy" not in own.model_fields_set:
+        merged.pop("wire_energy", None)
     return Technology(**merged)
-
-
-def named_technology(name: object) -> Technology:
-    """The technology of that name, or advice on the nearest one."""
-    if name not in technologies():
-        raise problem(f"unknown technology {shown(name)}", nearest(str(name), technologies()))
-    return technologies()[str(name)]

@@ -67,6 +67,17 @@ WIRE_ENERGY = Quantity("an energy per bit and millimetre", ("pJ/bit/mm",), "60 f
 MAC_ENERGY = Quantity("an energy per multiply-accumulate", ("pJ/MAC",), "0.6 pJ/MAC")
 OP_ENERGY = Quantity("an energy per element operation", ("pJ/op",), "0.3 pJ/op")
 EVENT_ENERGY = Quantity("an energy", ("pJ",), "20 pJ")
+AREA = Quantity("an area", ("mm2",), "814 mm2")
+BIT_AREA = Quantity("an area per bit", ("um2/bit",), "0.048 um2/bit")
+MAC_AREA = Quantity("an area per multiply-accumulator", ("um2/MAC",), "300 um2/MAC")
+DENSITY = Quantity("a density of transistors", ("MTr/mm2",), "91 MTr/mm2")
+POWER_DENSITY = Quantity("a power per area", ("W/mm2",), "80 mW/mm2")
+CLOCK_ENERGY = Quantity("an energy per area and cycle", ("pJ/mm2/cycle",), "85 pJ/mm2/cycle")
+VOLTAGE = Quantity("a voltage", ("V",), "0.75 V")
+CAPACITANCE = Quantity("a capacitance per length", ("pF/mm",), "0.42 pF/mm")
+WIRE_DELAY = Quantity("a delay per length", ("ps/mm",), "400 ps/mm")
+GATE_DELAY = Quantity("a delay", ("ps",), "50 ps")
+NODE = Quantity("the name of a node", ("nm",), "7 nm")
 
 _DEFINITIONS = """
 femto- = 1e-15 = f-
@@ -96,15 +107,20 @@ hertz = 1 / second = Hz
 cycle = [cycle] = cycle = clk
 flop = [operation] = flop = op
 mac = 2 * flop = MAC
+square_millimeter = 1e-6 * meter ** 2 = mm2
+square_micrometer = 1e-12 * meter ** 2 = um2
+transistor = [transistor] = Tr
+farad = joule / volt ** 2 = F
 """
 _COMMON_UNITS = """
 B KiB MiB GiB TiB kB MB GB TB B/s MB/s GB/s TB/s B/cycle B/clk cycles ns us ms s Hz MHz GHz mm um W mW
 pJ/bit fJ/bit pJ/bit/mm fJ/bit/mm pJ/MAC fJ/MAC pJ/flop pJ/op fJ/op pJ nJ
+mm2 um2 um2/bit um2/MAC MTr/mm2 W/mm2 mW/mm2 pJ/mm2/cycle V mV pF/mm fF/mm ps/mm ps nm
 """
 _LONGEST = 80
 _TEXT = re.compile(r"\s*([+-]?\d+(?:\.\d*)?(?:/\d+)?(?:[eE][+-]?\d{1,9})?|[+-]?nan|[+-]?inf)\s*(.*?)\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(/\d+)?(e[+-]?\d+)?")
-_UNIT = re.compile(r"[A-Za-zµμ]+([*/][A-Za-zµμ]+){0,3}")
+_UNIT = re.compile(r"[A-Za-zµμ]+2?([*/][A-Za-zµμ]+2?){0,3}")
 _LARGEST, _SMALLEST = Fraction(10) ** 30, Fraction(1, 10**30)
 
 

@@ -1,0 +1,1 @@
+"""Networks at the level of flits: routers with virtual channels and credits, cycle by cycle."""
