@@ -168,9 +168,7 @@ def _move(depth, bank_count, state, lists, requests):
 
     The transactions wait in the two lists behind the banks': reads, then writes.
     """
-    if state[DRAIN] == 0 and (
-        state[WRITES] >= depth or (state[READS] == 0 and state[WRITES] >= LATER_WRITES)
-    ):
+    if state[DRAIN] == 0 and (state[WRITES] >= depth or (state[READS] == 0 and state[WRITES] >= LATER_WRITES)):
         state[DRAIN] = state[WRITES]
     waiting = lists[bank_count + 1] if state[DRAIN] > 0 else lists[bank_count]
     for k in range(FIRST, FIRST + waiting[LENGTH]):

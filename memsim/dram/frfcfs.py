@@ -237,9 +237,7 @@ def open_row(request, t, state, banks, groups, ranks, lists, requests, found, tr
 
 
 @compiled
-def step_split(
-    depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace
-):
+def step_split(depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace):
     """One tick of a channel whose row and column commands have a bus each.
 
     Returns (commands issued, when to look again, request whose data are on their way or -1, when they are there).
@@ -275,9 +273,7 @@ def start_split(t, state, banks, groups, stacks, ranks, trace):
 
 
 @compiled
-def step_joined(
-    depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace
-):
+def step_joined(depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace):
     """One tick of a channel with one command bus; returns as `step_split` does."""
     now, row_request = state[NOW], -1
     if state[SYNCED] >= 0:  # the data clock has been started for this one

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 
 from memsim.engine import dram
-from memsim.engine.calibration import visit_table
+from memsim.engine.calibration import interleaving, visit_table, walks
 from memsim.engine.layout import TensorLayout
-from memsim.engine.servers import Array
+from memsim.engine.servers import PAGE_SEGMENTS, Array
 from memsim.hierarchy import Chip
-from memsim.hierarchy.dram_parts import dram_part
+from memsim.hierarchy.dram_parts import DramPart, dram_part
 
 
 def part_words(chip: Chip) -> list[int]:
@@ -21,21 +22,26 @@ def part_words(chip: Chip) -> list[int]:
     if chip.dram.part is None:
         return []
     part = dram_part(chip.dram.part)
-    table = visit_table(part)
-    per_clock = part.tck_ps / 10**12 / chip.tick * dram.SCALE
+    table = visit_table(part, chip.dram.map)
+    per_clock = _scaled_ticks_per_clock(part, chip)
+    grain, fan = interleaving(part, chip.dram.map)
     words = [
         part.burst_bytes,
-        part.row_bytes,
-        int(chip.dram.map == "linear"),
+        grain,
+        fan,
+        fan * part.row_bytes * chip.dram.channels,
+        int(chip.dram.channel_map == "linear"),
         round(table.turn * per_clock),
+        round(table.turned * dram.SCALE),
         table.drain,
         part.bank_count,
+        *(round(share * dram.SCALE) for share in table.again),
+        round(table.refreshed * dram.SCALE),
     ]
-    for clocks in table.clocks:
-        for level in clocks:
-            ticks = [round(c * per_clock) for c in level]
-            slopes = [(b - a) // 2**i for i, (a, b) in enumerate(pairwise(ticks))]
-            words += [*ticks, *slopes, round(table.burst * per_clock)]
+    for write, clocks in enumerate(table.clocks):
+        ticks = [round(c * per_clock) for c in clocks]
+        slopes = [(b - a) // 2**i for i, (a, b) in enumerate(pairwise(ticks))]
+        words += [*ticks, *slopes, round(table.burst[write] * per_clock)]
     return words
 
 
@@ -56,17 +62,32 @@ def tensor_shapes(layouts: Iterable[TensorLayout], chip: Chip, channels: int) ->
 
 def _shape(layout: TensorLayout, chip: Chip, channels: int) -> list[int]:
     runs, pitch = layout.pitch
-    step, ways, level = 1, channels, dram.ALL_BANKS
-    if chip.dram.part is not None and pitch >= chip.dram.interleave:
-        part = dram_part(chip.dram.part)
+    step, ways, walk = 1, channels, [0, 0, 0, 0]
+    linear = chip.dram.part is not None and chip.dram.channel_map == "linear"
+    if linear and runs > 1 and pitch >= chip.dram.interleave:
+        part = dram_part(str(chip.dram.part))
         step = pitch // chip.dram.interleave % channels
         ways = channels // math.gcd(step, channels)
-        apart = pitch * ways // (channels * part.row_bytes)  # rows from a visit to the next of the same channel
-        banks = part.bank_count // math.gcd(apart, part.bank_count)
-        level = min(banks.bit_length() - 1, dram.ALL_BANKS)
+        run_bytes = math.prod(layout.segment_shape) * layout.tensor.type.bytes // runs
+        found = [walks(part, chip.dram.map, pitch * ways // channels, run_bytes, runs, write) for write in (0, 1)]
+        walk = [round(clocks * _scaled_ticks_per_clock(part, chip)) for clocks, _ in found]
+        walk += [round(activates * dram.SCALE) for _, activates in found]
     axes = _axes(layout)
-    words = [runs, pitch, step, ways, level, len(axes), *(word for axis in axes for word in axis)]
+    words = [
+        runs,
+        pitch,
+        layout.base % PAGE_SEGMENTS,
+        step,
+        ways,
+        *walk,
+        len(axes),
+        *(word for axis in axes for word in axis),
+    ]
     return words + [0] * (dram.SHAPE_WORDS - len(words))
+
+
+def _scaled_ticks_per_clock(part: DramPart, chip: Chip) -> Fraction:
+    return part.tck_ps / 10**12 / chip.tick * dram.SCALE
 
 
 def _axes(layout: TensorLayout) -> list[tuple[int, int]]:

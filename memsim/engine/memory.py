@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from memsim.compiled import compiled, inlined
-from memsim.engine.dram import BURST, RUNS, serve_channels
+from memsim.engine.dram import BURST, KEY_BITS, RUNS, serve_channels
 from memsim.engine.servers import DEN, FIRST, LATENCY, NUM, PORTS, Array, scatter, serve_banks
 
 DRAM, SHARED, CACHE, BETWEEN = 0, 1, 2, 3
@@ -47,7 +47,9 @@ class Memory(NamedTuple):
     busy: Array
     """Ticks for which each bank has been busy."""
     directions: Array
-    """What each bank of the DRAM did last: 0 read, 1 wrote."""
+    """What each channel of the DRAM did last: 0 read, 1 wrote."""
+    open_rows: Array
+    """What each bank of each channel has open (`memsim.engine.dram`); 0 for nothing."""
     cache: Array
     lines: Array
     line_of: np.ndarray[Any, np.dtype[np.int32]]
@@ -63,6 +65,7 @@ class Memory(NamedTuple):
 def empty_memory(
     banks: Array,
     count: int,
+    dram_banks: int,
     segments: int,
     bases: Array,
     shapes: Array,
@@ -79,7 +82,8 @@ def empty_memory(
     free_at, busy, directions = (np.zeros(count, dtype=np.int64) for _ in range(3))
     line_of = np.zeros(max(places, 1), dtype=np.int32)
     counts = np.zeros((len(COUNTED), len(bases)), dtype=np.int64)
-    return Memory(banks, free_at, busy, directions, cache, lines, line_of, bases, shapes, counts)
+    open_rows = np.zeros(dram_banks, dtype=np.int64)
+    return Memory(banks, free_at, busy, directions, open_rows, cache, lines, line_of, bases, shapes, counts)
 
 
 @compiled
@@ -89,23 +93,18 @@ def read(
     """Read pieces, in words from ``first_piece`` on: (tick of the first byte, of the last, bytes DRAM sent)."""
     first, last, fetched = 2**62, 0, 0
     end = first_piece + PIECE_WORDS * pieces
-    before, following = 0, -1
     if role == DRAM and memory.cache[CAPACITY] > 0:
         for i in range(first_piece, end, PIECE_WORDS):
-            before = before if words[i] == following and words[i + 2] == 1 else 0
-            a, b, miss = _read_cached(memory, port, words[i], words[i + 1], words[i + 2], before, tick)
+            a, b, miss = _read_cached(memory, port, words[i], words[i + 1], words[i + 2], tick)
             first, last, fetched = min(first, a), max(last, b), fetched + miss
-            before, following = before + words[i + 1] if miss else 0, words[i] + 1
         return int(first), int(last), int(fetched)
     latency = memory.banks[role][LATENCY]
     for i in range(first_piece, end, PIECE_WORDS):
-        before = before if words[i] == following and words[i + 2] == 1 else 0
         if role == DRAM:
-            a, b = _use_dram(memory, port, words[i], words[i + 1], words[i + 2], before, 0, tick)
+            a, b = _use_dram(memory, port, words[i], words[i + 1], words[i + 2], 0, tick)
         else:
             a, b = serve_banks(memory.banks[role], memory.free_at, memory.busy, port, words[i], words[i + 1], tick)
         first, last = min(first, a), max(last, b)
-        before, following = before + words[i + 1], words[i] + 1
     return int(first + latency), int(last + latency), 0
 
 
@@ -114,15 +113,14 @@ def write(memory: Memory, role: int, port: int, words: Array, first_piece: int, 
     """Write pieces, in words from ``first_piece`` on: the tick at which the memory has taken the last byte."""
     cached = role == DRAM and memory.cache[CAPACITY] > 0
     end = first_piece + PIECE_WORDS * pieces
-    last, before, following = 0, 0, -1
+    last = 0
     for i in range(first_piece, end, PIECE_WORDS):
-        before = before if words[i] == following and words[i + 2] == 1 else 0
         if role == DRAM and not cached:
-            _, done = _use_dram(memory, port, words[i], words[i + 1], words[i + 2], before, 1, tick)
+            _, done = _use_dram(memory, port, words[i], words[i + 1], words[i + 2], 1, tick)
         else:
             row = memory.banks[CACHE if cached else role]
             _, done = serve_banks(row, memory.free_at, memory.busy, port, words[i], words[i + 1], tick)
-        last, before, following = max(last, done), before + words[i + 1], words[i] + 1
+        last = max(last, done)
     if cached:
         for i in range(first_piece, end, PIECE_WORDS):
             _write_cached(memory, words[i], words[i + 1], words[i + 2], tick)
@@ -143,17 +141,15 @@ def owner(memory: Memory, segment: int) -> int:
 
 
 @compiled
-def _use_dram(
-    memory: Memory, port: int, segment: int, size: int, runs: int, before: int, write: int, tick: int
-) -> tuple[int, int]:
+def _use_dram(memory: Memory, port: int, segment: int, size: int, runs: int, write: int, tick: int) -> tuple[int, int]:
     """Move a piece to or from the DRAM: (earliest start, latest finish) over the channels, without the latency."""
     row = memory.banks[DRAM]
     if row[BURST] == 0:
         return serve_banks(row, memory.free_at, memory.busy, port, segment, size, tick)
     tensor = owner(memory, segment)
     begin, finish, rows, moved = serve_channels(
-        row, memory.shapes[tensor], memory.free_at, memory.busy, memory.directions,
-        port, segment, memory.bases[tensor], size, runs, before, write, tick,
+        row, memory.shapes[tensor], memory.free_at, memory.busy, memory.directions, memory.open_rows,
+        port, tensor, segment - memory.bases[tensor], size, runs, write, tick,
     )  # fmt: skip
     memory.counts[ACTIVATED, tensor] += rows
     memory.counts[OVERWRITTEN if write else OVERREAD, tensor] += moved - size
@@ -174,10 +170,14 @@ def _home(memory: Memory, segment: int) -> int:
     return scatter(segment, memory.banks[CACHE, PORTS])
 
 
+@inlined
+def _share(runs: int, part: int, size: int) -> int:
+    """Contiguous runs of a part of so many bytes."""
+    return (runs * part + size - 1) // size
+
+
 @compiled
-def _read_cached(
-    memory: Memory, port: int, segment: int, size: int, runs: int, before: int, tick: int
-) -> tuple[int, int, int]:
+def _read_cached(memory: Memory, port: int, segment: int, size: int, runs: int, tick: int) -> tuple[int, int, int]:
     """Read a piece from the partition behind a port: (tick of the first byte, of the last, bytes DRAM sent)."""
     slices, per_partition = memory.banks[CACHE], memory.banks[CACHE, PORTS] // memory.cache[PARTITIONS]
     partition = port // per_partition
@@ -190,13 +190,13 @@ def _read_cached(
     if miss:
         home = _home(memory, segment)
         if home // per_partition == partition:
-            start, end = _fill(memory, segment, miss, runs, before, begin)
+            start, end = _fill(memory, segment, miss, _share(runs, miss, size), begin)
             fetched = miss
         else:
-            start, end, fetched = _fill_from(memory, home, home // per_partition, partition, segment, miss, runs, begin)
+            start, end, fetched = _fill_from(memory, home, partition, segment, size, miss, runs, begin)
         first = start if miss == size else first
         filled = max(filled, end)
-        if line:
+        if size <= memory.cache[CAPACITY]:
             memory.lines[line, READY] = filled
     elif filled > tick:
         first = max(first, filled)
@@ -204,28 +204,30 @@ def _read_cached(
 
 
 @compiled
-def _fill(memory: Memory, segment: int, miss: int, runs: int, before: int, tick: int) -> tuple[int, int]:
+def _fill(memory: Memory, segment: int, miss: int, runs: int, tick: int) -> tuple[int, int]:
     """Fetch what a segment misses from the DRAM: ticks at which the first and the last byte are in the cache."""
-    start, end = _use_dram(memory, 0, segment, miss, runs, before, 0, tick)
+    start, end = _use_dram(memory, 0, segment, miss, runs, 0, tick)
     return int(start + memory.banks[DRAM, LATENCY]), int(end + memory.banks[DRAM, LATENCY])
 
 
 @compiled
 def _fill_from(
-    memory: Memory, port: int, home: int, partition: int, segment: int, miss: int, runs: int, tick: int
+    memory: Memory, port: int, partition: int, segment: int, size: int, miss: int, runs: int, tick: int
 ) -> tuple[int, int, int]:
-    """Fetch what a partition misses from the segment's home, which may have to fetch it from the DRAM."""
+    """Fetch the last ``miss`` bytes of a piece from the port behind which it is at home, and perhaps from the DRAM."""
     slices, way = memory.banks[CACHE], memory.banks[BETWEEN]
-    begin, finish = serve_banks(slices, memory.free_at, memory.busy, port, segment, miss, tick + way[LATENCY])
+    tick += way[LATENCY]
+    begin, finish = serve_banks(slices, memory.free_at, memory.busy, port, segment, miss, tick)
     first, last = begin, finish
-    fetched = _touch(memory, home, segment, miss, runs, False, tick)
+    home = port // (slices[PORTS] // memory.cache[PARTITIONS])
+    fetched = _touch(memory, home, segment, size, runs, False, tick)
     line = _line_of(memory, home, segment)
     filled = memory.lines[line, READY] if line else 0
     if fetched:
-        start, end = _fill(memory, segment, fetched, runs, 0, begin)
-        first = start if fetched == miss else first
+        start, end = _fill(memory, segment, fetched, _share(runs, fetched, size), begin)
+        first = start if fetched >= miss else first
         filled = max(filled, end)
-        if line:
+        if size <= memory.cache[CAPACITY]:
             memory.lines[line, READY] = filled
     elif filled > tick:
         first = max(first, filled)
@@ -251,7 +253,7 @@ def _write_cached(memory: Memory, segment: int, size: int, runs: int, tick: int)
     write_back = memory.cache[WRITE_BACK] == 1
     _touch(memory, home, segment, size, runs, write_back, tick)
     if not write_back:
-        _use_dram(memory, 0, segment, size, runs, 0, 1, tick)
+        _use_dram(memory, 0, segment, size, runs, 1, tick)
         memory.counts[WRITTEN_THROUGH, owner(memory, segment)] += size
 
 
@@ -330,7 +332,7 @@ def _unlink(lines: Array, line: int) -> None:
 
 @compiled
 def _write_back(memory: Memory, segment: int, size: int, runs: int, tick: int) -> None:
-    _use_dram(memory, 0, segment, size, runs, 0, 1, tick)
+    _use_dram(memory, 0, segment, size, runs, 1, tick)
     memory.counts[WRITTEN_BACK, owner(memory, segment)] += size
 
 
@@ -370,6 +372,14 @@ def owners_of(memory: Memory, segments: Array) -> Array:
     """The tensor that each segment belongs to."""
     found: Array = np.searchsorted(memory.bases, segments, side="right") - 1
     return found
+
+
+def moved_rows(open_rows: Array, moves: Array) -> Array:
+    """What the banks have open when the regions of each tensor are so many further on."""
+    moved = open_rows.copy()
+    full = open_rows > 0
+    moved[full] += moves[(open_rows[full] >> KEY_BITS) - 1]
+    return moved
 
 
 def move_lines(memory: Memory, moves: Array) -> None:

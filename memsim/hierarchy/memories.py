@@ -139,7 +139,9 @@ class Dram(Part):
     """Its standard; the default energies go by it."""
     part: str | None = None
     """A part by its name, such as ``hbm3_6400``: its command timing decides what a transfer takes of a channel."""
-    map: Literal["hashed", "linear"] = "hashed"
+    map: str = "lines"
+    """Address map inside a channel of the part, by name or as text (`memsim.dram.maps`)."""
+    channel_map: Literal["hashed", "linear"] = "hashed"
     """Which channel holds a block of ``interleave`` bytes: by a hash of its address, or each in its turn."""
     capacity: Bytes
     channels: Count = GIVEN_BY_OTHERS

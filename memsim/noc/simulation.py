@@ -102,7 +102,15 @@ class _Run:
 
         m, traffic = self.words, self.traffic
         self.now = advance(
-            self.now, self.now + cycles, m, self.chance, traffic.targets, traffic.shares, self.given, self.seed, self.finish
+            self.now,
+            self.now + cycles,
+            m,
+            self.chance,
+            traffic.targets,
+            traffic.shares,
+            self.given,
+            self.seed,
+            self.finish,
         )
 
     def count(self, column: int) -> int:
@@ -190,7 +198,9 @@ def simulate(
     router, protocol = router or Router(), protocol or Protocol()
     router.check(network, flits)
     if not 0 < rate <= flits:
-        raise NetworkError(f"{rate:g} is no load", where="rate", mend=f"give flits a node and cycle, above 0 to {flits}")
+        raise NetworkError(
+            f"{rate:g} is no load", where="rate", mend=f"give flits a node and cycle, above 0 to {flits}"
+        )
     if isinstance(traffic, str):
         traffic = pattern(traffic, network, seed=seed)
     run = _Run(network, router, traffic, flits, rate, seed)
@@ -205,7 +215,9 @@ def _measured(run: _Run, router: Router, flits: int, accepted: float, stable: bo
     base = run.count(w.PORT_BASE)
     routed = run.words[base : base + run.count(w.PORTS) * w.PORT_WORDS].reshape(-1, w.PORT_WORDS)
     carried = np.zeros(links, dtype=np.int64)
-    carried[[out for row in run.network.outputs for out in row if out >= 0]] = routed[routed[:, w.P_NODE] < 0, w.P_FLITS]
+    carried[[out for row in run.network.outputs for out in row if out >= 0]] = routed[
+        routed[:, w.P_NODE] < 0, w.P_FLITS
+    ]
     packets = max(run.count(w.DELIVERED), 1) if stable else float("nan")
     return Measured(
         offered=run.rate,

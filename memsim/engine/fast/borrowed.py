@@ -51,6 +51,7 @@ def borrow_memory(memory: Memory) -> Memory:
         borrow(memory.free_at),
         borrow(memory.busy),
         borrow(memory.directions),
+        borrow(memory.open_rows),
         borrow(memory.cache),
         borrow(memory.lines),
         line_of,

@@ -16,11 +16,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from memsim.engine.memory import Memory, lines_by_age, move_lines, owners_of
+from memsim.engine.dram import KEY_BITS
+from memsim.engine.memory import Memory, lines_by_age, move_lines, moved_rows, owners_of
 from memsim.engine.plan import KernelPlan, Plan
 from memsim.engine.servers import FREE_AT, Array
 from memsim.engine.tally import ByKind, Tally
 
+REGION = (1 << KEY_BITS) - 1
 MOST_KEPT_BYTES = 64 << 20
 """Bytes of states that are kept for comparison."""
 Name: TypeAlias = tuple[int, int]
@@ -109,7 +111,13 @@ class Layers:
         names = np.zeros((len(self.bases) or 1, 2), dtype=np.int64)
         for number in np.unique(owners).tolist():
             names[number] = self.called(self._names[number], kernel)
+        open_rows = memory.open_rows[memory.open_rows > 0]
+        for number in np.unique((open_rows >> KEY_BITS) - 1).tolist():
+            names[number] = self.called(self._names[number], kernel)
         parts = (
+            memory.open_rows > 0,
+            open_rows & REGION,
+            names[(open_rows >> KEY_BITS) - 1],
             np.maximum(0, servers[:, FREE_AT] - clock),
             np.maximum(0, memory.free_at - clock),
             memory.directions,
@@ -123,10 +131,15 @@ class Layers:
     def rename(self, memory: Memory, kernel: int, skipped: int) -> None:
         """Give the cache's lines to the tensors that are called, ``skipped`` kernels later, what theirs are now."""
         moves = np.zeros(len(memory.bases), dtype=np.int64)
-        for number in np.unique(owners_of(memory, lines_by_age(memory)[:, 0])).tolist():
+        heirs = np.zeros(len(memory.bases), dtype=np.int64)
+        open_rows = memory.open_rows[memory.open_rows > 0]
+        owners = np.concatenate([owners_of(memory, lines_by_age(memory)[:, 0]), (open_rows >> KEY_BITS) - 1])
+        for number in np.unique(owners).tolist():
             heir = self.tensor(self.called(self._names[number], kernel), kernel + skipped)
             moves[number] = self.bases[self._number[heir]] - self.bases[number]
+            heirs[number] = self._number[heir] - number << KEY_BITS
         move_lines(memory, moves)
+        memory.open_rows[:] = moved_rows(memory.open_rows, heirs)
 
 
 def _signatures(kernels: Sequence[KernelPlan]) -> list[int]:
