@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from memsim.cli import _chips, _microbench, _programs, _run, _workloads
+from memsim.cli import _chips, _collective, _microbench, _programs, _run, _workloads
 from memsim.cli._errors import guarded
 
 __all__ = ["app", "main", "run"]
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(_run.run)
+app.command()(_collective.collective)
 app.command()(_workloads.workloads)
 app.add_typer(_chips.app, name="chips")
 app.add_typer(_microbench.app, name="microbench")

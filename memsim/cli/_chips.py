@@ -71,20 +71,9 @@ def toml(chip: ChipName) -> None:
 @app.command("technologies")
 def technologies() -> None:
     """List the named technologies and their unit energies."""
-    from rich.console import Console
-    from rich.table import Table
+    from memsim.cli._technologies import print_technologies
 
-    from memsim.hierarchy import technologies
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("technology")
-    for header in ("wire fJ/bit/mm", "32 KiB SRAM fJ/bit", "reg fJ/bit", "bf16 MAC pJ", "fp32 MAC pJ"):
-        table.add_column(header, justify="right")
-    for name, technology in technologies().items():
-        femto = (technology.wire_energy, technology.sram_pj_per_bit(32 * 1024), technology.reg_energy)
-        macs = (technology.mac_energy.get(dtype, 0.0) for dtype in ("bf16", "fp32"))
-        table.add_row(name, *(f"{1e3 * pj:.3g}" for pj in femto), *(f"{pj:.3g}" for pj in macs))
-    Console().print(table)
+    print_technologies()
 
 
 def _text(name: str) -> str:

@@ -13,7 +13,10 @@ from memsim.cli._files import check_figure, check_writable, write_json
 def dram(
     part: Annotated[str, typer.Option(metavar="NAME", help="Kind and speed, such as hbm3_6400.")] = "hbm2_2000",
     address_map: Annotated[
-        str, typer.Option("--map", metavar="NAME|BITS", help="mopclxor, mop4clxor, robaracoch, or a bit string.")
+        str,
+        typer.Option(
+            "--map", metavar="NAME|BITS", help="mop4clxor, robaracoch, or fields as row:bank:group:pc:column."
+        ),
     ] = "mop4clxor",
     pattern: Annotated[
         str, typer.Option(metavar="NAME", help="seq, rand, rowconf, stride<bytes> or streams<count>.")
@@ -29,6 +32,10 @@ def dram(
     page: Annotated[str, typer.Option(metavar="open|closed", help="What becomes of a row that no request wants.")] = (
         "open"
     ),
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="frfcfs|bank_queues", help="One window, or a queue a bank. Default: by the map."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers (- prints them).")
     ] = None,
@@ -42,7 +49,17 @@ def dram(
     check_figure(plot)
     from memsim.microbench.dram import DramStudy, show, study, summary
 
-    settings = DramStudy(part=part, map=address_map, pattern=pattern, reads=reads, mlp=mlp, rate=rate, n=n, page=page)
+    settings = DramStudy(
+        part=part,
+        map=address_map,
+        pattern=pattern,
+        reads=reads,
+        mlp=mlp,
+        rate=rate,
+        n=n,
+        page=page,
+        scheduler=scheduler,
+    )
     measured = study(settings)
     if not to_stdout:
         typer.echo(show(settings, measured))

@@ -13,6 +13,7 @@ from memsim.cli._files import check_writable, read_chip, read_program, write_jso
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from memsim.engine.static_cache import CacheTraffic
     from memsim.isa import Analysis, Program
 
 ProgramFile = Annotated[Path, typer.Argument(metavar="FILE.tile", help="A tile program in text form.", readable=False)]
@@ -58,17 +59,28 @@ def check(
 def analyze(
     file: ProgramFile,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE.json", help="Write the counts.")] = None,
+    chip: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE.toml", help="Also tell what this chip's cache will do.")
+    ] = None,
 ) -> None:
     """Count operations, bytes and peak memory of a tile program exactly, without running it."""
     from memsim import isa
 
     check_writable(json_file)
     program = read_program(file)
-    isa.verify(program)
+    machine = read_chip(chip) if chip is not None else None
+    isa.verify(program, machine)
     analysis = isa.analyze(program)
     _print_analysis(program, analysis)
+    told = analysis_json(program, analysis)
+    if machine is not None:
+        from memsim.engine.static_cache import cache_traffic
+
+        traffic = cache_traffic(program, machine)
+        told["cache"] = None if traffic is None else _cache_json(traffic)
+        _print_cache(machine.name, traffic)
     if json_file is not None:
-        write_json(analysis_json(program, analysis), json_file)
+        write_json(told, json_file)
 
 
 def describe(program: Program) -> str:
@@ -98,6 +110,34 @@ def analysis_json(program: Program, analysis: Analysis) -> dict[str, Any]:
         "peak_bytes": dict(analysis.peak_bytes),
         "instructions": analysis.table().to_dict("records"),
     }
+
+
+def _cache_json(traffic: CacheTraffic) -> dict[str, Any]:
+    """What the cache will do; pairs are the least and the most."""
+    return {
+        "exact": traffic.exact,
+        "reason": traffic.reason,
+        "read_bytes": traffic.read_bytes,
+        "written_bytes": traffic.written_bytes,
+        "hit_bytes": list(traffic.hit_bytes),
+        "fetched_bytes": list(traffic.fetched_bytes),
+        "stored_bytes": list(traffic.stored_bytes),
+        "fetched_by_capacity": [{"capacity": c, "fetched_bytes": n} for c, n in traffic.curve],
+    }
+
+
+def _print_cache(chip: str, traffic: CacheTraffic | None) -> None:
+    if traffic is None:
+        typer.echo(f"\n{chip} has no cache")
+        return
+    typer.echo(f"\ncache of {chip}, {'exactly' if traffic.exact else 'at least and at most'}: {traffic.reason}")
+    rows = (
+        ("found by loads", traffic.hit_bytes),
+        ("from DRAM", traffic.fetched_bytes),
+        ("to DRAM", traffic.stored_bytes),
+    )
+    for name, (least, most) in rows:
+        typer.echo(f"  {name:15}{least:>18,}" + (f" to {most:,}" if most > least else "") + " bytes")
 
 
 def _finite(value: float) -> float | None:

@@ -13,28 +13,39 @@ from __future__ import annotations
 from typing import Final
 
 from memsim.compiled import compiled, inlined
-from memsim.dram.frfcfs import FIRST, LENGTH, UNSEEN, WAS_CLOSED, WAS_CONFLICT, WAS_HIT
+from memsim.dram.frfcfs import UNSEEN, WAS_CLOSED, WAS_CONFLICT, WAS_HIT, remove
 from memsim.dram.state import (
     ACT,
+    AT_ROW,
+    BANK,
+    BANK_COUNT,
     DRAIN,
     DUE,
+    FOUND,
     HITS,
+    LENGTH,
     NEVER,
     NOW,
     OPEN,
     PRE,
     QUEUE_AT,
     RANK,
+    RANK_COUNT,
     RD,
     READ_LATENCY,
     READS,
     REF_AT,
     ROW,
     ROW_BUS_AT,
+    ROW_OF,
     TURN,
-    WR,
+    WAITING,
+    WRITE,
     WRITE_LATENCY,
     WRITES,
+    N,
+    S,
+    T,
     activate,
     column,
     precharge,
@@ -53,135 +64,127 @@ LATER_WRITES: Final = 16
 
 
 @compiled
-def step(depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace):
-    """One tick; returns as `frfcfs.step_split` does. The waiting lists with reads are the banks' queues."""
+def step(depth, closed_page, m, lists, requests, trace):
+    """One tick; returns as `frfcfs.step_split` does. List b is bank b's queue, the two behind are the transactions'."""
     issued, soon, served, done_at = 0, NEVER, -1, 0
-    if state[DUE]:
-        stepped, soon = _refresh_step(t, state, banks, groups, stacks, ranks, trace)
-        issued += stepped
-    if not issued:
-        for _ in range(banks.shape[0]):
-            state[QUEUE_AT] += 1
-            if state[QUEUE_AT] == banks.shape[0]:
-                state[QUEUE_AT] = 0
-            bank = state[QUEUE_AT]
-            if state[DUE] and banks[bank, RANK] == state[TURN]:
-                continue
-            request, command, at = _first_ready(bank, t, state, banks, groups, stacks, ranks, lists, requests)
-            soon = min(soon, at)
+    if m[S, DUE]:
+        issued, soon = _refresh_step(m, trace)
+    turns = 0 if issued else m[S, BANK_COUNT]
+    for _ in range(turns):
+        m[S, QUEUE_AT] += 1
+        if m[S, QUEUE_AT] == m[S, BANK_COUNT]:
+            m[S, QUEUE_AT] = 0
+        bank = m[S, QUEUE_AT]
+        if m[LENGTH, bank] == 0 or (m[S, DUE] and m[RANK, bank] == m[S, TURN]):
+            continue
+        at = m[AT_ROW, bank]  # nothing of the bank can go before
+        if at <= m[S, NOW]:
+            request, command, at = _first_ready(bank, m, lists, requests)
+            m[AT_ROW, bank] = at
             if request >= 0:
                 issued = 1
                 if command >= RD:
                     served = request
-                done_at = _issue(request, command, closed_page, t, state, banks, groups, stacks, ranks,
-                                 lists, requests, found, trace)  # fmt: skip
+                done_at = _issue(request, command, closed_page, m, lists, requests, trace)
                 break
-    moved = _move(depth, banks.shape[0], state, lists, requests)
+        soon = min(soon, at)
+    moved = _move(depth, m, lists, requests)
     return issued + moved, soon, served, done_at
 
 
 @inlined
-def _refresh_step(t, state, banks, groups, stacks, ranks, trace):
+def _refresh_step(m, trace):
     """Close one row, or refresh if all are closed; (whether it went, when it can)."""
-    rank, soon = state[TURN], NEVER
-    if ranks[rank, OPEN] == 0:
-        at = max(ranks[rank, REF_AT], state[ROW_BUS_AT])
-        if at > state[NOW]:
-            return False, at
-        refresh(rank, t, state, ranks, trace)
-        state[DUE] -= 1
-        state[TURN] = (rank + 1) % ranks.shape[0]
-        return True, NEVER
-    for bank in range(banks.shape[0]):
-        if banks[bank, RANK] == rank and banks[bank, ROW] >= 0:
-            at = ready_at(PRE, bank, t, state, banks, groups, stacks, ranks)
+    rank, soon = m[S, TURN], NEVER
+    if m[N + OPEN, rank] == 0:
+        at = max(m[N + REF_AT, rank], m[S, ROW_BUS_AT])
+        if at > m[S, NOW]:
+            return 0, at
+        refresh(rank, m, trace)
+        m[S, DUE] -= 1
+        m[S, TURN] = (rank + 1) % m[S, RANK_COUNT]
+        return 1, NEVER
+    for bank in range(m[S, BANK_COUNT]):
+        if m[RANK, bank] == rank and m[ROW, bank] >= 0:
+            at = ready_at(PRE, bank, m)
             soon = min(soon, at)
-            if at <= state[NOW]:
-                precharge(bank, t, state, banks, ranks, trace)
-                return True, NEVER
-    return False, soon
+            if at <= m[S, NOW]:
+                precharge(bank, m, trace)
+                m[AT_ROW, bank] = 0
+                return 1, NEVER
+    return 0, soon
 
 
 @inlined
-def _first_ready(bank, t, state, banks, groups, stacks, ranks, lists, requests):
+def _first_ready(bank, m, lists, requests):
     """(request, command, time) of the first of a bank's queue whose next command may go; request -1: when one can."""
-    soon, now, row, open_row = NEVER, state[NOW], requests[1], banks[bank, ROW]
-    lst = lists[bank]
-    for k in range(FIRST, FIRST + lst[LENGTH]):
-        request = lst[k]
+    soon, now, open_row = NEVER, m[S, NOW], m[ROW, bank]
+    for k in range(m[LENGTH, bank]):
+        request = lists[bank, k]
         if open_row < 0:
             command = ACT
-        elif row[request] == open_row:
-            command = WR if requests[2, request] else RD
-        elif k == FIRST and (banks[bank, HITS] >= ROW_HIT_CAP or not _wanted(lst, open_row, row)):
+        elif requests[request, ROW_OF] == open_row:
+            command = RD + requests[request, WRITE]
+        elif k == 0 and (m[HITS, bank] >= ROW_HIT_CAP or not _wanted(bank, open_row, m, lists, requests)):
             command = PRE
         else:
             continue
-        at = ready_at(command, bank, t, state, banks, groups, stacks, ranks)
+        at = ready_at(command, bank, m)
         if at <= now:
-            return request, command, now
+            return request, command, 0
         soon = min(soon, at)
+        if command == ACT:
+            break
     return -1, -1, soon
 
 
 @inlined
-def _wanted(lst, open_row, row):
-    for k in range(FIRST, FIRST + lst[LENGTH]):
-        if row[lst[k]] == open_row:
+def _wanted(bank, row, m, lists, requests):
+    """Whether some of a bank's queue wants a row."""
+    for k in range(m[LENGTH, bank]):
+        if requests[lists[bank, k], ROW_OF] == row:
             return True
     return False
 
 
 @inlined
-def _issue(request, command, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace):
-    bank, row, write = requests[0, request], requests[1, request], requests[2, request]
+def _issue(request, command, closed_page, m, lists, requests, trace):
+    bank, row, write = requests[request, BANK], requests[request, ROW_OF], requests[request, WRITE]
     if command == ACT:
-        if found[request] == UNSEEN:
-            found[request] = WAS_CLOSED
-        activate(bank, row, -1, t, state, banks, groups, ranks, trace)
+        if requests[request, FOUND] == UNSEEN:
+            requests[request, FOUND] = WAS_CLOSED
+        activate(bank, row, -1, m, trace)
         return 0
     if command == PRE:
-        found[request] = WAS_CONFLICT
-        precharge(bank, t, state, banks, ranks, trace)
+        requests[request, FOUND] = WAS_CONFLICT
+        precharge(bank, m, trace)
         return 0
-    found[request] = WAS_HIT if banks[bank, HITS] else max(found[request], WAS_CLOSED)
-    lst = lists[bank]
-    _drop(request, lst)
-    closes = closed_page and not _wanted(lst, row, requests[1])
-    column(bank, write, closes, t, state, banks, groups, stacks, ranks, trace)
-    return state[NOW] + t[WRITE_LATENCY if write else READ_LATENCY]
+    if m[HITS, bank]:
+        requests[request, FOUND] = WAS_HIT
+    remove(request, bank, m[LENGTH, bank], lists)
+    m[LENGTH, bank] -= 1
+    closes = closed_page and not _wanted(bank, row, m, lists, requests)
+    column(bank, write, closes, m, trace)
+    return m[S, NOW] + m[T, WRITE_LATENCY if write else READ_LATENCY]
 
 
 @inlined
-def _drop(request, lst):
-    k = FIRST
-    while lst[k] != request:
-        k += 1
-    lst[LENGTH] -= 1
-    for j in range(k, FIRST + lst[LENGTH]):
-        lst[j] = lst[j + 1]
-
-
-@inlined
-def _move(depth, bank_count, state, lists, requests):
-    """Move the first transaction that its bank's queue has room for; whether there was one.
-
-    The transactions wait in the two lists behind the banks': reads, then writes.
-    """
-    if state[DRAIN] == 0 and (state[WRITES] >= depth or (state[READS] == 0 and state[WRITES] >= LATER_WRITES)):
-        state[DRAIN] = state[WRITES]
-    waiting = lists[bank_count + 1] if state[DRAIN] > 0 else lists[bank_count]
-    for k in range(FIRST, FIRST + waiting[LENGTH]):
-        request = waiting[k]
-        queue = lists[requests[0, request]]
-        if queue[LENGTH] < BANK_DEPTH:
-            _drop(request, waiting)
-            queue[FIRST + queue[LENGTH]] = request
-            queue[LENGTH] += 1
-            if requests[2, request]:
-                state[DRAIN] -= 1
-                state[WRITES] -= 1
-            else:
-                state[READS] -= 1
+def _move(depth, m, lists, requests):
+    """Move the first transaction that its bank's queue has room for; how many moved."""
+    if m[S, DRAIN] == 0 and (m[S, WRITES] >= depth or (m[S, READS] == 0 and m[S, WRITES] >= LATER_WRITES)):
+        m[S, DRAIN] = m[S, WRITES]
+    write = 1 if m[S, DRAIN] > 0 else 0
+    number = m[S, BANK_COUNT] + write
+    for k in range(m[S, WAITING + write]):
+        request = lists[number, k]
+        bank = requests[request, BANK]
+        if m[LENGTH, bank] < BANK_DEPTH:
+            remove(request, number, m[S, WAITING + write], lists)
+            m[S, WAITING + write] -= 1
+            lists[bank, m[LENGTH, bank]] = request
+            m[LENGTH, bank] += 1
+            m[AT_ROW, bank] = 0
+            m[S, DRAIN] -= write
+            m[S, READS + write] -= 1
             return 1
     return 0

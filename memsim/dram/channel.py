@@ -12,7 +12,7 @@ import numpy.typing as npt
 from memsim.dram import kernel
 from memsim.dram import state as columns
 from memsim.dram.distances import distances
-from memsim.dram.frfcfs import FIRST, WAS_HIT
+from memsim.dram.frfcfs import WAS_HIT
 from memsim.dram.maps import AddressMap, address_map
 from memsim.dram.stimulus import Requests
 from memsim.errors import MemsimError
@@ -30,6 +30,7 @@ COMMANDS = ("activate", "precharge", "read", "write", "refresh", "precharge_all"
 """The commands that are counted, in the order of the model's counters."""
 
 _FLYING = 1 << 12
+"""Reads that can be on their way at a time: a power of two, many more than a latency has bursts."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Run:
     """When each request entered its queue; -1 if never."""
     done: Array
     """When the last of its data was there; -1 if never."""
+    writes: npt.NDArray[np.bool_]
+    """Which of them write."""
     hit: npt.NDArray[np.bool_]
     """Whether it found its row open."""
     start: int
@@ -98,35 +101,31 @@ def run(
         Commands to record, at most.
     """
     mapped = address_map(address, part) if isinstance(address, str) else address
-    table = _table(part, requests, mapped)
-    state, banks, groups, stacks, ranks = _state(part)
+    mode, mlp, rate = _mode(source, part)
+    table = _table(part, requests, mapped, source.arrivals)
+    m = _matrix(part)
     depth = queue or part.queue
-    lists = np.full((max(2 * len(banks), len(banks) + 2), FIRST + max(depth, 8) + 2), -1, dtype=np.int64)
-    lists[:, 2] = 0
+    lists = np.zeros((2 * part.bank_count + 2, max(depth, 8) + 1), dtype=np.int64)
     goal = len(requests) if measured is None else warm + measured
-    mode, mlp, rate, arrivals = _mode(source, part, len(requests))
     options = [depth, scheduler == "bank_queues", page == "closed", mode, mlp, warm, goal, refresh]
-    accepted, done, found = (np.full(len(requests), fill, dtype=np.int64) for fill in (-1, -1, 0))
-    recorded, before, after = np.zeros((trace, 4), np.int64), np.zeros(12, np.int64), np.zeros(12, np.int64)
-    fly = np.zeros(_FLYING + 2 * depth, dtype=np.int64)
-    kernel.run(
-        np.array(options, dtype=np.int64), rate, distances(part), state, banks, groups, stacks, ranks, lists,
-        table, arrivals, accepted, done, found, fly, recorded, before, after,
-    )  # fmt: skip
+    recorded, before, after = np.zeros((trace, 4), np.int64), np.zeros(9, np.int64), np.zeros(9, np.int64)
+    fly = np.zeros(_FLYING, dtype=np.int64)
+    kernel.run(np.array(options, dtype=np.int64), rate, m, lists, table, fly, recorded, before, after)
     change = after - before
     return Run(
         part=part,
         ticks_a_clock=_ticks(part),
-        accepted=accepted,
-        done=done,
-        hit=found == WAS_HIT,
-        start=int(before[9]),
-        end=int(after[9]),
-        served=int(change[11]),
-        counts={name: int(change[i]) for name, i in zip(COMMANDS, (0, 1, 2, 3, 4, 5), strict=True)},
-        open_ticks=int(change[8]),
-        ranks=len(ranks),
-        trace=recorded[: state[columns.TRACED]],
+        accepted=table[:, columns.ACCEPTED],
+        done=table[:, columns.DONE],
+        writes=table[:, columns.WRITE] == 1,
+        hit=table[:, columns.FOUND] == WAS_HIT,
+        start=int(before[7]),
+        end=int(after[7]),
+        served=int(change[8]),
+        counts={name: int(change[i]) for i, name in enumerate(COMMANDS)},
+        open_ticks=int(change[6]),
+        ranks=int(m[columns.S, columns.RANK_COUNT]),
+        trace=recorded[: m[columns.S, columns.TRACED]],
     )
 
 
@@ -134,43 +133,50 @@ def _ticks(part: DramPart) -> int:
     return 2 if part.half_clocks else 1
 
 
-def _table(part: DramPart, requests: Requests, mapped: AddressMap) -> Array:
-    """Rows of the array of requests: bank, row, direction, number of the burst."""
-    total = part.capacity // part.burst_bytes
-    if len(requests) and not 0 <= int(requests.bursts.min()) <= int(requests.bursts.max()) < total:
+def _table(part: DramPart, requests: Requests, mapped: AddressMap, arrivals: Array | None) -> Array:
+    """The array of requests: bank, row, direction, number of the burst, arrival; and room for what becomes of it."""
+    total, count = part.capacity // part.burst_bytes, len(requests)
+    if count and not 0 <= int(requests.bursts.min()) <= int(requests.bursts.max()) < total:
         raise MemsimError("an address is beyond the channel", where="requests", mend=f"stay below {part.capacity} B")
     fields = mapped.fields(requests.bursts)
     stack = fields["pc"] * part.stacks + fields["stack"]
-    bank = (stack * part.bank_groups + fields["group"]) * part.banks + fields["bank"]
-    return np.stack([bank, fields["row"], requests.writes, requests.bursts])
+    table = np.zeros((count, 8), dtype=np.int64)
+    table[:, columns.BANK] = (stack * part.bank_groups + fields["group"]) * part.banks + fields["bank"]
+    table[:, columns.ROW_OF] = fields["row"]
+    table[:, columns.WRITE] = requests.writes
+    table[:, columns.KEY] = requests.bursts
+    table[:, columns.ARRIVAL] = 0 if arrivals is None else arrivals * _ticks(part)
+    table[:, columns.ACCEPTED] = table[:, columns.DONE] = -1
+    return table
 
 
-def _state(part: DramPart) -> tuple[Array, Array, Array, Array, Array]:
-    """Everything closed and free."""
+def _matrix(part: DramPart) -> Array:
+    """The state: everything closed and free, and the distances that the part asks for."""
     stack_count = part.pseudo_channels * part.stacks
     rank_count = stack_count if part.ranks_apart else part.pseudo_channels
-    banks = np.zeros((part.bank_count, columns.BANK_COLUMNS), dtype=np.int64)
     number = np.arange(part.bank_count)
-    banks[:, columns.GROUP] = number // part.banks
-    banks[:, columns.STACK] = number // (part.banks * part.bank_groups)
-    banks[:, columns.RANK] = number // (part.bank_count // rank_count)
-    banks[:, columns.ROW] = banks[:, columns.OWNER] = -1
-    ranks = np.zeros((rank_count, columns.RANK_COLUMNS), dtype=np.int64)
-    ranks[:, columns.OLDEST :] = -(1 << 40)
-    groups = np.zeros((part.bank_count // part.banks, 4), dtype=np.int64)
-    stacks = np.zeros((stack_count, 4), dtype=np.int64)
-    return np.zeros(columns.STATE_COLUMNS, dtype=np.int64), banks, groups, stacks, ranks
+    m = np.zeros((columns.ROWS, max(part.bank_count, columns.STATE_SIZE)), dtype=np.int64)
+    m[columns.GROUP, number] = number // part.banks
+    m[columns.STACK, number] = number // (part.banks * part.bank_groups)
+    m[columns.RANK, number] = number // (part.bank_count // rank_count)
+    m[[columns.ROW, columns.OWNER]] = -1
+    m[columns.HIT : columns.LENGTH] = -1
+    m[columns.N + columns.OLDEST : columns.N + columns.RANK_ROWS] = -(1 << 40)
+    m[columns.S, columns.BANK_COUNT], m[columns.S, columns.RANK_COUNT] = part.bank_count, rank_count
+    between = distances(part)
+    m[columns.T, : len(between)] = between
+    return m
 
 
-def _mode(source: Source, part: DramPart, count: int) -> tuple[int, int, float, Array]:
-    nothing = np.zeros(1, dtype=np.int64)
+def _mode(source: Source, part: DramPart) -> tuple[int, int, float]:
+    """Mode of the source for the compiled loop, reads outstanding, requests a tick."""
     if source.arrivals is not None:
-        return kernel.BY_ARRIVAL, 0, 0.0, source.arrivals.astype(np.int64) * _ticks(part)
+        return kernel.BY_ARRIVAL, 0, 0.0
     if source.rate is not None:
         if not source.rate > 0:
             raise MemsimError(f"a rate of {source.rate}", where="rate", mend="write a number above 0, such as 0.2")
-        return kernel.BY_RATE, 0, source.rate / _ticks(part), nothing
+        return kernel.BY_RATE, 0, source.rate / _ticks(part)
     mlp = 16 if source.mlp is None else source.mlp
     if mlp < 1:
         raise MemsimError(f"{mlp} reads outstanding", where="mlp", mend="write a whole number of at least 1")
-    return kernel.CLOSED_LOOP, mlp, 0.0, nothing
+    return kernel.CLOSED_LOOP, mlp, 0.0

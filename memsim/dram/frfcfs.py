@@ -16,8 +16,21 @@ from memsim.compiled import compiled, inlined
 from memsim.dram.state import (
     ACT,
     ACT2,
+    ALL_OWNED,
+    AT_COLUMN,
+    AT_ROW,
+    BANK,
+    BANK_COUNT,
     CLOCK_UNTIL,
+    COLUMN_BUS_AT,
+    COLUMNS_FROM,
     DUE,
+    FOUND,
+    HIT,
+    LENGTH,
+    LIVE,
+    LIVES,
+    MISS,
     NEVER,
     NOW,
     OPEN,
@@ -26,6 +39,7 @@ from memsim.dram.state import (
     PRE,
     PREALL_AT,
     RANK,
+    RANK_COUNT,
     RD,
     READ_LATENCY,
     READS,
@@ -33,6 +47,8 @@ from memsim.dram.state import (
     ROW,
     ROW_BUS,
     ROW_BUS_AT,
+    ROW_OF,
+    ROWS_FROM,
     SPLIT_ACTIVATE,
     SPLIT_BANK,
     SPLIT_BY,
@@ -41,10 +57,13 @@ from memsim.dram.state import (
     SYNCED,
     TICKS,
     TURN,
-    WR,
+    WRITE,
     WRITE_LATENCY,
     WRITES,
     WRITING,
+    N,
+    S,
+    T,
     activate,
     column,
     hold_bus,
@@ -58,11 +77,7 @@ from memsim.dram.state import (
 LOW, HIGH = 0.2, 0.8
 """Watermarks of the write queue: below the first it lets reads go again, above the second it goes first."""
 
-HIT, MISS, LENGTH, FIRST = 0, 1, 2, 3
-"""Columns of a waiting list: its oldest request of the open row, its oldest of another row (-1: none), how many, and
-from there on the requests, oldest first. Reads of bank b are list b, writes list banks + b."""
-
-UNSEEN, WAS_HIT, WAS_CLOSED, WAS_CONFLICT = 0, 1, 2, 3
+UNSEEN, WAS_HIT, WAS_CLOSED, WAS_CONFLICT = range(4)
 """What a request found when its first command went out: its row open, no row, another row."""
 
 TIGHT: Final = 1
@@ -70,66 +85,106 @@ TIGHT: Final = 1
 
 
 @inlined
-def look(lst, open_row, row):
-    """Find the oldest request of the open row in a waiting list, and the oldest of another."""
-    lst[HIT] = lst[MISS] = -1
-    for k in range(FIRST, FIRST + lst[LENGTH]):
-        if row[lst[k]] == open_row:
-            if lst[HIT] < 0:
-                lst[HIT] = lst[k]
-        elif lst[MISS] < 0:
-            lst[MISS] = lst[k]
-        if lst[HIT] >= 0 and lst[MISS] >= 0:
+def look(write, bank, m, lists, requests):
+    """Find the oldest request of the open row among those that wait for a bank, and the oldest of another.
+
+    Reads of bank b wait in list b, writes in list banks + b, oldest first.
+    """
+    hit, miss, number = -1, -1, write * m[S, BANK_COUNT] + bank
+    for k in range(m[LENGTH + write, bank]):
+        request = lists[number, k]
+        if requests[request, ROW_OF] == m[ROW, bank]:
+            if hit < 0:
+                hit = request
+        elif miss < 0:
+            miss = request
+        if hit >= 0 and miss >= 0:
             break
+    if hit != m[HIT + write, bank]:
+        m[HIT + write, bank] = hit
+        m[AT_COLUMN + write, bank] = m[S, COLUMNS_FROM + write] = 0
+    if miss != m[MISS + write, bank]:
+        m[MISS + write, bank] = miss
+        row_changes(bank, m)
 
 
 @inlined
-def look_again(bank, banks, lists, row):
-    """The same for both lists of a bank, whose row has changed."""
-    look(lists[bank], banks[bank, ROW], row)
-    look(lists[banks.shape[0] + bank], banks[bank, ROW], row)
+def row_changes(bank, m):
+    """The row command that a bank needs is another: forget when it could go."""
+    m[AT_ROW, bank] = m[S, ROWS_FROM] = m[S, ROWS_FROM + 1] = 0
 
 
 @inlined
-def put(request, lst, open_row, row):
+def look_at_both(bank, m, lists, requests):
+    """The same for reads and writes of a bank, whose row has opened or closed."""
+    row_changes(bank, m)
+    look(0, bank, m, lists, requests)
+    look(1, bank, m, lists, requests)
+
+
+@inlined
+def put(request, m, lists, requests):
     """A request joins its waiting list."""
-    lst[FIRST + lst[LENGTH]] = request
-    lst[LENGTH] += 1
-    which = HIT if row[request] == open_row else MISS
-    if lst[which] < 0:
-        lst[which] = request
+    bank, write = requests[request, BANK], requests[request, WRITE]
+    if m[LENGTH + write, bank] == 0:
+        m[LIVE + write, m[S, LIVES + write]] = bank
+        m[S, LIVES + write] += 1
+    lists[write * m[S, BANK_COUNT] + bank, m[LENGTH + write, bank]] = request
+    m[LENGTH + write, bank] += 1
+    if requests[request, ROW_OF] == m[ROW, bank]:
+        if m[HIT + write, bank] < 0:
+            m[HIT + write, bank] = request
+            m[AT_COLUMN + write, bank] = m[S, COLUMNS_FROM + write] = 0
+    elif m[MISS + write, bank] < 0:
+        m[MISS + write, bank] = request
+        row_changes(bank, m)
 
 
 @inlined
-def take(request, lst, open_row, row):
-    """A request leaves its waiting list."""
-    k = FIRST
-    while lst[k] != request:
+def remove(request, number, length, lists):
+    """Take a request out of a list of that length."""
+    k = 0
+    while lists[number, k] != request:
         k += 1
-    lst[LENGTH] -= 1
-    for j in range(k, FIRST + lst[LENGTH]):
-        lst[j] = lst[j + 1]
-    look(lst, open_row, row)
+    for j in range(k, length - 1):
+        lists[number, j] = lists[number, j + 1]
 
 
 @inlined
-def choose_direction(state, depth):
+def take(request, m, lists, requests):
+    """A request leaves its waiting list."""
+    bank, write = requests[request, BANK], requests[request, WRITE]
+    remove(request, write * m[S, BANK_COUNT] + bank, m[LENGTH + write, bank], lists)
+    m[LENGTH + write, bank] -= 1
+    m[S, READS + write] -= 1
+    if m[LENGTH + write, bank] == 0:
+        m[S, LIVES + write] -= 1
+        k = 0
+        while m[LIVE + write, k] != bank:
+            k += 1
+        m[LIVE + write, k] = m[LIVE + write, m[S, LIVES + write]]
+
+
+@inlined
+def choose_direction(depth, m):
     """Whether reads or writes go now."""
-    if state[WRITING]:
-        if state[WRITES] < LOW * depth and state[READS]:
-            state[WRITING] = 0
-    elif state[WRITES] > HIGH * depth or not state[READS]:
-        state[WRITING] = 1
+    if m[S, WRITING]:
+        if m[S, WRITES] < LOW * depth and m[S, READS]:
+            m[S, WRITING] = 0
+    elif m[S, WRITES] > HIGH * depth or not m[S, READS]:
+        m[S, WRITING] = 1
 
 
-@compiled
-def owned_column(t, state, banks, groups, stacks, ranks, write):
+@inlined
+def owned_column(m, requests):
     """(oldest request that has its row activated and is ready or -1, when the next one is ready)."""
-    best, soon, now = -1, NEVER, state[NOW]
-    for bank in range(banks.shape[0]):
-        request = banks[bank, OWNER]
-        if request >= 0 and bank != state[SPLIT_BANK]:
-            at = ready_at(WR if write[request] else RD, bank, t, state, banks, groups, stacks, ranks)
+    best, soon, now = -1, NEVER, m[S, NOW]
+    if m[S, ALL_OWNED] == 0:
+        return best, soon
+    for bank in range(m[S, BANK_COUNT]):
+        request = m[OWNER, bank]
+        if request >= 0 and bank != m[S, SPLIT_BANK]:
+            at = ready_at(RD + requests[request, WRITE], bank, m)
             if at > now:
                 soon = min(soon, at)
             elif best < 0 or request < best:
@@ -137,178 +192,195 @@ def owned_column(t, state, banks, groups, stacks, ranks, write):
     return best, soon
 
 
-@compiled
-def waiting_column(t, state, banks, groups, stacks, ranks, lists):
+@inlined
+def waiting_column(m):
     """The same among those that wait for a row that is open."""
-    best, soon, now = -1, NEVER, state[NOW]
-    command, base = (WR, banks.shape[0]) if state[WRITING] else (RD, 0)
-    for bank in range(banks.shape[0]):
-        request = lists[base + bank, HIT]
-        if request >= 0 and bank != state[SPLIT_BANK] and (best < 0 or request < best):
-            at = ready_at(command, bank, t, state, banks, groups, stacks, ranks)
-            if at > now:
-                soon = min(soon, at)
-            else:
-                best = request
-    return best, soon
-
-
-@compiled
-def waiting_row(t, state, banks, groups, stacks, ranks, lists):
-    """The same among those that need an activate or a precharge first."""
-    best, soon, now = -1, NEVER, state[NOW]
-    base = banks.shape[0] if state[WRITING] else 0
-    for bank in range(banks.shape[0]):
-        request = lists[base + bank, MISS]
-        if request < 0 or banks[bank, OWNER] >= 0 or (best >= 0 and request > best):
+    best, soon, now, write = -1, NEVER, m[S, NOW], m[S, WRITING]
+    if m[S, COLUMN_BUS_AT] > now:
+        return best, m[S, COLUMN_BUS_AT]
+    if m[S, COLUMNS_FROM + write] > now:
+        return best, m[S, COLUMNS_FROM + write]
+    for k in range(m[S, LIVES + write]):
+        bank = m[LIVE + write, k]
+        request = m[HIT + write, bank]
+        if request < 0 or bank == m[S, SPLIT_BANK] or 0 <= best < request:
             continue
-        closed = banks[bank, ROW] < 0
-        if closed and state[SPLIT_BANK] >= 0:
-            continue
-        at = ready_at(ACT if closed else PRE, bank, t, state, banks, groups, stacks, ranks)
+        at = m[AT_COLUMN + write, bank]
+        if at <= now:
+            at = ready_at(RD + write, bank, m)
+            m[AT_COLUMN + write, bank] = at
         if at > now:
             soon = min(soon, at)
         else:
             best = request
+    if best < 0 and m[S, SPLIT_BANK] < 0:
+        m[S, COLUMNS_FROM + write] = soon
+    return best, soon
+
+
+@inlined
+def waiting_row(m):
+    """The same among those that need an activate or a precharge first."""
+    best, soon, now, write = -1, NEVER, m[S, NOW], m[S, WRITING]
+    if m[S, ROW_BUS_AT] > now:
+        return best, m[S, ROW_BUS_AT]
+    if m[S, ROWS_FROM + write] > now:
+        return best, m[S, ROWS_FROM + write]
+    for k in range(m[S, LIVES + write]):
+        bank = m[LIVE + write, k]
+        request = m[MISS + write, bank]
+        if request < 0 or m[OWNER, bank] >= 0 or 0 <= best < request:
+            continue
+        at = m[AT_ROW, bank]
+        if at <= now:
+            closed = m[ROW, bank] < 0
+            if closed and m[S, SPLIT_BANK] >= 0:
+                continue
+            at = ready_at(ACT if closed else PRE, bank, m)
+            m[AT_ROW, bank] = at
+        if at > now:
+            soon = min(soon, at)
+        else:
+            best = request
+    if best < 0 and m[S, SPLIT_BANK] < 0:
+        m[S, ROWS_FROM + write] = soon
     return best, soon
 
 
 @compiled
-def try_refresh(t, state, banks, ranks, lists, row, trace):
+def try_refresh(m, lists, requests, trace):
     """(whether the refresh that is due went a step, when it can)."""
-    rank = state[TURN]
-    is_open = ranks[rank, OPEN] > 0
-    if is_open and ranks[rank, OWNED]:
+    rank = m[S, TURN]
+    is_open = m[N + OPEN, rank] > 0
+    if is_open and m[N + OWNED, rank]:
         return False, NEVER
-    at = max(ranks[rank, PREALL_AT if is_open else REF_AT], state[ROW_BUS_AT])
-    if t[TICKS] == 2 and not is_open:
+    at = max(m[N + (PREALL_AT if is_open else REF_AT), rank], m[S, ROW_BUS_AT])
+    if m[T, TICKS] == 2 and not is_open:
         at = (at + 1) & -2
-    if at > state[NOW]:
+    if at > m[S, NOW]:
         return False, at
     if is_open:
-        precharge_all(rank, t, state, banks, ranks, trace)
-        for bank in range(banks.shape[0]):
-            if banks[bank, RANK] == rank:
-                look_again(bank, banks, lists, row)
+        precharge_all(rank, m, trace)
+        for bank in range(m[S, BANK_COUNT]):
+            if m[RANK, bank] == rank:
+                look_at_both(bank, m, lists, requests)
     else:
-        refresh(rank, t, state, ranks, trace)
-        state[DUE] -= 1
-        state[TURN] = (rank + 1) % ranks.shape[0]
+        refresh(rank, m, trace)
+        m[S, DUE] -= 1
+        m[S, TURN] = (rank + 1) % m[S, RANK_COUNT]
     return True, NEVER
 
 
 @compiled
-def serve(request, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace):
+def serve(request, closed_page, m, lists, requests, trace):
     """Issue the column command of a request; returns when its data are there."""
-    bank, row, write = requests[0, request], requests[1], requests[2, request]
-    base = banks.shape[0] if write else 0
-    if found[request] == UNSEEN:
-        found[request] = WAS_HIT
-    if banks[bank, OWNER] == request:
-        banks[bank, OWNER] = -1
-        ranks[banks[bank, RANK], OWNED] -= 1
+    bank, write = requests[request, BANK], requests[request, WRITE]
+    if requests[request, FOUND] == UNSEEN:
+        requests[request, FOUND] = WAS_HIT
+    if m[OWNER, bank] == request:
+        m[OWNER, bank] = -1
+        row_changes(bank, m)
+        m[N + OWNED, m[RANK, bank]] -= 1
+        m[S, ALL_OWNED] -= 1
     else:
-        take(request, lists[base + bank], banks[bank, ROW], row)
-        state[WRITES if write else READS] -= 1
-    wanted = lists[bank, HIT] >= 0 or lists[banks.shape[0] + bank, HIT] >= 0 or banks[bank, OWNER] >= 0
+        take(request, m, lists, requests)
+        look(write, bank, m, lists, requests)
+    wanted = m[HIT, bank] >= 0 or m[HIT + 1, bank] >= 0 or m[OWNER, bank] >= 0
     closes = closed_page and not wanted
-    column(bank, write, closes, t, state, banks, groups, stacks, ranks, trace)
+    column(bank, write, closes, m, trace)
     if closes:
-        look_again(bank, banks, lists, row)
-    return state[NOW] + t[WRITE_LATENCY if write else READ_LATENCY]
+        look_at_both(bank, m, lists, requests)
+    return m[S, NOW] + m[T, WRITE_LATENCY if write else READ_LATENCY]
 
 
 @compiled
-def open_row(request, t, state, banks, groups, ranks, lists, requests, found, trace):
+def open_row(request, m, lists, requests, trace):
     """Issue the activate or precharge that a request needs; an activate takes it out of the window."""
-    bank, row, write = requests[0, request], requests[1], requests[2, request]
-    closed = banks[bank, ROW] < 0
-    if found[request] == UNSEEN:
-        found[request] = WAS_CLOSED if closed else WAS_CONFLICT
+    bank = requests[request, BANK]
+    closed = m[ROW, bank] < 0
+    if requests[request, FOUND] == UNSEEN:
+        requests[request, FOUND] = WAS_CLOSED if closed else WAS_CONFLICT
     if closed:
-        take(request, lists[(banks.shape[0] if write else 0) + bank], -1, row)
-        state[WRITES if write else READS] -= 1
-        activate(bank, row[request], request, t, state, banks, groups, ranks, trace)
-        if t[SPLIT_ACTIVATE]:
-            state[SPLIT_BANK], state[SPLIT_BY] = bank, state[NOW] + t[SPLIT_ACTIVATE]
+        take(request, m, lists, requests)
+        activate(bank, requests[request, ROW_OF], request, m, trace)
+        if m[T, SPLIT_ACTIVATE]:
+            m[S, SPLIT_BANK], m[S, SPLIT_BY] = bank, m[S, NOW] + m[T, SPLIT_ACTIVATE]
     else:
-        precharge(bank, t, state, banks, ranks, trace)
-    look_again(bank, banks, lists, row)
+        precharge(bank, m, trace)
+    look_at_both(bank, m, lists, requests)
 
 
 @compiled
-def step_split(depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace):
+def step_split(depth, closed_page, m, lists, requests, trace):
     """One tick of a channel whose row and column commands have a bus each.
 
     Returns (commands issued, when to look again, request whose data are on their way or -1, when they are there).
     """
     issued, done_at = 0, 0
-    served, soon = owned_column(t, state, banks, groups, stacks, ranks, requests[2])
-    if served < 0 and not state[DUE]:
-        choose_direction(state, depth)
-        served, at = waiting_column(t, state, banks, groups, stacks, ranks, lists)
+    served, soon = owned_column(m, requests)
+    if served < 0 and not m[S, DUE]:
+        choose_direction(depth, m)
+        served, at = waiting_column(m)
         soon = min(soon, at)
     if served >= 0:
-        done_at = serve(served, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace)
-        issued += 1
-    if state[DUE]:
-        stepped, at = try_refresh(t, state, banks, ranks, lists, requests[1], trace)
+        done_at = serve(served, closed_page, m, lists, requests, trace)
+        issued = 1
+    if m[S, DUE]:
+        stepped, at = try_refresh(m, lists, requests, trace)
         issued += stepped
     else:
-        choose_direction(state, depth)
-        request, at = waiting_row(t, state, banks, groups, stacks, ranks, lists)
+        choose_direction(depth, m)
+        request, at = waiting_row(m)
         if request >= 0:
-            open_row(request, t, state, banks, groups, ranks, lists, requests, found, trace)
+            open_row(request, m, lists, requests, trace)
             issued += 1
     return issued, min(soon, at), served, done_at
 
 
-@compiled
-def start_split(t, state, banks, groups, stacks, ranks, trace):
+@inlined
+def finish_activate(m, trace):
     """The second half of an activate (LPDDR5): now the row is open."""
-    bank = state[SPLIT_BANK]
-    note(state, trace, ACT2, bank, banks[bank, ROW])
-    hold_bus(state, t, False, t[ROW_BUS])
-    state[SPLIT_BANK] = -1
+    bank = m[S, SPLIT_BANK]
+    note(m, trace, ACT2, bank, m[ROW, bank])
+    hold_bus(m, False, m[T, ROW_BUS])
+    m[S, SPLIT_BANK] = -1
 
 
 @compiled
-def step_joined(depth, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace):
+def step_joined(depth, closed_page, m, lists, requests, trace):
     """One tick of a channel with one command bus; returns as `step_split` does."""
-    now, row_request = state[NOW], -1
-    if state[SYNCED] >= 0:  # the data clock has been started for this one
-        served = state[SYNCED]
-        state[SYNCED] = -1
-        at = serve(served, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace)
-        return 1, NEVER, served, at
-    if state[SPLIT_BANK] >= 0 and state[SPLIT_BY] <= now:
-        start_split(t, state, banks, groups, stacks, ranks, trace)
+    now, served, soon, row_request = m[S, NOW], m[S, SYNCED], NEVER, -1
+    if m[S, SPLIT_BANK] >= 0 and m[S, SPLIT_BY] <= now and served < 0:
+        finish_activate(m, trace)
         return 1, NEVER, -1, 0
-    served, soon = owned_column(t, state, banks, groups, stacks, ranks, requests[2])
-    if served < 0 and state[DUE]:
-        stepped, at = try_refresh(t, state, banks, ranks, lists, requests[1], trace)
-        if stepped:
-            return 1, NEVER, -1, 0
-        soon = min(soon, at)
-    elif served < 0:
-        choose_direction(state, depth)
-        served, at = waiting_column(t, state, banks, groups, stacks, ranks, lists)
-        row_request, row_at = waiting_row(t, state, banks, groups, stacks, ranks, lists)
-        soon = min(soon, at, row_at)
+    if served >= 0:  # the data clock has been started for this one
+        m[S, SYNCED] = -1
+    else:
+        served, soon = owned_column(m, requests)
+        if served < 0 and m[S, DUE]:
+            stepped, at = try_refresh(m, lists, requests, trace)
+            if stepped:
+                return 1, NEVER, -1, 0
+            soon = min(soon, at)
+        elif served < 0:
+            choose_direction(depth, m)
+            served, at = waiting_column(m)
+            row_request, row_at = waiting_row(m)
+            soon = min(soon, at, row_at)
         if row_request >= 0 and (served < 0 or row_request < served):
-            open_row(row_request, t, state, banks, groups, ranks, lists, requests, found, trace)
+            open_row(row_request, m, lists, requests, trace)
             return 1, NEVER, -1, 0
-    if served < 0:
-        if state[SPLIT_BANK] >= 0 and state[ROW_BUS_AT] <= now:
-            start_split(t, state, banks, groups, stacks, ranks, trace)
+        if served < 0:
+            if m[S, SPLIT_BANK] < 0 or m[S, ROW_BUS_AT] > now:
+                return 0, soon, -1, 0
+            finish_activate(m, trace)
             return 1, NEVER, -1, 0
-        return 0, soon, -1, 0
-    if t[SYNC] >= 0 and now >= state[CLOCK_UNTIL]:
-        if state[SPLIT_BANK] >= 0 and state[SPLIT_BY] <= now + TIGHT:
-            start_split(t, state, banks, groups, stacks, ranks, trace)
-        else:
-            note(state, trace, SYNC_ON, requests[0, served], -1)
-            state[SYNCED] = served
-        return 1, NEVER, -1, 0
-    at = serve(served, closed_page, t, state, banks, groups, stacks, ranks, lists, requests, found, trace)
+        if m[T, SYNC] >= 0 and now >= m[S, CLOCK_UNTIL]:
+            if m[S, SPLIT_BANK] >= 0 and m[S, SPLIT_BY] <= now + TIGHT:
+                finish_activate(m, trace)
+            else:
+                note(m, trace, SYNC_ON, requests[served, BANK], -1)
+                m[S, SYNCED] = served
+            return 1, NEVER, -1, 0
+    at = serve(served, closed_page, m, lists, requests, trace)
     return 1, NEVER, served, at

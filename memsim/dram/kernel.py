@@ -11,28 +11,41 @@ from __future__ import annotations
 from typing import Final
 
 from memsim.compiled import compiled, inlined
-from memsim.dram import bank_queues, frfcfs
-from memsim.dram.frfcfs import FIRST, LENGTH, put
+from memsim.dram.bank_queues import step
+from memsim.dram.frfcfs import put, step_joined, step_split
 from memsim.dram.state import (
+    ACCEPTED,
+    ALL_OWNED,
+    ARRIVAL,
+    BANK,
+    BANK_COUNT,
+    COUNTS,
+    DONE,
     DUE,
     FLY_HEAD,
     FLY_TAIL,
+    KEY,
     LAST_DONE,
+    LENGTH,
     NEVER,
     NEXT_REF,
     NOW,
     OPEN,
     OPEN_TICKS,
     OPENED,
+    RANK_COUNT,
     READS,
     REFI,
-    ROW,
     SERVED,
     SPLIT_BANK,
     SPLIT_BUSES,
     SYNCED,
-    TICKS,
+    WAITING,
+    WRITE,
     WRITES,
+    N,
+    S,
+    T,
 )
 
 ATTEMPTS: Final = 4
@@ -47,84 +60,91 @@ OF_DEPTH, OF_CONTROLLER, OF_CLOSED_PAGE, OF_MODE, OF_MLP, OF_WARM, OF_GOAL, OF_R
 CLOSED_LOOP, BY_RATE, BY_ARRIVAL = 0, 1, 2
 """Modes of the source: so many reads outstanding; so many requests a tick; each at its time."""
 
-bank_queues_step = bank_queues.step
-step_split, step_joined = frfcfs.step_split, frfcfs.step_joined
-
 
 @inlined
-def _find(request, lst, key):
-    for k in range(FIRST, FIRST + lst[LENGTH]):
-        if key[lst[k]] == key[request]:
+def _is_written(request, options, m, lists, requests):
+    """Whether a write of the same burst waits."""
+    if not m[S, WRITES]:
+        return False
+    if options[OF_CONTROLLER]:
+        number, length = m[S, BANK_COUNT] + 1, m[S, WAITING + 1]
+    else:
+        number, length = m[S, BANK_COUNT] + requests[request, BANK], m[LENGTH + 1, requests[request, BANK]]
+    for k in range(length):
+        if requests[lists[number, k], KEY] == requests[request, KEY]:
             return True
     return False
 
 
-@inlined
-def _accept(request, options, state, banks, lists, requests, accepted, done):
+@compiled
+def _accept(request, options, m, lists, requests):
     """Put a request into its queue, or answer it from a write that waits; whether there was room."""
-    bank, write, key = requests[0, request], requests[2, request], requests[3]
-    two_level, count = options[OF_CONTROLLER], banks.shape[0]
-    writes = lists[count + 1] if two_level else lists[count + bank]
-    if state[WRITES] and _find(request, writes, key):
-        accepted[request] = state[NOW]
-        done[request] = state[NOW] if write else max(state[NOW], state[LAST_DONE])
+    write = requests[request, WRITE]
+    if _is_written(request, options, m, lists, requests):
+        requests[request, ACCEPTED] = m[S, NOW]
+        requests[request, DONE] = m[S, NOW] if write else max(m[S, NOW], m[S, LAST_DONE])
         return True
-    if state[WRITES if write else READS] >= options[OF_DEPTH]:
+    if m[S, READS + write] >= options[OF_DEPTH]:
         return False
-    state[WRITES if write else READS] += 1
-    accepted[request] = state[NOW]
-    if two_level:
-        queue = lists[count + (1 if write else 0)]
-        queue[FIRST + queue[LENGTH]] = request
-        queue[LENGTH] += 1
+    m[S, READS + write] += 1
+    requests[request, ACCEPTED] = m[S, NOW]
+    if options[OF_CONTROLLER]:
+        lists[m[S, BANK_COUNT] + write, m[S, WAITING + write]] = request
+        m[S, WAITING + write] += 1
     else:
-        put(request, lists[(count if write else 0) + bank], banks[bank, ROW], requests[1])
+        put(request, m, lists, requests)
     return True
 
 
 @inlined
-def _snapshot(state, ranks, accepted_now, counts):
-    """What has been counted up to now: state of counters, ticks with open rows, requests accepted, the time."""
-    counts[:8] = state[20:28]
-    total = 0
-    for rank in range(ranks.shape[0]):
-        total += ranks[rank, OPEN_TICKS]
-        if ranks[rank, OPEN]:
-            total += state[NOW] - ranks[rank, OPENED]
-    counts[8], counts[9], counts[10], counts[11] = total, state[NOW], accepted_now, state[SERVED]
+def _fly(at, m, fly):
+    """Data of a read are on their way."""
+    m[S, LAST_DONE] = at
+    fly[m[S, FLY_TAIL] & (fly.shape[0] - 1)] = at
+    m[S, FLY_TAIL] += 1
 
 
 @compiled
-def run(options, rate, t, state, banks, groups, stacks, ranks, lists, requests, arrival, accepted, done, found,
-        fly, trace, before, after):  # fmt: skip
+def _snapshot(m, counts):
+    """What has been counted up to now: commands, ticks with open rows, the time, requests served."""
+    for k in range(6):
+        counts[k] = m[S, COUNTS + k]
+    counts[6] = 0
+    for rank in range(m[S, RANK_COUNT]):
+        counts[6] += m[N + OPEN_TICKS, rank]
+        if m[N + OPEN, rank]:
+            counts[6] += m[S, NOW] - m[N + OPENED, rank]
+    counts[7], counts[8] = m[S, NOW], m[S, SERVED]
+
+
+@compiled
+def run(options, rate, m, lists, requests, fly, trace, before, after):
     """Run until the goal is reached; counters at the start and the end of the measurement go to before and after."""
-    total, mode, mlp = requests.shape[1], options[OF_MODE], options[OF_MLP]
+    total, mode, mlp = requests.shape[0], options[OF_MODE], options[OF_MLP]
     warm, goal, depth, closed_page = options[OF_WARM], options[OF_GOAL], options[OF_DEPTH], options[OF_CLOSED_PAGE]
-    two_level, split = options[OF_CONTROLLER], t[SPLIT_BUSES]
+    two_level, split = options[OF_CONTROLLER], m[T, SPLIT_BUSES]
     upcoming, outstanding, credit, credited = 0, 0, 0.0, -1
-    state[SPLIT_BANK] = state[SYNCED] = -1
-    state[NEXT_REF] = t[REFI] - 1 if options[OF_REFRESH] else NEVER
-    started = warm == 0
-    if started:
-        _snapshot(state, ranks, 0, before)
+    m[S, SPLIT_BANK] = m[S, SYNCED] = -1
+    m[S, NEXT_REF] = m[T, REFI] - 1 if options[OF_REFRESH] else NEVER
+    started = False
     while True:
-        now = state[NOW]
-        while state[FLY_HEAD] < state[FLY_TAIL] and fly[state[FLY_HEAD] % fly.shape[0]] < now:
-            state[FLY_HEAD] += 1
+        now = m[S, NOW]
+        while m[S, FLY_HEAD] < m[S, FLY_TAIL] and fly[m[S, FLY_HEAD] & (fly.shape[0] - 1)] < now:
+            m[S, FLY_HEAD] += 1
             outstanding -= 1
-            state[SERVED] += 1
-        if not started and state[SERVED] >= warm:
+            m[S, SERVED] += 1
+        if not started and m[S, SERVED] >= warm:
             started = True
-            _snapshot(state, ranks, upcoming, before)
-        if state[SERVED] >= goal:
+            _snapshot(m, before)
+        if m[S, SERVED] >= goal and (mode != BY_ARRIVAL or m[S, WRITES] + m[S, ALL_OWNED] == 0):
             break
+        again = NEVER
         if mode == BY_RATE:
             credit, credited = min(MOST_CREDIT, credit + rate * (now - credited)), now
-        again = NEVER
         for attempt in range(ATTEMPTS + 1):
             if upcoming >= total:
                 break
-            write = requests[2, upcoming]
+            write = requests[upcoming, WRITE]
             if mode == CLOSED_LOOP:
                 if not write and outstanding >= mlp:
                     break
@@ -132,49 +152,42 @@ def run(options, rate, t, state, banks, groups, stacks, ranks, lists, requests, 
                 if credit < 1.0:
                     again = now + max(1, int((1.0 - credit) / rate))
                     break
-            elif arrival[upcoming] > now:
-                again = arrival[upcoming]
+            elif requests[upcoming, ARRIVAL] > now:
+                again = requests[upcoming, ARRIVAL]
                 break
             if attempt == ATTEMPTS:
                 again = now + 1
                 break
-            if not _accept(upcoming, options, state, banks, lists, requests, accepted, done):
+            if not _accept(upcoming, options, m, lists, requests):
                 break
             if write:
-                state[SERVED] += 1  # posted: the source is done with it
+                m[S, SERVED] += 1  # posted: the source is done with it
             else:
                 outstanding += 1
-                if done[upcoming] >= 0:
-                    state[LAST_DONE] = done[upcoming]
-                    fly[state[FLY_TAIL] % fly.shape[0]] = done[upcoming]
-                    state[FLY_TAIL] += 1
+                if requests[upcoming, DONE] >= 0:
+                    _fly(requests[upcoming, DONE], m, fly)
             credit -= 1.0
             upcoming += 1
-        if now >= state[NEXT_REF]:
-            state[DUE] += ranks.shape[0]
-            state[NEXT_REF] += t[REFI]
+        if now >= m[S, NEXT_REF]:
+            m[S, DUE] += m[S, RANK_COUNT]
+            m[S, NEXT_REF] += m[T, REFI]
         if two_level:
-            issued, soon, served, at = bank_queues_step(depth, closed_page, t, state, banks, groups, stacks, ranks,
-                                                        lists, requests, found, trace)  # fmt: skip
+            issued, soon, served, at = step(depth, closed_page, m, lists, requests, trace)
         elif split:
-            issued, soon, served, at = step_split(depth, closed_page, t, state, banks, groups, stacks, ranks, lists,
-                                                  requests, found, trace)  # fmt: skip
+            issued, soon, served, at = step_split(depth, closed_page, m, lists, requests, trace)
         else:
-            issued, soon, served, at = step_joined(depth, closed_page, t, state, banks, groups, stacks, ranks, lists,
-                                                   requests, found, trace)  # fmt: skip
+            issued, soon, served, at = step_joined(depth, closed_page, m, lists, requests, trace)
         if served >= 0:
-            done[served] = at
-            if not requests[2, served]:
-                state[LAST_DONE] = at
-                fly[state[FLY_TAIL] % fly.shape[0]] = at
-                state[FLY_TAIL] += 1
+            requests[served, DONE] = at
+            if not requests[served, WRITE]:
+                _fly(at, m, fly)
         if issued:
-            state[NOW] = now + 1
+            m[S, NOW] = now + 1
             continue
-        soon = min(soon, again, state[NEXT_REF])
-        if state[FLY_HEAD] < state[FLY_TAIL]:
-            soon = min(soon, fly[state[FLY_HEAD] % fly.shape[0]] + 1)
+        soon = min(soon, again, m[S, NEXT_REF])
+        if m[S, FLY_HEAD] < m[S, FLY_TAIL]:
+            soon = min(soon, fly[m[S, FLY_HEAD] & (fly.shape[0] - 1)] + 1)
         if soon == NEVER:
             break
-        state[NOW] = max(soon, now + 1)
-    _snapshot(state, ranks, upcoming, after)
+        m[S, NOW] = max(soon, now + 1)
+    _snapshot(m, after)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memsim.dram.channel import Page, Run, Scheduler, Source, run
-from memsim.dram.stimulus import traffic
+from memsim.dram.stimulus import Requests, traffic
 from memsim.errors import MemsimError
 from memsim.hierarchy.dram_parts import DramPart, dram_part
 
@@ -81,15 +81,15 @@ def simulate(
     done = run(
         described, requests, Source(mlp=mlp, rate=rate), address=map, warm=warm, measured=n, page=page, scheduler=chosen
     )
-    return summarise(done, reads_only=requests.writes == 0)
+    return summarise(done)
 
 
-def summarise(done: Run, reads_only: np.ndarray | None = None) -> Measured:
+def summarise(done: Run) -> Measured:
     """Bandwidth, latency and energy of a run."""
     part, tick_ns = done.part, float(done.tick_ns)
     time_ns, moved = (done.end - done.start) * tick_ns, done.served * part.burst_bytes
     inside = (done.done >= done.start) & (done.done < done.end)
-    read = inside if reads_only is None else inside & reads_only
+    read = inside & ~done.writes
     latency = (done.done - done.accepted)[read] * tick_ns
     energy = energy_of(done)
     total = sum(energy.values())
@@ -113,7 +113,7 @@ def summarise(done: Run, reads_only: np.ndarray | None = None) -> Measured:
 
 
 def energy_of(done: Run) -> dict[str, float]:
-    """pJ of a run: each command's energy times its count, and background power times time with rows open or not."""
+    """PJ of a run: each command's energy times its count, and background power times time with rows open or not."""
     e, counts, tick_ns = done.part.energy, done.counts, float(done.tick_ns)
     idle_ticks = (done.end - done.start) * done.ranks - done.open_ticks
     background = (e.open_mw * done.open_ticks + e.closed_mw * idle_ticks) / done.ranks
@@ -124,3 +124,24 @@ def energy_of(done: Run) -> dict[str, float]:
         "refresh": e.refresh_pj * counts["refresh"],
         "background": background * tick_ns,
     }
+
+
+def service(
+    part: DramPart | str,
+    requests: Requests,
+    *,
+    map: str = "mop4clxor",
+    page: Page = "open",
+    queue: int | None = None,
+    refresh: bool = True,
+) -> tuple[float, float]:
+    """(nanoseconds until a batch of bursts on an idle channel is served, its energy in pJ without background).
+
+    All bursts are offered at once, in order, as fast as the queues take them. Writes count until their last data.
+    """
+    described = dram_part(part) if isinstance(part, str) else part
+    given = Source(arrivals=np.zeros(len(requests), dtype=np.int64))
+    done = run(described, requests, given, address=map, page=page, queue=queue, refresh=refresh, measured=len(requests))
+    ended = int(done.done.max()) if len(requests) else 0
+    energy = energy_of(done)
+    return ended * float(done.tick_ns), sum(pj for name, pj in energy.items() if name != "background")

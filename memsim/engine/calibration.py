@@ -62,8 +62,8 @@ def visit_table(part: DramPart, text: str = USUAL_MAP) -> VisitTable:
         return measure(part, text)
     pairs = ((first, second) for first, second in (known[name] for name in ("clocks", "burst", "again")))
     (read, written), burst, again = pairs
-    rest = (known[name] for name in ("turn", "turned", "drain"))
-    return VisitTable((tuple(read), tuple(written)), burst, *rest, again, known["refreshed"])
+    clocks, turn = (tuple(read), tuple(written)), (known["turn"], known["turned"], known["drain"])
+    return VisitTable(clocks, burst, *turn, again, known["refreshed"])
 
 
 def timing_of(part: DramPart) -> list[int]:

@@ -89,7 +89,7 @@ class Hardware:
             self.hops[source, target] = Hop(server, rate.numerator, rate.denominator, latency)
             self.length[source, target] = link["mm"]
             self.routers[source, target] = link["hops"]
-            if link.get("kind"):
+            if link["kind"]:
                 self.kinds[server] = link["kind"]
         self._routes: dict[tuple[str, tuple[str, ...]], Route] = {}
         self.memories = _memories(chip)
@@ -150,10 +150,10 @@ class Hardware:
             reached = {source}
             for target in targets:
                 path = self.chip.route(source, target)
-                for a, b in pairwise(path):
-                    if b not in reached:
-                        reached.add(b)
-                        children.setdefault(a, []).append(b)
+                known = max(i for i, node in enumerate(path) if node in reached)  # two ways may meet again
+                for a, b in pairwise(path[known:]):
+                    reached.add(b)
+                    children.setdefault(a, []).append(b)
             found = self._routes[source, targets] = self._tree(source, children, targets)
         return found
 

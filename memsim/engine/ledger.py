@@ -43,7 +43,7 @@ COUNTED = ("matrix", "vector", "dma", ROWS)
 STATIC: dict[str, Any] = {
     "part": "static", "tensor": "-", "operation": "static", "level": "static", "core": -1, "access": "static", "mm": 0.0
 }  # fmt: skip
-"""The row of static energy."""
+"""A row of static energy: its operation and access are the name of the power, such as leakage."""
 SUMS = ("bits", "count", "energy_pj")
 
 
@@ -184,11 +184,16 @@ class Ledger:
         table["bits"] = np.where(counted, 0, table[AMOUNT])
         table["count"] = np.where(counted, table[AMOUNT], 0)
         table["energy_pj"] = self._energies(table)
-        static = {name: np.array([self._code(name, STATIC[name])]) for name in columns}
-        zero = integers([0])
-        static |= {"bits": zero, "count": zero, "energy_pj": np.array([self.chip.static_power_w * self.time_s * 1e12])}
-        table = concatenated([table, static], (*columns, *SUMS))
+        table = concatenated([table, self._static(columns)], (*columns, *SUMS))
         return table if len(keys) == len(columns) else grouped(table, columns, SUMS)
+
+    def _static(self, columns: tuple[str, ...]) -> Columns:
+        """A row for each static power, whatever the chip does: W x s."""
+        powers = self.chip.static_powers_w
+        rows = [STATIC | {"operation": name, "access": name} for name in powers]
+        static = {column: np.array([self._code(column, row[column]) for row in rows]) for column in columns}
+        energies = np.array(list(powers.values())) * self.time_s * 1e12
+        return static | {"bits": integers([0] * len(rows)), "count": integers([0] * len(rows)), "energy_pj": energies}
 
     def _energies(self, table: Columns) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Picojoules of each row: amounts, or bits x mm of wires, times the energy of one unit."""
@@ -265,7 +270,7 @@ def unit_energy_pj(chip: Chip, key: Key) -> float:
     if key.part == LINKS:
         return chip.link_energy(key.access)
     if key.part == "routers":
-        return chip.network.energy_per_bit_hop
+        return chip.hop_energy_pj_per_bit
     if key.part == "dma":
         return chip.core.dma.energy_per_transfer
     return chip.read_energy(key.part) if key.access == "read" else chip.write_energy(key.part)

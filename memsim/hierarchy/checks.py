@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from memsim.hierarchy.area import OTHER
 from memsim.hierarchy.changes import keys_below
 from memsim.hierarchy.part import Part
 from memsim.hierarchy.problems import nearest, problem, shown
+from memsim.hierarchy.technology import Technology, named_technology
 from memsim.hierarchy.units import Duration, Rate, scaled
 
 if TYPE_CHECKING:
@@ -69,6 +71,9 @@ def _rates(chip: Chip) -> Iterator[tuple[str, Rate, Fraction]]:
     yield "dram.bandwidth", dram.bandwidth, dram.efficiency / dram.channels
     for key in ("link_bandwidth", "port_bandwidth", "memory_port_bandwidth"):
         yield f"network.{key}", getattr(network, key), Fraction(1)
+    for link in network.links:
+        if link.bandwidth:
+            yield "network.links", link.bandwidth, Fraction(1)
 
 
 def check_energy(chip: Chip) -> None:
@@ -79,6 +84,32 @@ def check_energy(chip: Chip) -> None:
             f"no energy is known for DRAM of kind {shown(dram.kind)}",
             f"give dram.read_energy and dram.write_energy, or a known kind; {nearest(dram.kind, known)}",
             key="dram.kind",
+        )
+
+
+def check_power(chip: Chip) -> None:
+    """Static power is one number or a table; a voltage must be above the threshold, of a technology that has one."""
+    if chip.static_total_w is not None and chip.power_w:
+        raise problem("static_power is the sum of power", "give one of the two", key="static_power")
+    if chip.voltage is None:
+        return
+    technology = chip.technology if isinstance(chip.technology, Technology) else named_technology(chip.technology)
+    if technology.voltage is None:
+        raise problem(f"technology {technology.name} has no voltage to scale from", "leave voltage out", key="voltage")
+    if chip.voltage <= technology.threshold:
+        raise problem(
+            f"{chip.voltage:g} V is not above the threshold of {technology.threshold:g} V", "raise it", key="voltage"
+        )
+
+
+def check_area(chip: Chip) -> None:
+    """Areas that are given must fit on the die that is given, and not be that of the rest."""
+    if OTHER in chip.area_mm2:
+        raise problem(f"{OTHER!r} is the rest of the die", "leave it out, and give die_area", key=f"area.{OTHER}")
+    total = sum(chip.area_mm2.values())
+    if chip.die_area_mm2 is not None and total > chip.die_area_mm2:
+        raise problem(
+            f"parts of {total:g} mm2 do not fit on a die of {chip.die_area_mm2:g} mm2", "enlarge die_area", key="area"
         )
 
 

@@ -7,24 +7,27 @@ from collections.abc import Mapping
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import Field, PlainValidator, model_validator
 
 from memsim.errors import ChipError
-from memsim.hierarchy import changes, files
-from memsim.hierarchy.checks import check_energy, check_sources, check_time
+from memsim.hierarchy import area, changes, costs, files
+from memsim.hierarchy.checks import check_area, check_energy, check_power, check_sources, check_time
 from memsim.hierarchy.dram_parts import dram_part
-from memsim.hierarchy.fields import Hertz, Time, Watts
+from memsim.hierarchy.fields import Area, Fraction01, Hertz, Time, Volts, Watts
 from memsim.hierarchy.floorplan import Place, extent, mean_distance, site
 from memsim.hierarchy.memories import Cache, Dram, Memory, SharedMemory
 from memsim.hierarchy.network import Network
 from memsim.hierarchy.part import NO_TIME, Part
 from memsim.hierarchy.parts import Core
+from memsim.hierarchy.power import PowerPart, static_powers_w
 from memsim.hierarchy.problems import nearest, problem, shown
-from memsim.hierarchy.technology import Technology, read_technology, technologies
+from memsim.hierarchy.routing import Routes, nodes_of
+from memsim.hierarchy.technology import Technology, named_technology, read_technology
 from memsim.hierarchy.units import Duration, Rate
-from memsim.hierarchy.wiring import build_graph, dimension_order, predecessors, shortest_route
+from memsim.hierarchy.wires import RANDOM
+from memsim.hierarchy.wiring import MAY_FAIL, build_graph
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -50,14 +53,27 @@ class Chip(Part):
     description: str = ""
     technology: TechnologyOrName = "n7"
     """A name from `technologies`, or a table of unit energies."""
+    voltage: Volts | None = None
+    """Of the chip; the technology's energies and delays are scaled to it."""
+    toggle: Fraction01 = RANDOM
+    """Transitions a bit of the data: 0.5 is random data, 0 always the same. Energies that are given, in the technology
+    or the chip, are meant for 0.5."""
     clock: Hertz
     """Of the cores; "cycle" means its period everywhere."""
     launch: Time = NO_TIME
     """From the start of a kernel to the start of its work."""
     block_start: Time = NO_TIME
     """Before each block of a kernel."""
-    static_power_w: Watts = Field(default=0.0, alias="static_power")
-    """Power that is drawn whatever the chip does, with its DRAM."""
+    static_total_w: Watts | None = Field(default=None, alias="static_power")
+    """Power that is drawn whatever the chip does, with its DRAM, where only the total is known."""
+    power_w: dict[PowerPart, Watts] = Field(default_factory=dict, alias="power")
+    """The same by part: leakage, clock, dram, idle."""
+    tdp_w: Watts | None = Field(default=None, alias="tdp")
+    """Power that the chip may draw at most."""
+    die_area_mm2: Area | None = Field(default=None, alias="die_area")
+    """Of the die, or of all dies of a package; unless given, the box around cores and ports."""
+    area_mm2: dict[str, Area] = Field(default_factory=dict, alias="area")
+    """Of parts whose area is known, all cores together; other parts are estimated."""
     core: Core
     cache: Cache | None = None
     shared: SharedMemory | None = None
@@ -69,10 +85,14 @@ class Chip(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Chip:
         check_time(self)
+        check_power(self)
+        check_area(self)
         check_energy(self)
         check_sources(self)
-        if self.network.topology == "graph":
-            self.__dict__["graph"] = self._build_graph()  # nodes may be unknown or apart
+        if self.network.topology in MAY_FAIL or self.network.shape or self.network.table:
+            self.__dict__["graph"] = self._build_graph()  # nodes may be unknown, apart, or too many
+        if self.network.routing == "table":
+            self._routes.check_table(nodes_of(self.graph, "core", "memory"))
         return self
 
     # Reading and writing -----------------------------------------------------------------------------------------
@@ -216,7 +236,11 @@ class Chip(Part):
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
-        """The network: nodes have ``pos`` (mm), edges ``bandwidth``, ``latency``, ``mm`` and ``hops`` (0 or 1)."""
+        """The network: nodes have ``pos`` (mm) and ``role`` (core, memory, router, switch).
+
+        Edges have ``bandwidth``, ``latency``, ``mm``, ``hops`` (0 or 1), and, where their energy is not that of their
+        wires, ``energy`` (pJ/bit) and ``kind``.
+        """
         return self._build_graph()
 
     def _build_graph(self) -> nx.DiGraph[str]:
@@ -231,71 +255,76 @@ class Chip(Part):
         for name in (source, target):
             if name not in self.graph:
                 raise ChipError(f"chip {self.name} has no network node {name!r}", mend=nearest(name, self.graph))
-        if source == target:
-            return (source,)
-        if self.network.topology in ("mesh", "torus") and self.network.routing == "dimension_order":
-            return self._grid_route(source, target)
-        if source not in self._trees:
-            self._trees[source] = predecessors(self.graph, source)
-        return shortest_route(self._trees[source], target)
+        return self._routes.path(source, target)
 
     @cached_property
-    def _trees(self) -> dict[str, dict[str, str]]:
-        return {}
+    def _routes(self) -> Routes:
+        return Routes(self.network, self.graph, self.core.grid)
 
-    def _grid_route(self, source: str, target: str) -> tuple[str, ...]:
-        start, end = (self._router_of(name) for name in (source, target))
-        wrap = self.network.topology == "torus"
-        path = [f"r{i}" for i in dimension_order(start, end, self.core.grid, wrap=wrap)]
-        return (*([source] if source != path[0] else []), *path, *([target] if target != path[-1] else []))
+    def link_energy(self, kind: str) -> float:
+        """PJ a bit of the links of a kind that the network has."""
+        return self._link_energies[kind]
 
-    def _router_of(self, node: str) -> int:
-        name = node if node.startswith("r") else next(n for n in self.graph.successors(node) if n.startswith("r"))
-        return int(name[1:])
+    @cached_property
+    def _link_energies(self) -> dict[str, float]:
+        return {link["kind"]: link["energy"] for _, _, link in self.graph.edges(data=True) if link["kind"]}
 
     # Energy ------------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def unit_energies(self) -> Technology:
-        """The technology itself, where the chip may only name it."""
-        return technologies()[self.technology] if isinstance(self.technology, str) else self.technology
+        """The technology itself, where the chip may only name it, at the chip's voltage."""
+        own = self.technology
+        technology = named_technology(own) if isinstance(own, str) else own
+        return technology if self.voltage is None else technology.at_voltage(self.voltage)
 
     def read_energy(self, role: str) -> float:
         """PJ for each bit read from a memory."""
-        given = self.memory(role).read_energy
-        return self._access_energy(role) if given is None else given
+        return costs.access_energy(self, role, self.memory(role).read_energy)
 
     def write_energy(self, role: str) -> float:
         """PJ for each bit written to a memory."""
-        given = self.memory(role).write_energy
-        return self._access_energy(role) if given is None else given
+        return costs.access_energy(self, role, self.memory(role).write_energy)
 
-    def _access_energy(self, role: str) -> float:
-        technology, memory = self.unit_energies, self.memory(role)
-        match memory:
-            case Dram() if memory.part is not None:
-                part = dram_part(memory.part)
-                return part.energy.read_pj / (8 * part.burst_bytes)
-            case Dram():
-                return technology.dram_energy.get(memory.kind, 0.0)
-            case Cache():
-                return technology.sram_pj_per_bit(memory.capacity // memory.slices)
-            case SharedMemory():
-                return technology.sram_pj_per_bit(memory.capacity // memory.banks)
-        return technology.reg_energy if role == "reg" else technology.sram_pj_per_bit(memory.capacity)
+    def access_latency_ns(self, role: str) -> float:
+        """Time of an access inside a memory: as given, else for SRAM by its size, ns."""
+        return costs.access_latency_ns(self, role)
 
-    @property
+    @cached_property
     def wire_energy_pj_per_bit_mm(self) -> float:
         """PJ to move a bit by a millimetre."""
-        given = self.network.wire_energy
-        return self.unit_energies.wire_energy if given is None else given
+        return costs.wire_energy(self)
+
+    @cached_property
+    def hop_energy_pj_per_bit(self) -> float:
+        """PJ of a bit in a router."""
+        return costs.hop_energy(self)
 
     def mac_energy(self, dtype: str) -> float:
         """PJ of a multiply-accumulate with this operand type."""
-        given: dict[str, Any] = (self.core.matrix.energy if self.core.matrix else None) or {}
-        return float({**self.unit_energies.mac_energy, **given}.get(dtype, 0.0))
+        return costs.mac_energy(self, dtype)
 
     def vector_energy(self, op_class: str) -> float:
         """PJ per element of an operation class: simple, special or reduce."""
-        given = self.core.vector.energy or {}
-        return float({**self.unit_energies.vector_energy, **given}.get(op_class, 0.0))
+        return costs.vector_energy(self, op_class)
+
+    # Power and area ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def static_powers_w(self) -> dict[str, float]:
+        """Power that is drawn whatever the chip does, by part: leakage, clock, dram, idle; or static as a whole."""
+        return static_powers_w(self)
+
+    @property
+    def static_power_w(self) -> float:
+        """The sum of `static_powers_w`."""
+        return sum(self.static_powers_w.values())
+
+    def area(self) -> dict[str, float]:
+        """Area of each part in mm2; ``other`` is the rest of the die."""
+        return area.areas_mm2(self)
+
+    @property
+    def die_mm2(self) -> float:
+        """Area of the die: as given, else the box around all cores and ports, or what the parts need if more."""
+        return area.die_mm2(self)

@@ -215,6 +215,7 @@ def _part(name: str, family: Mapping[str, Any], speed: str) -> DramPart:
     tck_ps = Fraction(given.get("tck_ps", Fraction(10**6 * family["bits_per_clock"], rate)))
     timing = _timing(family, given, rate)
     shape = {key: family[key] for key in DramPart.model_fields if key in family and key != "energy"}
+    shape["row_bytes"] = given.get("row_bytes", family["row_bytes"])
     cycles = family.get("cycles", {})
     return DramPart(
         **shape,

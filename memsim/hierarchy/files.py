@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -16,15 +16,14 @@ from memsim.hierarchy.part import Part, keys_of
 from memsim.hierarchy.problems import chip_error, nearest
 from memsim.hierarchy.units import Quantity, text_of
 
-if TYPE_CHECKING:
-    from memsim.hierarchy.chip import Chip
-
+_Read = TypeVar("_Read", bound=Part)
 _LARGEST_FILE = 1 << 20
 
 
-def read_file(kind: type[Chip], path: Path) -> Chip:
-    """Read a chip from a file."""
-    mend = "give the path of a chip file, or the name of a preset: " + ", ".join(preset_names())
+def read_file(kind: type[_Read], path: Path, folder: str = "chips") -> _Read:
+    """Read a chip from a file (or, from another folder of presets, what is described in the same way)."""
+    examples = ", ".join(preset_names(folder)[:4])
+    mend = f"give the path of a {folder[:-1]} file, or the name of a preset, such as {examples}"
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise ChipError(f"the file is larger than {_LARGEST_FILE} bytes", where=str(path), mend=mend)
@@ -38,7 +37,7 @@ def read_file(kind: type[Chip], path: Path) -> Chip:
     return read_text(kind, text, str(path))
 
 
-def read_text(kind: type[Chip], text: str, file: str) -> Chip:
+def read_text(kind: type[_Read], text: str, file: str) -> _Read:
     """Read a chip from the text of a file."""
     try:
         data = tomllib.loads(text)
@@ -80,28 +79,28 @@ def _key_lines(text: str) -> Iterator[tuple[str, int]]:
 # Presets ---------------------------------------------------------------------------------------------------------
 
 
-def preset_names() -> tuple[str, ...]:
-    """Names of the packaged chip files."""
-    folder = resources.files("memsim.hierarchy") / "chips"
-    return tuple(sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")))
+def preset_names(folder: str = "chips") -> tuple[str, ...]:
+    """Names of the packaged files in a folder."""
+    files = (resources.files("memsim.hierarchy") / folder).iterdir()
+    return tuple(sorted(p.name.removesuffix(".toml") for p in files if p.name.endswith(".toml")))
 
 
-def read_preset(kind: type[Chip], name: str) -> Chip:
-    """Read a packaged chip file."""
-    if name not in preset_names():
-        raise ChipError(f"unknown preset {name!r}", mend=_nearest_preset(str(name)))
-    path = resources.files("memsim.hierarchy") / "chips" / f"{name}.toml"
+def read_preset(kind: type[_Read], name: str, folder: str = "chips") -> _Read:
+    """Read a packaged file."""
+    if name not in preset_names(folder):
+        raise ChipError(f"unknown preset {name!r}", mend=_nearest_preset(str(name), preset_names(folder)))
+    path = resources.files("memsim.hierarchy") / folder / f"{name}.toml"
     return read_text(kind, path.read_text(encoding="utf-8"), f"{name}.toml")
 
 
-def _nearest_preset(name: str) -> str:
+def _nearest_preset(name: str, presets: tuple[str, ...]) -> str:
     """Advice on the presets that share most words with a name as makers write it, such as ``A100-SXM4-40GB``."""
     words = _words(name)
-    shared = {preset: len(words & _words(preset)) for preset in preset_names()}
+    shared = {preset: len(words & _words(preset)) for preset in presets}
     near = [preset for preset, count in shared.items() if count and count == max(shared.values())]
     if len(near) > 1:
         return "did you mean one of: " + ", ".join(near)
-    return nearest(name, near or preset_names())
+    return f"did you mean {near[0]!r}?" if near else nearest(name, presets)
 
 
 def _words(name: str) -> set[str]:
@@ -113,7 +112,7 @@ def _words(name: str) -> set[str]:
 # Writing --------------------------------------------------------------------------------------------
 
 
-def write(chip: Chip) -> str:
+def write(chip: Part) -> str:
     """The text of a chip file."""
     import tomlkit
 
@@ -129,6 +128,8 @@ def _table(part: Part) -> dict[str, Any]:
         quantity = quantity_of(type(part), name)
         if isinstance(value, Part):
             table[key] = _table(value)
+        elif name == "links" and isinstance(value, tuple):
+            table[key] = [_table(link) for link in value]
         elif isinstance(value, dict):
             table[key] = {k: text_of(v, quantity) for k, v in value.items()}
         else:

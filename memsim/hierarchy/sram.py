@@ -43,7 +43,7 @@ class Delay(NamedTuple):
 
 
 def slope_of(trip: float, wire: float, area: float) -> float:
-    """k * w * sqrt(a), pJ/bit for each square root of a bit: ``wire`` in pJ/bit/mm, ``area`` in um2 a bit."""
+    """The slope k * w * sqrt(a), pJ/bit for each square root of a bit: ``wire`` in pJ/bit/mm, ``area`` in um2 a bit."""
     return trip * wire * math.sqrt(area) * 1e-3
 
 

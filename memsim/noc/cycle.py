@@ -1,7 +1,7 @@
 """A network cycle by cycle, compiled.
 
-The order within a cycle is that of BookSim2's traffic manager and ``iq_router``: what links deliver; then each node sends
-at most one flit of the packet at the head of its queue; then each router decides and acts.
+The order within a cycle is that of BookSim2's traffic manager and ``iq_router``: what links deliver; then each node
+sends at most one flit of the packet at the head of its queue; then each router decides and acts.
 """
 
 from __future__ import annotations
@@ -170,8 +170,10 @@ def emit(flit: int, out: int, when: int, m: Words) -> None:
 @inlined
 def inject(node: int, t: int, m: Words) -> None:
     """Send one flit of the packet at the head of a node's queue, if a channel has a credit."""
-    packet, sent = m[node + w.N_PACKET], m[node + w.N_SENT]
+    packet, sent, port = m[node + w.N_PACKET], m[node + w.N_SENT], m[node + w.N_PORT]
     flits = m[packet + w.K_FLITS]
+    if m[port + w.P_FREE_AT] > t:
+        return
     if sent == 0:
         out = free_channel(node, flits, m)
         if out < 0:
@@ -180,6 +182,7 @@ def inject(node: int, t: int, m: Words) -> None:
     out = m[node + w.N_OUT]
     if not m[out + w.O_CREDITS]:
         return
+    m[port + w.P_FREE_AT] = t + m[port + w.P_INTERVAL]
     emit(packet << w.SHIFT | sent, out, t, m)
     m[node + w.N_SENT] = sent + 1
     if sent + 1 == flits:
@@ -232,7 +235,7 @@ def act(router: int, t: int, m: Words, seed: Any) -> None:
 def advance(
     begin: int, end: int, m: Words, chance: float, targets: Any, shares: Any, given: Any, seed: Any, finish: Any
 ) -> int:
-    """Run cycles ``begin`` … ``end`` - 1, or, if so asked, until no packet that counts is left; say where it stopped."""
+    """Run cycles ``begin`` … ``end`` - 1, or, if so asked, until no packet that counts is left."""
     for t in range(begin, end):
         receive(t, m, seed, finish)
         more = False

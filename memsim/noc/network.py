@@ -13,6 +13,7 @@ from memsim.errors import MemsimError
 Array = Any  # numpy.ndarray of int64, whose shape the name's comment gives
 
 L_SOURCE, L_TARGET, L_CYCLES, L_INTERVAL, L_DIM = range(5)
+D_INJECT, D_EJECT, D_INTERVAL = range(3)
 
 
 class NetworkError(MemsimError):
@@ -31,20 +32,24 @@ class Network:
         One row a link: source router, target router, latency in cycles, cycles a flit (1 is full rate), and a number
         that links of one dimension share.
     nodes
-        The router of each node; its injection and ejection links take one cycle.
+        The router of each node.
     outputs, inputs
         For each router its ports in the order of arbitration: a link's row, or ``~n`` for node n.
     first, choices
         Row r of ``first`` holds, for each node n, where in ``choices`` the next steps from router r begin; they end
         where those of n + 1 begin. A step is an output (as in ``outputs``) and the class of channels that the packet
-        enters with it when it changes dimension: a number, −1 its own, −2 class 0 or 1 at random, −3 one class a hop.
+        enters with it when it changes dimension: a number, -1 its own, -2 class 0 or 1 at random, -3 one class a hop.
         Of several steps one is drawn.
     classes
         Into how many classes the virtual channels are split.
     lengths_mm
         Length of each link, for energy.
+    node_links
+        For each node, or one row for all: latency of the injection and of the ejection link, and cycles a flit.
     names
         What nodes are called.
+    shape
+        Nodes along each dimension, for traffic that is defined by coordinates.
     """
 
     name: str
@@ -56,9 +61,9 @@ class Network:
     choices: Array
     classes: int = 1
     lengths_mm: Array = field(default_factory=lambda: np.zeros(0))
+    node_links: Array = field(default_factory=lambda: np.ones((1, 3), dtype=np.int64))
     names: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
-    """Nodes along each dimension, for traffic that is defined by coordinates."""
 
     @property
     def routers(self) -> int:
@@ -69,16 +74,28 @@ class Network:
         """The next steps of a packet for a node."""
         return self.choices[self.first[router, node] : self.first[router, node + 1]]
 
+    def node_link(self, node: int) -> tuple[int, int, int]:
+        """Latency of a node's injection and ejection link in cycles, and cycles a flit."""
+        inject, eject, interval = self.node_links[node if len(self.node_links) > 1 else 0]
+        return int(inject), int(eject), int(interval)
+
     def path(self, source: int, target: int) -> list[int]:
         """The links from node to node, taking the first choice where there are several."""
         path: list[int] = []
         router = self.nodes[source]
-        while (step := int(self.steps(router, target)[0, 0])) >= 0:
+        while (step := self._first_step(router, source, target)) >= 0:
             path.append(step)
             router = self.links[step, L_TARGET]
             if len(path) > len(self.links):
                 raise NetworkError(f"the route from node {source} to node {target} runs in circles", where=self.name)
         return path
+
+    def _first_step(self, router: int, source: int, target: int) -> int:
+        steps = self.steps(router, target)
+        if not len(steps):
+            cause = f"no route leads from node {source} to node {target}: it ends at router {router}"
+            raise NetworkError(cause, where=self.name, mend="add rows to the table of routes")
+        return int(steps[0, 0])
 
 
 @dataclass(frozen=True)

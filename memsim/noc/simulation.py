@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from memsim.noc.traffic import Traffic, pattern
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a load is measured; the defaults are BookSim2's but for ``period`` and ``unstable_cycles``.
+    """How a load is measured; the thresholds are BookSim2's defaults.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Protocol:
     warm_up
         Samples before measurement.
     most
-        Samples in all, after which the load counts as unstable.
+        Samples in all, after which measurement ends though means may not have settled.
     change
         Samples are taken until three in a row change mean latency and accepted rate by no more than this.
     unstable_cycles
@@ -32,7 +32,7 @@ class Protocol:
     """
 
     period: int = 2000
-    warm_up: int = 3
+    warm_up: int = 1
     most: int = 30
     change: float = 0.05
     unstable_cycles: float = 300.0
@@ -148,8 +148,8 @@ def _converge(run: _Run, protocol: Protocol) -> int | None:
         changes = (abs(new - old) > protocol.change * new for new, old in zip((latency, accepted), was, strict=True))
         settled = 0 if any(changes) or warming else settled + 1
         if settled == 3:
-            return run.now - begun
-    return None
+            break
+    return run.now - begun
 
 
 def _drain(run: _Run, protocol: Protocol) -> bool:
@@ -241,22 +241,29 @@ def zero_load(
     """The mean latency in cycles of packets that meet nobody.
 
     A router takes a cycle for each of channel allocation (none if speculative), switch allocation and traversal, and
-    ``routing_delay`` more; a link its latency and one cycle to enter the next stage; injection and ejection two each; the
+    ``routing_delay`` more; a link, and injection and ejection, its latency and one cycle to enter the next stage; the
     other flits follow at the rate of the slowest link.
     """
     router = router or Router()
     if isinstance(traffic, str):
         traffic = pattern(traffic, network, seed=seed)
-    stage = 2 + router.routing_delay - int(router.speculative)
     total = 0.0
     for source, (targets, shares) in enumerate(zip(traffic.targets, traffic.probabilities(), strict=True)):
         for target, share in zip(targets, shares, strict=True):
             if share > 0:
-                path = network.path(source, int(target))
-                wires = int((network.links[path, L_CYCLES] + 1).sum())
-                slowest = int(network.links[path, L_INTERVAL].max()) if path else 1
-                total += share * (4 + stage * (len(path) + 1) + wires + (flits - 1) * slowest)
+                total += share * packet_cycles(network, source, int(target), flits, router)
     return total / len(network.nodes)
+
+
+def packet_cycles(network: Network, source: int, target: int, flits: int, router: Router) -> int:
+    """Cycles from creation to arrival of a packet that meets nobody."""
+    path = network.path(source, target)
+    stage = 2 + router.routing_delay - int(router.speculative)
+    inject, _, slow = network.node_link(source)
+    _, eject, slower = network.node_link(target)
+    wires = inject + 1 + eject + 1 + sum(int(cycles) + 1 for cycles in network.links[path, L_CYCLES])
+    slowest = max(slow, slower, *(int(interval) for interval in network.links[path, L_INTERVAL]), 1)
+    return wires + stage * (len(path) + 1) + (flits - 1) * slowest
 
 
 def sweep(
@@ -299,8 +306,3 @@ def saturation(
         at = simulate(network, traffic, middle, flits=flits, router=router, seed=seed, protocol=protocol)
         above, below = (middle, below) if at.stable else (above, middle)
     return above
-
-
-def with_seed(measured: Measured, **changes: float) -> Measured:
-    """A copy with other values."""
-    return replace(measured, **changes)  # type: ignore[arg-type]

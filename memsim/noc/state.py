@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memsim.noc import words as w
-from memsim.noc.network import L_CYCLES, L_DIM, L_INTERVAL, Array, Network, Router
-
-_NODE_CYCLES = 1
-"""Latency of injection and ejection links, and of their credits, as in BookSim2."""
+from memsim.noc.network import D_EJECT, D_INJECT, D_INTERVAL, L_CYCLES, L_DIM, L_INTERVAL, Array, Network, Router
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,8 @@ def _wires(network: Network) -> _Wires:
 def _layout(network: Network, router: Router, wires: _Wires) -> _Layout:
     nodes, v, ins = len(network.nodes), router.vcs, len(wires.ins)
     ports = len(wires.outs) + nodes
-    longest = int(network.links[:, L_CYCLES].max()) if len(network.links) else 1
+    longest = int(network.node_links[:, :D_INTERVAL].max())
+    longest = max(longest, int(network.links[:, L_CYCLES].max())) if len(network.links) else longest
     span = 2 ** math.ceil(math.log2(longest + router.credit_delay + 4))
     slot_words = 2 * (ports + ins * router.input_speedup + nodes) + 1
     flying = ports * (longest + 2)
@@ -136,12 +134,15 @@ def _fill_ports(m: Array, network: Network, router: Router, wires: _Wires, layou
     ports = m[layout.ports : layout.routers].reshape(-1, w.PORT_WORDS)
     link = wires.outs >= 0
     rows = network.links[np.where(link, wires.outs, 0)] if len(network.links) else np.zeros((routed, 5), dtype=np.int64)
-    ports[:, w.P_NODE], ports[:, w.P_DIM], ports[:, w.P_STAMP], ports[:, w.P_INTERVAL] = -1, -1, -1, 1
+    ports[:, w.P_NODE], ports[:, w.P_DIM], ports[:, w.P_STAMP] = -1, -1, -1
     ports[:routed, w.P_NODE] = np.where(link, -1, ~wires.outs)
-    ports[:routed, w.P_INTERVAL] = np.where(link, rows[:, L_INTERVAL], 1)
+    exits = np.broadcast_to(network.node_links, (nodes, 3))
+    ends = exits[np.where(link, 0, ~wires.outs)]
+    ports[:routed, w.P_INTERVAL] = np.where(link, rows[:, L_INTERVAL], ends[:, D_INTERVAL])
+    ports[routed:, w.P_INTERVAL] = exits[:, D_INTERVAL]
     ports[:routed, w.P_DIM] = np.where(link, rows[:, L_DIM], -1)
-    ports[:, w.P_DELAY] = _NODE_CYCLES
-    ports[:routed, w.P_DELAY] = np.where(link, rows[:, L_CYCLES], _NODE_CYCLES)
+    ports[:routed, w.P_DELAY] = np.where(link, rows[:, L_CYCLES], ends[:, D_EJECT])
+    ports[routed:, w.P_DELAY] = exits[:, D_INJECT]
     # A credit takes its link, a cycle to be read, and a router's time to process it.
     ports[:, w.P_CREDIT_DELAY] = ports[:, w.P_DELAY] + 1
     ports[:routed, w.P_CREDIT_DELAY] += router.credit_delay

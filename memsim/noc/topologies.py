@@ -1,8 +1,8 @@
 """Topologies with their routing, ports in BookSim2's order (it decides who wins a tie).
 
 Sources: W. J. Dally and B. Towles, "Principles and Practices of Interconnection Networks", 2004 (k-ary n-cubes,
-datelines, fat trees); J. Kim, W. J. Dally, S. Scott and D. Abts, "Technology-driven, highly-scalable dragonfly topology",
-ISCA 2008.
+datelines, fat trees); J. Kim, W. J. Dally, S. Scott and D. Abts, "Technology-driven, highly-scalable dragonfly
+topology", ISCA 2008.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memsim.noc.words import EITHER_CLASS, SAME_CLASS
 from memsim.noc.network import Array, Network, NetworkError, first_of, routes_from_lists
+from memsim.noc.words import EITHER_CLASS, SAME_CLASS
 
 
 def mesh(k: int = 8, n: int = 2, *, link_cycles: int = 1) -> Network:
@@ -23,8 +23,8 @@ def mesh(k: int = 8, n: int = 2, *, link_cycles: int = 1) -> Network:
 def torus(k: int = 8, n: int = 2, *, link_cycles: int = 2, balanced: bool = False) -> Network:
     """A k-ary n-cube with dimension-order routing, the short way round; half-way round, either way at random.
 
-    Against deadlock a packet that turns into a dimension takes the upper half of the virtual channels if it is above its
-    target and else the lower half. ``balanced`` leaves the half open to those that cross neither of two datelines.
+    Against deadlock a packet that turns into a dimension takes the upper half of the virtual channels if it is above
+    its target, and else the lower half. ``balanced`` leaves the half open to those that cross neither of two datelines.
     Links take two cycles: a folded torus has them twice as long as a mesh's.
     """
     return _cube(k, n, wrap=True, link_cycles=link_cycles, balanced=balanced)
@@ -58,7 +58,7 @@ def _cube(k: int, n: int, *, wrap: bool, link_cycles: int, balanced: bool) -> Ne
     first, choices = _dimension_order(k, n, at, row, wrap=wrap, balanced=balanced)
     kind = "torus" if wrap else "mesh"
     return Network(
-        name=f"{kind} of {' × '.join([str(k)] * n)}", links=table, nodes=routers, outputs=outputs, inputs=inputs,
+        name=f"{'x'.join([str(k)] * n)} {kind}", links=table, nodes=routers, outputs=outputs, inputs=inputs,
         first=first, choices=choices, classes=2 if wrap else 1, lengths_mm=np.zeros(len(table)), shape=(k,) * n,
     )  # fmt: skip
 
@@ -111,7 +111,7 @@ def crossbar(k: int = 8) -> Network:
 
 
 def fattree(k: int = 4, n: int = 3) -> Network:
-    """A k-ary n-tree: k to the n nodes, n levels of routers; up by any link at random to a common ancestor, then down."""
+    """A k-ary n-tree: k to the n nodes, n levels of routers; up by random links to a common ancestor, then down."""
     _at_least(k, 2, "k")
     _at_least(n, 1, "n")
     width = k ** (n - 1)

@@ -150,7 +150,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def _hotspot(arguments: str, nodes: int, seed: int) -> Array:
-    """All to some nodes, ``hotspot({1,2},{3,1})`` with rates three to one; unless named, to one that the seed chooses."""
+    """All to some nodes, ``hotspot({1,2},{3,1})`` at rates three to one; unless named, to one that the seed chooses."""
     groups = re.findall(r"\{([^}]*)\}", arguments) or ([arguments] if arguments else ["-1"])
     draw = np.random.default_rng(seed)
     spots = [int(draw.integers(nodes)) if spot < 0 else spot for spot in _numbers(groups[0])]

@@ -1,8 +1,8 @@
 """A running flit network: one array of words, with records in it.
 
-All state lies in one array ``m`` of ``int64``, so that compiled functions pass one argument. A record is a run of words;
-a reference to it is the position of its first word, and ``m[channel + C_STATE]`` is a field. -1 refers to nothing. The
-words from 0 on are the header.
+All state lies in one array ``m`` of ``int64``, so that compiled functions pass one argument. A record is a run of
+words; a reference to it is the position of its first word, and ``m[channel + C_STATE]`` is a field. -1 refers to
+nothing. The words from 0 on are the header.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ WARMING, RUNNING, DRAINING = range(3)
     P_NODE, P_DELAY, P_CREDIT_DELAY, P_INTERVAL, P_DIM, P_OUTS, P_NUMBER, P_FREE_AT, P_POINTER, P_STAMP, P_BEST,
     P_WINNER, P_FLITS, PORT_WORDS
 ) = range(14)  # fmt: skip
-"""An output port: the node behind it or -1, cycles for a flit, for its credit back, between flits; its dimension; its first
-output channel; its number in the router; then the switch allocator's arbiter, and the flits that have left by it."""
+"""An output port: the node behind it or -1, cycles for a flit, for its credit back, between flits; its dimension; its
+first output channel; its number in the router; then the switch allocator's arbiter, and the flits that left by it."""
 
 (R_WAITING, R_READY, R_WAITING_LIST, R_READY_LIST, R_CHANNELS, R_OUTS, R_SWITCH, R_SWITCHES, R_PORTS, R_FIRST,
  ROUTER_WORDS) = range(11)  # fmt: skip
@@ -31,8 +31,8 @@ them; how many input and output channels it has; its first switch input and how 
 
 (C_STATE, C_LOW, C_HIGH, C_OUT, C_FIRST, C_COUNT, C_READY_AT, C_POINTER, C_GRANT, C_GRANTED_AT, C_ASKED_AT, C_PLACE,
  C_ROUTER, C_NUMBER, C_VC, C_DIM, C_SWITCH, C_BACK, C_BACK_DELAY, CHANNEL_WORDS) = range(20)  # fmt: skip
-"""An input channel, followed by its buffer: LOW … HIGH are the output channels that the head may take, OUT the one that it
-holds, BACK the one upstream that its credits return to."""
+"""An input channel, followed by its buffer: LOW … HIGH are the output channels that the head may take, OUT the one
+that it holds, BACK the one upstream that its credits return to."""
 IDLE, WAITING, ACTIVE = range(3)
 
 O_CREDITS, O_BUSY, O_POINTER, O_STAMP, O_BEST, O_WINNER, O_PORT, O_NUMBER, O_TARGET, OUT_WORDS = range(10)

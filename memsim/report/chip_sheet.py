@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from memsim.hierarchy.area import OTHER, areas_mm2, die_mm2
 from memsim.report.units import si
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def peak_text(chip: Chip) -> str:
 
 
 def _operations(per_s: float, dtype: str) -> str:
-    return f"{per_s / 1e12:.4g} T{'OP' if dtype == 'int8' else 'FLOP'}/s"
+    prefix, scale = ("P", 1e15) if per_s >= 1e16 else ("T", 1e12)
+    return f"{per_s / scale:.4g} {prefix}{'OP' if dtype == 'int8' else 'FLOP'}/s"
 
 
 def bytes_per_s(chip: Chip, rate: Rate) -> float:
@@ -116,6 +118,21 @@ def _lines(chip: Chip) -> Iterator[tuple[str, str]]:
     yield "dram", f"{binary(dram.capacity)} of {dram.kind}{part} in {dram.channels} channels, {rate}"
     rate = si(bytes_per_s(chip, network.link_bandwidth), "B/s", 4)
     yield "network", f"{network.topology}, {rate} a link, {network.hop_latency} a hop"
+    yield "area", areas_text(chip)
+    limit = f"{si(chip.tdp_w, 'W')} at most, " if chip.tdp_w is not None else ""
+    yield "power", f"{limit}{si(chip.static_power_w, 'W')} whatever it does"
+
+
+def three(number: float) -> str:
+    """Three significant figures without an exponent."""
+    return f"{float(f'{number:.3g}'):,g}"
+
+
+def areas_text(chip: Chip) -> str:
+    """Area of the die and of its parts, the largest first, such as ``826 mm2: dram 52, matrix 39, …``."""
+    parts = sorted(areas_mm2(chip).items(), key=lambda item: (item[0] == OTHER, -item[1]))
+    shown = ", ".join(f"{'all else' if part == OTHER else part} {three(area)}" for part, area in parts if area > 0)
+    return f"{die_mm2(chip):.5g} mm2: {shown}"
 
 
 def _matrix(chip: Chip, matrix: MatrixUnit) -> str:

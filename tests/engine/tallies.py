@@ -12,7 +12,7 @@ import numpy as np
 from memsim.engine.hardware import Hardware, bank_count
 from memsim.engine.ledger import Key
 from memsim.engine.plan import Plan, Step
-from memsim.engine.tally import Counts, KernelRun, RouteFlows, Run, Tally
+from memsim.engine.tally import Counts, KernelRun, RouteFlows, Run, Tally, objects
 from memsim.isa.model import Gather, Load
 
 MILLIMETRES = (0.0, 0.1, 1.0, 2.7, 3.3000000000000003, 31.4)
@@ -70,6 +70,7 @@ def _tally(steps: tuple[Step, ...], cores: int, rng: np.random.Generator, most: 
         np.array([k[0] for k in keys], dtype=np.int64),
         np.array([k[1] for k in keys], dtype=np.int64),
         np.array([k[2] for k in keys], dtype=np.float64),
+        objects([()] * len(keys)),
         _array([_number(rng, most) for _ in keys], most),
         _array([_number(rng, most) for _ in keys], most),
     )

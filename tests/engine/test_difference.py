@@ -134,7 +134,7 @@ def test_every_count_of_a_kernel_is_compared(result: Result) -> None:
 def test_flows_may_be_cut_into_rows_and_ordered_in_any_way(result: Result) -> None:
     flows = result.run.kernels[1].tally.flows
     columns = {}
-    for name in ("step", "core", "mm", "bytes", "router_bytes"):
+    for name in ("step", "core", "mm", "crossed", "bytes", "router_bytes"):
         column = getattr(flows, name)[::-1]
         split = column[:1] // 2 if "bytes" in name else column[:1]
         rest = column[:1] - split if "bytes" in name else column[:1]

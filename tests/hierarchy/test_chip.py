@@ -141,8 +141,10 @@ def test_large_memories_cost_by_the_capacity_of_a_slice() -> None:
         cache={"capacity": "4 MiB", "slices": 4, "bandwidth": "64 B/cycle"},
         shared={"capacity": "8 MiB", "banks": 2, "bandwidth": "64 B/cycle"},
     )
-    assert chip.read_energy("cache") == n7.sram_pj_per_bit(2**20)
-    assert chip.write_energy("shared") == n7.sram_pj_per_bit(2**22)
+    assert chip.read_energy("cache") == n7.sram_pj_per_bit(2**22, banks=4)
+    assert chip.write_energy("shared") == n7.sram_pj_per_bit(2**23, banks=2)
+    two_ports = chip.replace({"cache.at": [("0 mm", "1 mm"), ("0 mm", "2 mm")]})
+    assert two_ports.read_energy("cache") == n7.sram_pj_per_bit(2**21, banks=2)
 
 
 def test_a_technology_of_ones_own_may_start_from_a_named_one() -> None:

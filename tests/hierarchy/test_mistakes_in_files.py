@@ -183,7 +183,7 @@ def test_the_text_is_right_before_it_is_made_wrong() -> None:
             "[core.vector]\nlanes = 32",
             "vector = 32",
             "mine.toml: line 11: core.sram.vector: unknown key 'vector'\n"
-            "  mend: use one of: bandwidth, banks, capacity, latency, ports, read_energy, write_energy",
+            "  mend: use one of: bandwidth, banks, capacity, latency, ports, read_energy, sram_family, write_energy",
         ),
         (
             'link_bandwidth = "32 B/cycle"',
@@ -217,7 +217,7 @@ def test_the_text_is_right_before_it_is_made_wrong() -> None:
             'bandwidth = "64 GB/s"',
             'bandwidth = "64 GB/s"\nkind = "HBM9"',
             "mine.toml: line 17: dram.kind: no energy is known for DRAM of kind 'HBM9'\n"
-            "  mend: give dram.read_energy and dram.write_energy, or a known kind; did you mean 'HBM3'?",
+            "  mend: give dram.read_energy and dram.write_energy, or a known kind; did you mean 'HBM4'?",
         ),
         (
             'bandwidth = "64 GB/s"',
@@ -324,12 +324,25 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ChipError, match=cause) as caught:
             Chip.from_toml(tmp_path / name)
         assert caught.value.where == str(tmp_path / name)
-        assert "give the path of a chip file, or the name of a preset: dally_grid, h100_sxm, " in caught.value.mend
+        assert "give the path of a chip file, or the name of a preset, such as a100_pcie, " in caught.value.mend
 
 
-def test_an_unknown_preset_names_the_nearest() -> None:
-    with pytest.raises(ChipError, match="unknown preset 'h100'\n  mend: did you mean 'h100_sxm'"):
-        Chip.preset("h100")
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("h100", "did you mean one of: h100_pcie, h100_sxm"),
+        ("A100-SXM4-40GB", "did you mean 'a100_sxm_40'"),
+        ("NVIDIA GeForce RTX 4090", "did you mean 'rtx_4090'"),
+        ("wse", "did you mean one of: wse_2, wse_3"),
+        ("tpuv4", "did you mean 'tpu_v4'"),
+    ],
+)
+def test_an_unknown_preset_names_the_nearest(name: str, advice: str) -> None:
+    with pytest.raises(ChipError, match=f"unknown preset '{name}'\n  mend: {advice}"):
+        Chip.preset(name)
+
+
+def test_a_preset_is_no_path() -> None:
     with pytest.raises(ChipError, match=r"unknown preset '\.\./toy'"):
         Chip.preset("../toy")
 

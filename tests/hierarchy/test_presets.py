@@ -12,7 +12,7 @@ import pytest
 from memsim.hierarchy import Chip, technologies
 from memsim.hierarchy.changes import covering
 
-NO_NUMBERS = {"name", "description", "technology", "topology", "kind", "dataflow", "routing", "write_back"}
+NO_NUMBERS = {"name", "description", "technology", "topology", "kind", "dataflow", "routing", "write_back", "policy"}
 
 
 def leaves(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -38,7 +38,13 @@ def test_every_number_has_a_source(name: str) -> None:
 
 
 def test_the_presets_are_those_of_the_documentation() -> None:
-    assert set(Chip.presets()) == {"toy", "h100_sxm", "tpu_v4", "dally_grid"}
+    gpus = (
+        "v100_pcie v100_sxm t4 l4 l40s a100_sxm a100_sxm_40 a100_pcie a100_pcie_40 h100_sxm h100_pcie h200_sxm b200_sxm"
+    )
+    gpus += " mi100 mi210 mi300x rtx_3090 rtx_4090 rtx_pro_6000_server"
+    others = "tpu_v4i tpu_v4 tpu_v5e tpu_v5p groq_lpu wse_2 wse_3 gc200"
+    others += " m1_ultra m2_ultra snapdragon_8gen1 snapdragon_8gen2 a17_pro"
+    assert set(Chip.presets()) == {"toy", "dally_grid", *gpus.split(), *others.split()}
 
 
 def peak_flops(name: str, dtype: str) -> float:

@@ -37,6 +37,7 @@ PART_COLOURS: Mapping[str, str] = {
     "shared": SKY,
     "wires": PURPLE,
     "routers": "#8F4F77",
+    "links": "#5D3A6E",
     "sram": GREEN,
     "reg": YELLOW,
     "matrix": VERMILLION,
