@@ -97,7 +97,7 @@ def distances(part: DramPart) -> npt.NDArray[np.int64]:
         "WRITE_WRITE_L": t.ccd_l_wr * ticks,
         "WRITE_WRITE_R": t.ccd_r * ticks,
         "READ_WRITE": t.rtw * ticks,
-        "READ_WRITE_R": t.ccd_r * ticks if part.ranks_apart else t.rtw * ticks,
+        "READ_WRITE_R": t.rtw * ticks,  # the pins have to turn round, whoever drove them
         "WRITE_READ": (written + t.wtr_s) * ticks,
         "WRITE_READ_L": (written + t.wtr_l) * ticks,
         "WRITE_READ_R": max(1, written + t.cs - t.cl) * ticks if part.ranks_apart else (written + t.wtr_s) * ticks,

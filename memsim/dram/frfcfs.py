@@ -256,7 +256,7 @@ def try_refresh(m, lists, requests, trace):
         return False, NEVER
     at = max(m[N + (PREALL_AT if is_open else REF_AT), rank], m[S, ROW_BUS_AT])
     if m[T, TICKS] == 2 and not is_open:
-        at = (at + 1) & -2
+        at = (max(at, m[S, NOW]) + 1) & -2
     if at > m[S, NOW]:
         return False, at
     if is_open:

@@ -15,7 +15,6 @@ from memsim.dram.bank_queues import step
 from memsim.dram.frfcfs import put, step_joined, step_split
 from memsim.dram.state import (
     ACCEPTED,
-    ALL_OWNED,
     ARRIVAL,
     BANK,
     BANK_COUNT,
@@ -33,6 +32,7 @@ from memsim.dram.state import (
     OPEN,
     OPEN_TICKS,
     OPENED,
+    PENDING,
     RANK_COUNT,
     READS,
     REFI,
@@ -87,6 +87,7 @@ def _accept(request, options, m, lists, requests):
     if m[S, READS + write] >= options[OF_DEPTH]:
         return False
     m[S, READS + write] += 1
+    m[S, PENDING] += 1
     requests[request, ACCEPTED] = m[S, NOW]
     if options[OF_CONTROLLER]:
         lists[m[S, BANK_COUNT] + write, m[S, WAITING + write]] = request
@@ -136,7 +137,7 @@ def run(options, rate, m, lists, requests, fly, trace, before, after):
         if not started and m[S, SERVED] >= warm:
             started = True
             _snapshot(m, before)
-        if m[S, SERVED] >= goal and (mode != BY_ARRIVAL or m[S, WRITES] + m[S, ALL_OWNED] == 0):
+        if m[S, SERVED] >= goal and (mode != BY_ARRIVAL or m[S, PENDING] == 0):
             break
         again = NEVER
         if mode == BY_RATE:
@@ -179,6 +180,7 @@ def run(options, rate, m, lists, requests, fly, trace, before, after):
             issued, soon, served, at = step_joined(depth, closed_page, m, lists, requests, trace)
         if served >= 0:
             requests[served, DONE] = at
+            m[S, PENDING] -= 1
             if not requests[served, WRITE]:
                 _fly(at, m, fly)
         if issued:

@@ -55,7 +55,7 @@ ROWS: Final = 45
 (NOW, ROW_BUS_AT, COLUMN_BUS_AT, WRITING, DUE, TURN, SPLIT_BANK, SPLIT_BY, SYNCED, CLOCK_UNTIL, TRACED, READS, WRITES,
  SERVED, FLY_HEAD, FLY_TAIL, LAST_DONE, NEXT_REF, QUEUE_AT, DRAIN, ALL_OWNED) = range(21)  # fmt: skip
 WAITING, LIVES, COLUMNS_FROM, ROWS_FROM, COUNTS = 21, 23, 25, 27, 30
-BANK_COUNT, RANK_COUNT = 36, 37
+BANK_COUNT, RANK_COUNT, PENDING = 36, 37, 38
 """The first four have an entry for reads and one for writes. WAITING: transactions; LIVES: banks with requests;
 COLUMNS_FROM, ROWS_FROM: no column command, no row command of those that wait can go before. COUNTS: six counters."""
 STATE_SIZE: Final = 48
@@ -91,7 +91,7 @@ def ready_at(command, bank, m):
         if command == ACT:
             at = max(at, m[G + ACT, m[GROUP, bank]])
     if m[T, TICKS] == 2 and command != PRE:
-        at = (at + 1) & -2
+        at = (max(at, m[S, NOW]) + 1) & -2  # on a whole clock
     return at
 
 

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from memsim.noc import words as w
-from memsim.noc.network import L_CYCLES, L_INTERVAL, Array, Network, NetworkError, Router
+from memsim.noc.network import (
+    D_EJECT,
+    D_INJECT,
+    D_INTERVAL,
+    L_CYCLES,
+    L_INTERVAL,
+    L_TARGET,
+    Array,
+    Network,
+    NetworkError,
+    Router,
+)
 from memsim.noc.state import words
 from memsim.noc.traffic import Traffic, pattern
 
@@ -203,14 +214,15 @@ def simulate(
         )
     if isinstance(traffic, str):
         traffic = pattern(traffic, network, seed=seed)
+    zero = zero_load(network, traffic, flits=flits, router=router)  # which also finds routes that are missing
     run = _Run(network, router, traffic, flits, rate, seed)
     cycles = _converge(run, protocol)
     accepted = run.count(w.ACCEPTED) / (cycles or run.now) / len(network.nodes)
     stable = cycles is not None and _drain(run, protocol)
-    return _measured(run, router, flits, accepted, stable)
+    return _measured(run, zero, accepted, stable)
 
 
-def _measured(run: _Run, router: Router, flits: int, accepted: float, stable: bool) -> Measured:
+def _measured(run: _Run, zero: float, accepted: float, stable: bool) -> Measured:
     links = len(run.network.links)
     base = run.count(w.PORT_BASE)
     routed = run.words[base : base + run.count(w.PORTS) * w.PORT_WORDS].reshape(-1, w.PORT_WORDS)
@@ -224,7 +236,7 @@ def _measured(run: _Run, router: Router, flits: int, accepted: float, stable: bo
         accepted=accepted,
         latency_cycles=run.count(w.LATENCY) / packets,
         network_latency_cycles=run.count(w.NETWORK) / packets,
-        zero_load_cycles=zero_load(run.network, run.traffic, flits=flits, router=router),
+        zero_load_cycles=zero,
         hops=run.count(w.HOPS) / packets,
         stable=stable,
         cycles=run.now,
@@ -242,28 +254,58 @@ def zero_load(
 
     A router takes a cycle for each of channel allocation (none if speculative), switch allocation and traversal, and
     ``routing_delay`` more; a link, and injection and ejection, its latency and one cycle to enter the next stage; the
-    other flits follow at the rate of the slowest link.
+    other flits follow at the rate of the slowest link (`packet_cycles`).
     """
     router = router or Router()
     if isinstance(traffic, str):
         traffic = pattern(traffic, network, seed=seed)
-    total = 0.0
-    for source, (targets, shares) in enumerate(zip(traffic.targets, traffic.probabilities(), strict=True)):
-        for target, share in zip(targets, shares, strict=True):
-            if share > 0:
-                total += share * packet_cycles(network, source, int(target), flits, router)
-    return total / len(network.nodes)
+    cycles = _pair_cycles(network, traffic, flits, router)
+    rows = np.arange(len(network.nodes))[:, None]
+    return float((cycles[rows, traffic.targets] * traffic.probabilities()).sum() / len(network.nodes))
+
+
+def _pair_cycles(network: Network, traffic: Traffic, flits: int, router: Router) -> Array:
+    """`packet_cycles` of every pair, walking all routes at once."""
+    nodes = len(network.nodes)
+    counts = np.diff(network.first, axis=1)
+    steps = network.choices[np.minimum(network.first[:, :-1], len(network.choices) - 1), 0]
+    ends = np.broadcast_to(network.node_links, (nodes, 3))
+    at = np.repeat(network.nodes[:, None], nodes, axis=1)
+    target = np.broadcast_to(np.arange(nodes), at.shape)
+    stage = 1 + router.routing_delay - int(router.speculative)
+    # When the head and the last flit are granted the way out: of the source, then of each router.
+    head = np.repeat(ends[:, None, D_INJECT] + 1 + stage, nodes, axis=1)
+    tail = np.repeat((flits - 1) * ends[:, None, D_INTERVAL] + ends[:, None, D_INJECT] + 1, nodes, axis=1)
+    used = np.zeros(at.shape, dtype=bool)
+    used[np.arange(nodes)[:, None], traffic.targets] = traffic.probabilities() > 0
+    for _ in range(len(network.links) + 1):
+        missing = np.argwhere(used & (counts[at, target] == 0))
+        if len(missing):
+            network.path(int(missing[0, 0]), int(missing[0, 1]))  # says what is missing
+        going = used & (steps[at, target] >= 0)
+        if not going.any():
+            break
+        link = network.links[steps[at[going], target[going]]]
+        tail[going] = np.maximum(tail[going], head[going] + (flits - 1) * link[:, L_INTERVAL]) + link[:, L_CYCLES] + 2
+        head[going] += link[:, L_CYCLES] + 2 + stage
+        at[going] = link[:, L_TARGET]
+    return np.maximum(tail, head + (flits - 1) * ends[None, :, D_INTERVAL]) + ends[None, :, D_EJECT] + 2
 
 
 def packet_cycles(network: Network, source: int, target: int, flits: int, router: Router) -> int:
-    """Cycles from creation to arrival of a packet that meets nobody."""
-    path = network.path(source, target)
-    stage = 2 + router.routing_delay - int(router.speculative)
-    inject, _, slow = network.node_link(source)
-    _, eject, slower = network.node_link(target)
-    wires = inject + 1 + eject + 1 + sum(int(cycles) + 1 for cycles in network.links[path, L_CYCLES])
-    slowest = max(slow, slower, *(int(interval) for interval in network.links[path, L_INTERVAL]), 1)
-    return wires + stage * (len(path) + 1) + (flits - 1) * slowest
+    """Cycles from creation to arrival of a packet that meets nobody.
+
+    The head waits at each router for its channel, the other flits do not, so what a slow link has pulled apart closes up
+    again: the last flit leaves each stage at the later of its own arrival and the head's grant plus all intervals.
+    """
+    inject, _, interval = network.node_link(source)
+    _, eject, last_interval = network.node_link(target)
+    stage = 1 + router.routing_delay - int(router.speculative)
+    head, tail = inject + 1 + stage, (flits - 1) * interval + inject + 1
+    for link in network.links[network.path(source, target)]:
+        tail = max(tail, head + (flits - 1) * int(link[L_INTERVAL])) + int(link[L_CYCLES]) + 2
+        head += int(link[L_CYCLES]) + 2 + stage
+    return max(tail, head + (flits - 1) * last_interval) + eject + 2
 
 
 def sweep(

@@ -95,6 +95,7 @@ def _packets(network: Network, transfers: Sequence[Transfer], flit_bytes: int, m
             raise NetworkError(
                 f"{transfer} is negative", where=f"transfers[{i}]", mend="give bytes and start from 0 on"
             )
+        network.path(source, target)  # or an error that says where it ends
         flits = -(-transfer.bytes // flit_bytes)
         sizes = [most] * (flits // most) + ([flits % most] if flits % most else [])
         rows[source] += [(transfer.start, target, size, i) for size in sizes]

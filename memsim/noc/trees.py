@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from memsim.noc.network import L_CYCLES, L_SOURCE, L_TARGET, Network, Router
+from memsim.noc.simulation import packet_cycles
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,9 @@ def multicast(
 ) -> Tree:
     """A packet from one node to many, over the union of its routes."""
     router, ends = router or Router(), tuple(targets)
-    paths = [network.path(source, target) for target in ends]
-    links = tuple(dict.fromkeys(link for path in paths for link in path))
-    finish = []
-    for target, path in zip(ends, paths, strict=True):
-        head = network.node_link(source)[0] + 1 + _stage(router) + network.node_link(target)[1] + 1
-        head += sum(int(network.links[link, L_CYCLES]) + 1 + _stage(router) for link in path)
-        finish.append(head + flits - 1)
-    return Tree(links, tuple(finish), len(links) * flits)
+    links = tuple(dict.fromkeys(link for target in ends for link in network.path(source, target)))
+    finish = tuple(packet_cycles(network, source, target, flits, router) for target in ends)
+    return Tree(links, finish, len(links) * flits)
 
 
 def reduce(
