@@ -25,11 +25,12 @@ FIELDS = ("pc", "stack", "group", "bank", "column", "row")
 
 MAPS = {
     "mop4clxor": "row:column:bank^column{bank}:group^column{group}:stack^column{stack}:pc^column{pc}:column2",
+    "lines": "row:bank:stack:column:group:pc:column2",
     "robaracoch": "row:bank:group:stack:pc:column",
     "d3_ddr4_bglow": "row:bank:stack:pc:column:group",
 }
 """The maps that have a name. ``mop4clxor``: four bursts of a row, then the next bank, each level XORed with the
-column's bits (Ramulator 2.1). ``robaracoch``: the column lowest. ``d3_ddr4_bglow``: the bank group lowest."""
+column's bits (Ramulator 2.1). ``lines``: four bursts of a row, then the next pseudo-channel and bank group. ``robaracoch``: the column lowest. ``d3_ddr4_bglow``: the bank group lowest."""
 
 _NAMES = {
     name: field

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from memsim.engine.memory import COUNTED
 from memsim.engine.result import Result
 from memsim.engine.tally import Crossed, Tally
 from memsim.isa.format import statement_text
@@ -131,8 +132,7 @@ def _tallies(name: str, a: Tally, b: Tally) -> Iterator[str]:
         yield from _arrays(f"{name}: {table} of (step, core)", getattr(a, table), getattr(b, table))
     yield from _arrays(f"{name}: empty transfers of step", a.empty, b.empty)
     yield from _mappings(f"{name}: flow of (step, core, mm)", _flows(a), _flows(b))
-    yield from _mappings(f"{name}: written back", a.written_back, b.written_back)
-    yield from _mappings(f"{name}: written through", a.written_through, b.written_through)
+    yield from _mappings(f"{name}: {', '.join(COUNTED)} of", a.by_tensor, b.by_tensor)
 
 
 def _flows(tally: Tally) -> dict[tuple[int, int, float, Crossed], tuple[int, int]]:

@@ -11,8 +11,10 @@ import numpy as np
 
 from memsim.engine.hardware import Hardware
 from memsim.engine.layout import Pieces, total_bytes
+from memsim.engine.memory import PIECE_WORDS
 from memsim.engine.plan import Access, Step
 from memsim.engine.servers import PAGE_SEGMENTS, Array, scatter
+from memsim.isa.model import Load
 
 REMEMBERED = 1 << 14
 """Extents that are kept: blocks of a kernel load the same tiles again and again."""
@@ -20,7 +22,10 @@ REMEMBERED = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The part of an extent behind one port: pieces as pairs of words (segment, bytes), and their bytes together."""
+    """The part of an extent behind one port: pieces as words (segment, bytes, runs), and their bytes together.
+
+    A load counts the ports of the core's own partition only.
+    """
 
     port: int
     words: Array
@@ -55,15 +60,16 @@ class Extents:
         if found is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            found = self._known[step.number, starts] = self._found(access, starts)
+            found = self._known[step.number, starts] = self._found(step, access, starts)
         return found
 
-    def _found(self, access: Access, starts: Sequence[int]) -> Extent:
+    def _found(self, step: Step, access: Access, starts: Sequence[int]) -> Extent:
         if access.layout is not None:
-            return self._by_port(access.role, access.layout.pieces(starts, access.sizes, access.steps))
+            pieces = access.layout.pieces(starts, access.sizes, access.steps)
+            return self._by_port(access.role, pieces, isinstance(step.instruction, Load))
         size = access.element_bytes
-        for start, n, step, extent in zip(starts, access.sizes, access.steps, access.extents, strict=True):
-            size *= min(n, max(0, -((start - extent) // step)))
+        for start, n, stride, extent in zip(starts, access.sizes, access.steps, access.extents, strict=True):
+            size *= min(n, max(0, -((start - extent) // stride)))
         return Extent(size)
 
     def _gathered(self, access: Access, starts: Sequence[int], sequence: int) -> Extent:
@@ -73,21 +79,23 @@ class Extents:
         if access.layout is None:
             return Extent(count * access.sizes[1] * access.element_bytes)
         rows = access.sizes[0]
-        total: dict[int, int] = {}
+        total: dict[int, tuple[int, int]] = {}
         for i in range(count):
             if distribution == "sequential":
                 row = (sequence * count + i) % rows
             else:
                 row = (i * rows // count + sequence * 2654435761) % rows
-            for segment, size in access.layout.pieces((starts[0] + row, starts[1]), (1, access.sizes[1]), (1, 1)):
-                total[segment] = total.get(segment, 0) + size
-        return self._by_port(access.role, sorted(total.items()))
+            for segment, size, runs in access.layout.pieces((starts[0] + row, starts[1]), (1, access.sizes[1]), (1, 1)):
+                before = total.get(segment, (0, 0))
+                total[segment] = before[0] + size, before[1] + runs
+        return self._by_port(access.role, [(segment, *amounts) for segment, amounts in sorted(total.items())], True)
 
-    def _by_port(self, role: str, pieces: Pieces) -> Extent:
+    def _by_port(self, role: str, pieces: Pieces, load: bool) -> Extent:
         ports = self.hardware.ports_of(role)
+        near = self.hardware.near_ports(role) if load else ports
         groups: dict[int, Pieces] = {}
         for piece in pieces:
-            groups.setdefault(_port(piece[0] % PAGE_SEGMENTS, ports), []).append(piece)
+            groups.setdefault(_port(piece[0] % PAGE_SEGMENTS, ports) % near, []).append(piece)
         parts = tuple(Part(port, _words(group), total_bytes(group)) for port, group in sorted(groups.items()))
         return Extent(sum(part.size for part in parts), parts)
 
@@ -99,4 +107,4 @@ def _port(place: int, ports: int) -> int:
 
 
 def _words(pieces: Pieces) -> Array:
-    return np.fromiter(chain.from_iterable(pieces), np.int64, 2 * len(pieces))
+    return np.fromiter(chain.from_iterable(pieces), np.int64, PIECE_WORDS * len(pieces))

@@ -11,13 +11,16 @@ from itertools import pairwise
 
 import numpy as np
 
+from memsim.engine.dram import CHANNEL_BANKS, ROW_WORDS
+from memsim.engine.dram_rows import latency_ticks, part_words, tensor_shapes
 from memsim.engine.layout import segment_count
-from memsim.engine.memory import CACHE, DRAM, SHARED, Memory, empty_memory
+from memsim.engine.memory import BETWEEN, CACHE, DRAM, SHARED, Memory, empty_memory
 from memsim.engine.plan import Plan
-from memsim.engine.servers import PER_PORT, PORTS, scatter
+from memsim.engine.servers import PER_PORT, PORTS
 from memsim.hierarchy import Chip
+from memsim.hierarchy.floorplan import manhattan
 
-ROWS = {"dram": DRAM, "shared": SHARED, "cache": CACHE}
+ROWS = {"dram": DRAM, "shared": SHARED, "cache": CACHE, "partitions": BETWEEN}
 """Row of each chip-wide memory in `Memory.banks`."""
 
 
@@ -102,13 +105,17 @@ class Hardware:
 
     def empty_memory(self) -> Memory:
         """The chip-wide memories before anything has happened."""
-        rows = np.zeros((3, 7), dtype=np.int64)
+        rows = np.zeros((len(ROWS), ROW_WORDS), dtype=np.int64)
         for name, row in self.memories.items():
-            rows[ROWS[name]] = row
-        cache = self.chip.cache
-        capacity, write_back = (cache.capacity, cache.write_back) if cache else (0, False)
+            rows[ROWS[name], : len(row)] = row
+        cache, layouts = self.chip.cache, self.plan.layouts
+        capacity, write_back = (cache.capacity // cache.partitions, cache.write_back) if cache else (0, False)
         banks = sum(bank_count(row) for row in self.memories.values())
-        return empty_memory(rows, banks, segment_count(self.plan.layouts), self._bases, capacity, write_back)
+        shapes = tensor_shapes([layouts[name] for name in self.tensors], self.chip, self.memories["dram"][PER_PORT])
+        partitions = cache.partitions if cache else 1
+        segments = segment_count(layouts)
+        dram_banks = bank_count(self.memories["dram"]) * int(rows[DRAM, CHANNEL_BANKS])
+        return empty_memory(rows, banks, dram_banks, segments, self._bases, shapes, capacity, partitions, write_back)
 
     def port_ticks(self, memory: str, size: int) -> int:
         """Ticks of a core memory's port for ``size`` bytes; 0 where the port is never a bottleneck."""
@@ -120,9 +127,18 @@ class Hardware:
         row = self.memories.get(answering(self.chip, role))
         return 1 if row is None else row[PORTS]
 
-    def port_of(self, role: str, segment: int) -> int:
-        """Network port of the memory behind which a segment lies."""
-        return int(scatter(segment, self.ports_of(role)))
+    def near_ports(self, role: str) -> int:
+        """Ports of a memory through which one core loads: of a cache in partitions, those of the nearest."""
+        cache = self.chip.cache
+        return self.ports_of(role) // (cache.partitions if cache and role == "dram" else 1)
+
+    def first_port(self, role: str, core: int) -> int:
+        """The first of the ports through which a core loads."""
+        near = self.near_ports(role)
+        if near == self.ports_of(role):
+            return 0
+        here, ports = self.chip.core_position(core), self.chip.port_positions("cache")
+        return min(range(len(ports)), key=lambda port: (manhattan(here, ports[port]), port)) // near * near
 
     # Routes --------------------------------------------------------------------------------------------------
 
@@ -181,20 +197,25 @@ def _memories(chip: Chip) -> dict[str, list[int]]:
     dram, cache, shared = chip.dram, chip.cache, chip.shared
     total = chip.rate_per_tick(dram.bandwidth) * dram.efficiency
     ports = len(chip.memory_nodes("dram"))
-    found = [("dram", dram.channels, 1 if cache else ports, dram.interleave, total, dram.latency)]
+    found = [("dram", dram.channels, 1 if cache else ports, dram.interleave, total, latency_ticks(chip))]
     if shared:
         total, ports = chip.rate_per_tick(shared.bandwidth), len(chip.memory_nodes("shared"))
-        found.append(("shared", shared.banks, ports, shared.interleave, total, shared.latency))
+        found.append(("shared", shared.banks, ports, shared.interleave, total, chip.ticks_of(shared.latency)))
     if cache:
         total, ports = chip.rate_per_tick(cache.bandwidth), len(chip.memory_nodes("dram"))
-        found.append(("cache", cache.slices, ports, cache.interleave, total, cache.latency))
+        found.append(("cache", cache.slices, ports, cache.interleave, total, chip.ticks_of(cache.latency)))
+        if cache.partitions > 1:
+            total, count = chip.rate_per_tick(cache.partition_bandwidth or cache.bandwidth), cache.partitions
+            total *= count if cache.partition_bandwidth else 1
+            found.append(("partitions", count, count, 1, total, chip.ticks_of(cache.partition_latency)))
     rows: dict[str, list[int]] = {}
     first = 0
     for name, count, ports, chunk, rate, latency in found:
         count = max(ports, count // ports * ports)
         num, den = (rate / count).as_integer_ratio()
-        rows[name] = [first, ports, count // ports, chunk, num, den, chip.ticks_of(latency)]
+        rows[name] = [first, ports, count // ports, chunk, num, den, latency]
         first += count
+    rows["dram"] += part_words(chip)
     return rows
 
 

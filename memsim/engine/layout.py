@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from memsim.engine.servers import PAGE_SEGMENTS
 from memsim.isa.expr import Expr
@@ -24,16 +25,26 @@ MAX_SEGMENTS = 1 << 22
 PLACE_STRIDE = 389
 """Segments between the starts, in their pages, of tensors that a kernel uses together: prime, so that banks differ."""
 
-Pieces = list[tuple[int, int]]
-"""(segment, bytes) of each segment that a transfer touches."""
+Pieces = list[tuple[int, int, int]]
+"""(segment, bytes, contiguous runs of bytes) of each segment that a transfer touches."""
 
 
 def total_bytes(pieces: Pieces) -> int:
     """Bytes of all pieces together."""
-    return sum(size for _, size in pieces)
+    return sum(size for _, size, _ in pieces)
 
 
-@dataclass(frozen=True, slots=True)
+def runs_after(points: int, runs: int, taken: int, extent: int, step: int) -> int:
+    """Contiguous runs of a box that takes ``taken`` of ``extent`` indices of one more, faster axis.
+
+    ``points`` and ``runs`` are those of the axes before. Rows that are taken whole go on in the next one.
+    """
+    if taken == extent:
+        return runs
+    return points * (1 if step == 1 else taken)
+
+
+@dataclass(frozen=True)
 class TensorLayout:
     """The segment grid of one tensor: segments are numbered from ``base``, row-major."""
 
@@ -44,24 +55,39 @@ class TensorLayout:
     """Segment numbers between neighbours in each dimension."""
 
     def pieces(self, starts: Iterable[int], sizes: Iterable[int], steps: Iterable[int]) -> Pieces:
-        """(segment, bytes) for a strided box, cut at the tensor's edge; empty where nothing is left."""
-        pieces: Pieces = [(self.base, self.tensor.type.bytes)]
+        """(segment, bytes, runs) for a strided box, cut at the tensor's edge; empty where nothing is left."""
+        element = self.tensor.type.bytes
+        pieces: Pieces = [(self.base, element, 1)]
         axes = zip(starts, sizes, steps, self.segment_shape, self.strides, self.tensor.shape, strict=True)
         for start, size, step, segment, stride, extent in axes:
             count = min(size, max(0, -((start - extent) // step)))
             if count == 0:
                 return []
-            if step == 1 and start // segment == (start + count - 1) // segment:
-                offset = start // segment * stride
-                pieces = [(number + offset, amount * count) for number, amount in pieces]
-            else:
-                counts = _split(start, count, step, segment)
-                pieces = [(number + i * stride, amount * c) for number, amount in pieces for i, c in counts]
+            counts = _split(start, count, step, segment)
+            pieces = [
+                (number + i * stride, amount * c, runs_after(amount // element, runs, c, extent, step))
+                for number, amount, runs in pieces
+                for i, c in counts
+            ]
         return pieces
+
+    @cached_property
+    def pitch(self) -> tuple[int, int]:
+        """Contiguous runs of a whole segment, and bytes from one to the next."""
+        shape, extents = self.segment_shape, self.tensor.shape
+        points, runs, pitch = 1, 1, math.prod(extents) * self.tensor.type.bytes
+        for d, (taken, extent) in enumerate(zip(shape, extents, strict=True)):
+            if taken < extent and points > 1:
+                pitch = math.prod(extents[d:]) * self.tensor.type.bytes
+            runs = runs_after(points, runs, taken, extent, 1)
+            points *= taken
+        return runs, pitch
 
 
 def _split(start: int, count: int, step: int, segment: int) -> list[tuple[int, int]]:
     """How many of the points start, start + step, … fall into each segment."""
+    if step == 1 and start // segment == (start + count - 1) // segment:
+        return [(start // segment, count)]
     found: list[tuple[int, int]] = []
     done = 0
     while done < count:

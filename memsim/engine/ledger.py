@@ -5,7 +5,6 @@ All sums are of exact integers, so no number depends on how an engine shares tal
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from memsim.engine.columns import Columns, chosen, concatenated, grouped, integers, narrowed, product
+from memsim.engine.memory import WRITTEN_BACK, counts_of_none
 from memsim.engine.plan import Plan
 from memsim.engine.sheets import (
     AMOUNT,
@@ -21,12 +21,13 @@ from memsim.engine.sheets import (
     LINKS,
     MOMENT,
     MOMENT_BITS,
+    ROWS,
     WIRES,
     Codes,
     Sheet,
     coarse_rows,
     make_sheet,
-    write_back_rows,
+    memory_rows,
 )
 from memsim.engine.tally import Run, Tally
 from memsim.errors import MemsimError
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 FINAL_WRITE_BACK = "final_write_back"
 """Operation under which dirty bytes left in a cache at the end are charged; they take no time."""
-COUNTED = ("matrix", "vector", "dma")
+COUNTED = ("matrix", "vector", "dma", ROWS)
 """Parts whose amounts are operations or transfers; those of all others are bits."""
 STATIC: dict[str, Any] = {
     "part": "static", "tensor": "-", "operation": "static", "level": "static", "core": -1, "access": "static", "mm": 0.0
@@ -134,17 +135,14 @@ class Ledger:
 
     @cached_property
     def _write_backs(self) -> Columns:
-        """Rows of what belongs to no instruction: bytes that a cache handed on, by tensor."""
-        back: Counter[str] = Counter()
-        through: Counter[str] = Counter()
+        """Rows of what belongs to no instruction, by tensor: what a cache handed on, and what the DRAM did beside."""
+        totals: dict[str, list[int]] = {}
         for run in self._run.kernels:
-            back.update(run.tally.written_back)
-            through.update(run.tally.written_through)
-        parts = [
-            write_back_rows(back, "write_back", self.chip, self._codes, through=False),
-            write_back_rows(through, "write_back", self.chip, self._codes, through=True),
-            write_back_rows(self._run.final_write_back, FINAL_WRITE_BACK, self.chip, self._codes, through=False),
-        ]
+            for tensor, counts in run.tally.by_tensor.items():
+                totals[tensor] = [a + b for a, b in zip(counts, totals.get(tensor, counts_of_none()), strict=True)]
+        late = {tensor: counts_of_none(WRITTEN_BACK, size) for tensor, size in self._run.final_write_back.items()}
+        chip, codes = self.chip, self._codes
+        parts = [memory_rows(totals, chip, codes), memory_rows(late, chip, codes, FINAL_WRITE_BACK)]
         return grouped(concatenated(parts, (*KEYS, AMOUNT)), KEYS, (AMOUNT,))
 
     def _table_for(self, columns: tuple[str, ...]) -> Columns:
@@ -267,6 +265,8 @@ def unit_energy_pj(chip: Chip, key: Key) -> float:
         return chip.vector_energy(key.access)
     if key.part == WIRES:
         return key.mm * chip.wire_energy_pj_per_bit_mm
+    if key.part == ROWS:
+        return chip.activation_energy
     if key.part == LINKS:
         return chip.link_energy(key.access)
     if key.part == "routers":

@@ -8,9 +8,9 @@ import numpy as np
 
 from memsim.engine.extents import Part
 from memsim.engine.hardware import ROWS, Hardware, Route, bank_count
-from memsim.engine.memory import lines_by_age, owner, read, write
+from memsim.engine.memory import PIECE_WORDS, lines_by_age, owner, read, write
 from memsim.engine.servers import FIRST, SERVER_WORDS, serve
-from memsim.engine.tally import Crossed, RouteFlows, Tally, objects
+from memsim.engine.tally import ByKind, Crossed, RouteFlows, Tally, counts_by_tensor, objects
 
 
 class Counter:
@@ -24,7 +24,7 @@ class Counter:
         self.empty = [False] * steps
         self.flows: dict[tuple[int, int, float, Crossed], list[int]] = defaultdict(lambda: [0, 0])
 
-    def tally(self, written_back: dict[str, int], written_through: dict[str, int]) -> Tally:
+    def tally(self, by_tensor: dict[str, ByKind]) -> Tally:
         """The counts as arrays."""
         counts = (self.executions, self.moved, self.entered, self.fetched)
         keys, amounts = list(self.flows), list(self.flows.values())
@@ -38,7 +38,7 @@ class Counter:
         )
         executions, moved, entered, fetched = (np.array(count, dtype=np.int64).reshape(self.shape) for count in counts)
         empty = np.array(self.empty, dtype=np.bool_)
-        return Tally(executions, moved, entered, fetched, empty, flows, written_back, written_through)
+        return Tally(executions, moved, entered, fetched, empty, flows, by_tensor)
 
 
 class Running:
@@ -61,13 +61,13 @@ class Running:
         """Serve a request at a unit, port or link; returns the tick at which it starts."""
         return int(serve(self._words, server * SERVER_WORDS, head, service))
 
-    def read(self, role: str, part: Part, tick: int) -> tuple[int, int, int]:
+    def read(self, role: str, port: int, part: Part, tick: int) -> tuple[int, int, int]:
         """Read pieces of segments: ticks of the first byte and the last, and bytes that the DRAM sent to a cache."""
-        return read(self.memory, ROWS[role], part.port, part.words, 0, len(part.words) // 2, tick)
+        return read(self.memory, ROWS[role], port, part.words, 0, len(part.words) // PIECE_WORDS, tick)
 
     def write(self, role: str, part: Part, tick: int) -> int:
         """Write pieces of segments: the tick at which the memory has taken the last byte."""
-        return write(self.memory, ROWS[role], part.port, part.words, 0, len(part.words) // 2, tick)
+        return write(self.memory, ROWS[role], part.port, part.words, 0, len(part.words) // PIECE_WORDS, tick)
 
     def pass_route(self, route: Route, step: int, core: int, size: int) -> None:
         """Count the bytes that a transfer sends over a route."""
@@ -79,12 +79,9 @@ class Running:
 
     def finish_kernel(self) -> Tally:
         """The counts since the kernel began."""
-        back, through = (
-            {name: int(n) for name, n in zip(self.hardware.tensors, counts.tolist(), strict=False) if n}
-            for counts in (self.memory.written_back, self.memory.written_through)
-        )
-        self.memory.written_back[:] = self.memory.written_through[:] = 0
-        return self.counter.tally(back, through)
+        by_tensor = counts_by_tensor(self.hardware.tensors, self.memory.counts)
+        self.memory.counts[:] = 0
+        return self.counter.tally(by_tensor)
 
     def drained_at(self) -> int:
         """Tick at which the DRAM has taken the last byte that has been written back so far."""
@@ -94,7 +91,7 @@ class Running:
     def final_write_back(self) -> dict[str, int]:
         """Dirty bytes of each tensor that are still in the cache."""
         dirty: dict[str, int] = defaultdict(int)
-        for segment, _, size, _ in lines_by_age(self.memory).tolist():
+        for segment, _, size, _, _ in lines_by_age(self.memory).tolist():
             if size:
                 dirty[self.hardware.tensors[owner(self.memory, segment)]] += size
         return dict(dirty)

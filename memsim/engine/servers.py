@@ -49,7 +49,8 @@ def scatter(segment: int, ways: int) -> int:
     if ways == 1:
         return 0
     place = segment % page_of(ways) + 1
-    return np.int64(((np.uint64(place) * HASH) >> np.uint64(33)) % np.uint64(ways))  # type: ignore[return-value]
+    high = (np.uint64(place) * HASH) >> np.uint64(32)
+    return np.int64((high * np.uint64(ways)) >> np.uint64(32))  # type: ignore[return-value]
 
 
 # A memory's row of parameters: its banks, split evenly over its network ports, and what each bank can do.
@@ -73,7 +74,7 @@ def serve_banks(
     last = (chunks - 1) % banks  # whose last chunk may be a part of one
     shortened = _service((rounds + (last < extra)) * chunk - (chunks * chunk - size), num, den)
     first_bank = memory[FIRST] + port * banks
-    bank = first_bank + scatter(segment, memory[PORTS] * banks) // memory[PORTS] % banks
+    bank = first_bank + scatter(segment, memory[PORTS] * banks) % banks
     begin, finish = np.int64(2**62), np.int64(head)
     for i in range(min(chunks, banks)):
         service = shortened if i == last else longer if i < extra else shorter

@@ -15,6 +15,7 @@ import numpy as np
 
 from memsim.engine.columns import Columns, chosen, concatenated, grouped, integers, product
 from memsim.engine.hardware import answering
+from memsim.engine.memory import ACTIVATED, CROSSED, OVERREAD, OVERWRITTEN, WRITTEN_BACK, WRITTEN_THROUGH
 from memsim.engine.plan import KernelPlan, Step
 from memsim.engine.tally import Counts, RouteFlows, Tally
 from memsim.hierarchy import Chip
@@ -28,6 +29,8 @@ AMOUNT, MOMENT = "amount", "moment"
 MOMENT_BITS = 60
 """Such a unit holds a wire length of at least 2^-8 mm as it is, so sums of float lengths are exact in any order."""
 WIRES = "wires"
+ROWS = "rows"
+"""Part of the rows of DRAM that are opened."""
 LINKS = "links"
 """Part of the links that have an energy of their own; their kind stands in the column ``access``."""
 
@@ -166,21 +169,32 @@ def _crossings(flows: RouteFlows) -> Iterator[tuple[str, Counts]]:
         yield kind, np.array([dict(crossed).get(kind, 0) for crossed in flows.crossed.tolist()], dtype=np.int64)
 
 
-def write_back_rows(back: Mapping[str, int], operation: str, chip: Chip, codes: Codes, *, through: bool) -> Columns:
-    """Rows of what a cache hands on to the DRAM (bytes of each tensor): codes of tensors, core -1.
+def memory_rows(by_tensor: Mapping[str, Sequence[int]], chip: Chip, codes: Codes, back: str = "write_back") -> Columns:
+    """Rows of what memories did for each tensor (`memsim.engine.memory.COUNTED`), by no instruction: core -1.
 
-    What is written ``through`` is at hand, and not read from the cache.
+    What is written ``back`` is read from the cache; what is written through is at hand.
     """
-    parts = [("dram", "dram", "write", 0.0), (WIRES, "network", "move", chip.backing_mm)]
-    if not through:
-        parts.append(("cache", "cache", "read", 0.0))
+    handed_on = [("dram", "dram", back, "write", 0.0, 8), (WIRES, "network", back, "move", chip.backing_mm, 8)]
+    posts = {
+        WRITTEN_BACK: [*handed_on, ("cache", "cache", back, "read", 0.0, 8)],
+        WRITTEN_THROUGH: handed_on,
+        ACTIVATED: [(ROWS, "dram", "activate", "activate", 0.0, 1)],
+        OVERREAD: [("dram", "dram", "beyond", "read", 0.0, 8)],
+        OVERWRITTEN: [("dram", "dram", "beyond", "write", 0.0, 8)],
+        CROSSED: [
+            ("cache", "cache", "copy", "read", 0.0, 8),
+            ("cache", "cache", "copy", "write", 0.0, 8),
+            (WIRES, "network", "copy", "move", chip.partition_mm, 8),
+        ],
+    }
     rows = [
-        (codes[part], codes[tensor], codes[operation], codes[level], -1, codes[access])
-        for tensor in back
-        for part, level, access, _ in parts
+        (codes[part], codes[tensor], codes[operation], codes[level], -1, codes[access], mm, amount * counts[kind])
+        for tensor, counts in by_tensor.items()
+        for kind, lines in posts.items()
+        if counts[kind]
+        for part, level, operation, access, mm, amount in lines
     ]
-    columns = np.array(rows, dtype=np.int64).reshape(len(rows), len(KEYS) - 1).T
-    table: Columns = dict(zip(KEYS, columns, strict=False))
-    table["mm"] = np.array([mm for _ in back for *_, mm in parts], dtype=np.float64)
-    table[AMOUNT] = integers([8 * size for size in back.values() for _ in parts])
-    return chosen(table, table[AMOUNT] > 0)
+    columns = list(zip(*rows, strict=True)) or [()] * (len(KEYS) + 1)
+    *names, mm, amounts = columns
+    table: Columns = {key: np.array(of, dtype=np.int64) for key, of in zip(KEYS, names, strict=False)}
+    return table | {"mm": np.array(mm, dtype=np.float64), AMOUNT: integers(list(amounts))}

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from memsim.caches.stack_distance import COLD, stack_distances
-from memsim.engine import memory as cache_memory
 from memsim.engine.compile_plan import make_plan
 from memsim.engine.extents import Extent, Extents
 from memsim.engine.hardware import Hardware, memory_node, node_of
+from memsim.engine.memory import PIECE_WORDS, WRITTEN_BACK, WRITTEN_THROUGH
 from memsim.engine.plan import GroupPlan, KernelPlan, LoopNode, Node, QueuePlan, Step
 from memsim.engine.running import Running
 from memsim.hierarchy import Chip
@@ -30,8 +30,6 @@ from memsim.isa.model import Program, Store
 
 MOST_STEPS = 500_000
 """Executions of instructions, in queues that use the DRAM, up to which accesses are enumerated."""
-PIECE_WORDS = getattr(cache_memory, "PIECE_WORDS", 2)
-"""Words of a piece in `Part.words`: segment, bytes."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +241,9 @@ def _unordered(hardware: Hardware, kernel: KernelPlan, feeders: list[_Feeder]) -
         return f"{name}: several queues use the DRAM at a time"
     for feeder in feeders:
         writes = {access.writes for access in feeder.accesses}
-        ports = {part.port for access in feeder.accesses for part in access.extent.parts}
+        ports = {
+            _port(hardware, feeder, access, part.port) for access in feeder.accesses for part in access.extent.parts
+        }
         if len(writes) > 1:
             return f"{name}: a queue both loads and stores, and loads may overtake"
         if writes == {True} and (len(ports) > 1 or len({a.step.source_role for a in feeder.accesses}) > 1):
@@ -251,6 +251,11 @@ def _unordered(hardware: Hardware, kernel: KernelPlan, feeders: list[_Feeder]) -
         if len({_way_there(hardware, feeder.core, port) for port in ports}) > 1:
             return f"{name}: the ports of the cache are not equally far"
     return ""
+
+
+def _port(hardware: Hardware, feeder: _Feeder, access: _Access, port: int) -> int:
+    """The port of the cache: a load counts those of its core's partition."""
+    return port if access.writes else hardware.first_port("dram", feeder.core) + port
 
 
 def _way_there(hardware: Hardware, core: int, port: int) -> int:
@@ -270,9 +275,10 @@ def _replayed(hardware: Hardware, kernels: list[list[_Feeder]], bounds: CacheTra
                     if access.writes:
                         running.write("dram", part, 0)
                     else:
-                        fetched += running.read("dram", part, 0)[2]
+                        port = hardware.first_port("dram", feeder.core) + part.port
+                        fetched += running.read("dram", port, part, 0)[2]
         tally = running.finish_kernel()
-        stored += sum(tally.written_back.values()) + sum(tally.written_through.values())
+        stored += sum(counts[WRITTEN_BACK] + counts[WRITTEN_THROUGH] for counts in tally.by_tensor.values())
     stored += sum(running.final_write_back().values())
     reason = "one queue at a time uses the DRAM"
     totals = (fetched, fetched), (stored, stored)

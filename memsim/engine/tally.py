@@ -25,6 +25,16 @@ def objects(values: Sequence[Crossed]) -> np.ndarray[Any, np.dtype[np.object_]]:
     return array
 
 
+ByKind: TypeAlias = tuple[int, ...]
+"""What memories did for a tensor, in the order of the rows of `memsim.engine.memory.Memory.counts`."""
+
+
+def counts_by_tensor(tensors: Sequence[str], counts: Counts) -> dict[str, ByKind]:
+    """The columns of `memsim.engine.memory.Memory.counts` that are not 0."""
+    rows = zip(tensors, counts.T.tolist(), strict=False)
+    return {name: tuple(column) for name, column in rows if any(column)}
+
+
 @dataclass(frozen=True, slots=True)
 class RouteFlows:
     """Bytes that passed the network, a row for each (step, issuing core, sort of route): columns of equal length."""
@@ -55,10 +65,8 @@ class Tally:
     empty: np.ndarray[Any, np.dtype[np.bool_]]
     """For each step whether some execution of it had nothing to move."""
     flows: RouteFlows
-    written_back: dict[str, int] = field(default_factory=dict)
-    """Bytes of each tensor that the cache wrote back to DRAM when it evicted them."""
-    written_through: dict[str, int] = field(default_factory=dict)
-    """Bytes of each tensor that a write-through cache handed on."""
+    by_tensor: dict[str, ByKind] = field(default_factory=dict)
+    """What no instruction can be told of, for each tensor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,16 +78,17 @@ class TransferModel:
 
     def _load_part(self, flight: Flight, part: Part, nodes: tuple[str, ...], head: int) -> Process:
         hardware, step, role = self.hardware, flight.step, flight.step.source_role
-        source = self.memory_node(role, part.port)
+        port = hardware.first_port(role, flight.core) + part.port
+        source = self.memory_node(role, port)
         request = hardware.route(node_of(flight.core), (source,)).latency  # the request is small: it takes latency only
         yield from self._until(head + request)
 
         def access(tick: int) -> tuple[int, int]:
-            first, last, fetched = self.running.read(role, part, tick)
+            first, last, fetched = self.running.read(role, port, part, tick)
             self.running.counter.fetched[step.number][flight.core] += fetched
             return first, last
 
-        key = (*flight.key, part.port)
+        key = (*flight.key, port)
         tail = yield self.arbiter.request(key, access)
         yield from self._deliver(flight, hardware.route(source, nodes), part.size, tail, key)
 

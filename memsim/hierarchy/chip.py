@@ -14,6 +14,7 @@ from pydantic import Field, PlainValidator, model_validator
 from memsim.errors import ChipError
 from memsim.hierarchy import area, changes, costs, files
 from memsim.hierarchy.checks import check_area, check_energy, check_power, check_sources, check_time
+from memsim.hierarchy.dram_parts import dram_part
 from memsim.hierarchy.fields import Area, Fraction01, Hertz, Time, Volts, Watts
 from memsim.hierarchy.floorplan import Place, extent, mean_distance, site
 from memsim.hierarchy.memories import Cache, Dram, Memory, SharedMemory
@@ -217,6 +218,21 @@ class Chip(Part):
         if not self.cache:
             return 0.0
         return mean_distance(self.port_positions("cache"), self.port_positions("dram"))
+
+    @property
+    def partition_mm(self) -> float:
+        """Mean wire length between ports of different partitions of the cache, in mm; 0 where there is one."""
+        if not self.cache or self.cache.partitions == 1:
+            return 0.0
+        places, count = self.port_positions("cache"), len(self.cache.at) // self.cache.partitions
+        parts = [places[i : i + count] for i in range(0, len(places), count)]
+        means = [mean_distance(a, b) for a in parts for b in parts if a is not b]
+        return sum(means) / len(means)
+
+    @property
+    def activation_energy(self) -> float:
+        """PJ to open a row of DRAM and close it again; 0 where the chip names no part."""
+        return dram_part(self.dram.part).energy.act_pj if self.dram.part else 0.0
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from memsim.hierarchy.dram_parts import dram_part
 from memsim.hierarchy.matrix import MatrixUnit
 from memsim.hierarchy.memories import Cache, Dram, Memory, SharedMemory
 from memsim.hierarchy.sram import access_pj_per_bit, latency_ns
@@ -38,6 +39,9 @@ def access_energy(chip: Chip, role: str, given: float | None) -> float:
 
 def _access_energy(chip: Chip, role: str) -> float:
     technology, memory = chip.unit_energies, chip.memory(role)
+    if isinstance(memory, Dram) and memory.part is not None:
+        part = dram_part(memory.part)
+        return part.energy.read_pj / (8 * part.burst_bytes)
     if isinstance(memory, Dram):
         return technology.dram_energy.get(memory.kind, 0.0)
     if role == "reg":

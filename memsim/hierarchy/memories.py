@@ -99,6 +99,12 @@ class Cache(Part):
 
     @model_validator(mode="after")
     def _even(self) -> Cache:
+        if max(1, len(self.at)) % self.partitions:
+            raise problem(
+                f"{max(1, len(self.at))} ports cannot be shared evenly by {self.partitions} partitions",
+                "give as many places in at for each partition, those of the first partition first",
+                key="partitions",
+            )
         return _shared_by_ports(self, "slices")
 
 
@@ -133,7 +139,9 @@ class Dram(Part):
     """Its standard; the default energies go by it."""
     part: str | None = None
     """A part by its name, such as ``hbm3_6400``: its command timing decides what a transfer takes of a channel."""
-    map: Literal["hashed", "linear"] = "hashed"
+    map: str = "lines"
+    """Address map inside a channel of the part, by name or as text (`memsim.dram.maps`)."""
+    channel_map: Literal["hashed", "linear"] = "hashed"
     """Which channel holds a block of ``interleave`` bytes: by a hash of its address, or each in its turn."""
     capacity: Bytes
     channels: Count = GIVEN_BY_OTHERS

@@ -14,6 +14,7 @@ from memsim.engine.fast import words as w
 from memsim.engine.fast.expressions import Expressions, evaluate
 from memsim.engine.fast.regions import find_pieces, sort_by_port
 from memsim.engine.layout import TensorLayout
+from memsim.engine.memory import PIECE_WORDS
 from memsim.engine.servers import Array, scatter
 from memsim.isa import parse
 from memsim.isa.expr import Expr, minimum, var
@@ -103,12 +104,18 @@ def regions(draw: st.DrawFn) -> tuple[TensorLayout, list[Expr], list[int], list[
 
 
 def find(
-    layout: TensorLayout, starts: list[Expr], sizes: list[int], steps: list[int], env: dict[str, int], ports: int
-) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
+    layout: TensorLayout,
+    starts: list[Expr],
+    sizes: list[int],
+    steps: list[int],
+    env: dict[str, int],
+    ports: int,
+    near: int,
+) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]], int]:
     """Pieces as compiled code finds them, the same sorted by ports, and their bytes."""
     expressions = Expressions()
     places = [expressions.add(e, INDEX) for e in starts]
-    most = 2 * math.prod(sizes) + 2
+    most = PIECE_WORDS * (math.prod(sizes) + 1)
     m, first, counters, access = machine(expressions, w.ACCESS_WORDS + len(starts) * w.AXIS_WORDS + 1 + 2 * most)
     put(m, counters, env)
     axes = access + w.ACCESS_WORDS
@@ -126,19 +133,28 @@ def find(
         ):
             m[axes + d * w.AXIS_WORDS + field] = number
     count, size = find_pieces(m, access, counters, 1, out)
-    pieces = [tuple(pair) for pair in m[out : out + 2 * count].reshape(-1, 2).tolist()]
-    sort_by_port(m, out, count, ports)
-    return pieces, [tuple(pair) for pair in m[out : out + 2 * count].reshape(-1, 2).tolist()], size
+
+    def found() -> list[tuple[int, ...]]:
+        return [tuple(piece) for piece in m[out : out + PIECE_WORDS * count].reshape(-1, PIECE_WORDS).tolist()]
+
+    pieces = found()
+    sort_by_port(m, out, count, ports, near)
+    return pieces, found(), size
 
 
-@given(regions(), st.fixed_dictionaries({name: st.integers(0, 60) for name in NAMES}), st.integers(1, 5))
+@given(
+    regions(),
+    st.fixed_dictionaries({name: st.integers(0, 60) for name in NAMES}),
+    st.sampled_from([(1, 1), (2, 2), (3, 3), (5, 5), (2, 1), (4, 2), (6, 2), (6, 3)]),
+)
 def test_pieces_are_those_of_the_layout_and_go_to_ports_in_order(
-    region: tuple[TensorLayout, list[Expr], list[int], list[int]], env: dict[str, int], ports: int
+    region: tuple[TensorLayout, list[Expr], list[int], list[int]], env: dict[str, int], split: tuple[int, int]
 ) -> None:
     layout, starts, sizes, steps = region
+    (ports, near) = split  # a core that loads uses those of its own partition, as if they were all
     expected = layout.pieces([e.evaluate(env) for e in starts], sizes, steps)
-    pieces, by_port, size = find(*region, env, ports)
+    pieces, by_port, size = find(*region, env, ports, near)
     assert pieces == expected
-    assert size == sum(amount for _, amount in expected)
-    assert by_port == sorted(expected, key=lambda piece: scatter(piece[0], ports))  # a stable sort
+    assert size == sum(amount for _, amount, _ in expected)
+    assert by_port == sorted(expected, key=lambda piece: scatter(piece[0], ports) % near)  # a stable sort
     assert Counter(by_port) == Counter(expected)

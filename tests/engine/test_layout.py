@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,18 +33,48 @@ def boxes(draw: st.DrawFn) -> tuple[TensorLayout, list[int], list[int], list[int
 
 
 @given(boxes())
-def test_pieces_are_the_bytes_of_each_segment(box: tuple[TensorLayout, list[int], list[int], list[int]]) -> None:
+def test_pieces_are_the_bytes_of_each_segment_and_their_contiguous_runs(
+    box: tuple[TensorLayout, list[int], list[int], list[int]],
+) -> None:
     layout, starts, sizes, steps = box
-    expected: dict[int, int] = {}
+    addresses: dict[int, list[int]] = {}
     axes = [[s + i * step for i in range(n)] for s, n, step in zip(starts, sizes, steps, strict=True)]
     for point in itertools.product(*axes):
         if all(p < n for p, n in zip(point, layout.tensor.shape, strict=True)):
             coordinates = zip(point, layout.segment_shape, layout.strides, strict=True)
             number = 7 + sum(p // s * stride for p, s, stride in coordinates)
-            expected[number] = expected.get(number, 0) + 2
+            addresses.setdefault(number, []).append(address_of(point, layout.tensor.shape))
+    expected = {number: (2 * len(found), len(begins_of_runs(found))) for number, found in addresses.items()}
     pieces = layout.pieces(starts, sizes, steps)
-    assert dict(pieces) == expected
+    assert {number: (size, runs) for number, size, runs in pieces} == expected
     assert len(pieces) == len(expected)
+
+
+def address_of(point: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """Where an element lies in a row-major tensor, in elements."""
+    address = 0
+    for index, extent in zip(point, shape, strict=True):
+        address = address * extent + index
+    return address
+
+
+def begins_of_runs(addresses: Iterable[int]) -> list[int]:
+    """Where stretches of neighbouring elements begin, each as long as can be."""
+    taken = set(addresses)
+    return sorted(address for address in taken if address - 1 not in taken)
+
+
+@given(boxes())
+def test_the_pitch_of_a_segment_is_that_of_its_addresses(
+    box: tuple[TensorLayout, list[int], list[int], list[int]],
+) -> None:
+    layout, *_ = box
+    points = itertools.product(*(range(n) for n in layout.segment_shape))
+    begins = begins_of_runs(address_of(point, layout.tensor.shape) for point in points)
+    runs, pitch = layout.pitch
+    assert runs == len(begins)
+    if runs > 1:
+        assert 2 * min(b - a for a, b in itertools.pairwise(begins)) == pitch
 
 
 def test_aligned_tiles_are_whole_segments() -> None:

@@ -47,8 +47,7 @@ def measure(m: Array, memory: Memory, places: Places) -> Counted:
         "servers": m[places.servers : places.servers_end].copy(),
         "kernel": m[places.stalls : places.counts_end].copy(),
         "banks": memory.busy.copy(),
-        "back": memory.written_back.copy(),
-        "through": memory.written_through.copy(),
+        "tensors": memory.counts.ravel().copy(),
     }
     rows = flow_rows(m)
     flows = {key: (size, routers) for key, size, routers in rows.tolist()}

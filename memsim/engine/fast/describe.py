@@ -11,6 +11,7 @@ import numpy as np
 
 from memsim.compiled import compiled, inlined
 from memsim.engine.fast import words as w
+from memsim.engine.memory import PIECE_WORDS
 from memsim.engine.servers import FREE_AT, SERVER_WORDS, Array
 
 PAST = -1
@@ -74,13 +75,13 @@ def level_of(m: Array, queue: int, loop: int) -> int:
 
 
 @compiled
-def describe(m: Array, bank_free_at: Array, level: int, same: Array, moved: Array) -> None:
+def describe(m: Array, bank_free_at: Array, directions: Array, level: int, same: Array, moved: Array) -> None:
     """Fill ``same`` and ``moved``; the first word of each is its length."""
     same[0] = moved[0] = 1
     for server in range(m[w.SERVER_COUNT]):
         _put(same, _coming(m, m[m[w.SERVERS] + server * SERVER_WORDS + FREE_AT]))
     for bank in range(len(bank_free_at)):
-        _put(same, _coming(m, bank_free_at[bank]))
+        _put(same, _coming(m, bank_free_at[bank]) * 2 + directions[bank])
     for core in range(m[w.KERNEL_CORES]):
         _put(same, m[m[w.CORE_BASE] + core * w.CORE_WORDS + w.C_NEXT_BLOCK])
     seat = m[w.SEAT_BASE]
@@ -192,7 +193,8 @@ def _part(m: Array, part: int, same: Array, moved: Array) -> None:
     for _ in range(m[part + w.P_PIECES]):
         _put(moved, m[piece])
         _put(same, m[piece + 1])
-        piece += 2
+        _put(same, m[piece + 2])
+        piece += PIECE_WORDS
 
 
 @compiled

@@ -91,7 +91,7 @@ class FastEngine:
         places = {name: slice(row[FIRST], row[FIRST] + bank_count(row)) for name, row in hardware.memories.items()}
         drained = int(memory.free_at[places["dram"]].max())
         dirty: dict[str, int] = defaultdict(int)
-        for segment, _, size, _ in lines_by_age(memory).tolist():
+        for segment, _, size, _, _ in lines_by_age(memory).tolist():
             if size:
                 dirty[hardware.tensors[owner(memory, segment)]] += size
         busy, passed, bank_busy = context.totals.sums()

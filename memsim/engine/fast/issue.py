@@ -12,6 +12,7 @@ from memsim.engine.fast.rings import NO_WAIT, open_back, push, slot_to_read, wai
 from memsim.engine.fast.routes import UNKNOWN, route_to, route_to_cores
 from memsim.engine.fast.targets import count_targets, target_of
 from memsim.engine.fast.waits import all_readable, ring_of, spend, wait
+from memsim.engine.memory import PIECE_WORDS
 from memsim.engine.servers import SERVER_WORDS, Array, scatter
 
 GO_ON, STOP, MISSING = range(3)
@@ -98,19 +99,23 @@ def _find_ways(m: Array, net: Array, queue: int, op: int, targets: int, pieces: 
     if m[op + w.O_WAY] == w.ON_CHIP:
         return _ways_on_chip(m, net, queue, targets, size)
     first = m[w.FREE_FLIGHT] + m[w.PIECES_AT]
-    ports = m[w.DRAM_PORTS + m[op + w.O_ROLE]]
-    if ports > 1 and pieces > 1:
-        sort_by_port(m, first, pieces, ports)
-    last = first + 2 * pieces
+    ports = near = m[w.DRAM_PORTS + m[op + w.O_ROLE]]
+    first_port = 0
+    if m[op + w.O_WAY] == w.LOAD and m[op + w.O_ROLE] == 0:
+        near = m[w.NEAR_PORTS]
+        first_port = m[m[w.FIRST_PORTS] + m[m[queue + w.Q_SEAT] + w.S_CORE]]
+    if near > 1 and pieces > 1:
+        sort_by_port(m, first, pieces, ports, near)
+    last = first + PIECE_WORDS * pieces
     count = 0
     while first < last:
-        port = scatter(m[first], ports) if ports > 1 else 0
+        port = scatter(m[first], ports) % near if near > 1 else 0
         following, size = first, 0
-        while following < last and (ports == 1 or scatter(m[following], ports) == port):
+        while following < last and (near == 1 or scatter(m[following], ports) % near == port):
             size += m[following + 1]
-            following += 2
-        way = _new_way(m, count, port, size)
-        m[way + w.W_FIRST_PIECE], m[way + w.W_PIECES] = first, (following - first) // 2
+            following += PIECE_WORDS
+        way = _new_way(m, count, first_port + port, size)
+        m[way + w.W_FIRST_PIECE], m[way + w.W_PIECES] = first, (following - first) // PIECE_WORDS
         if not _find_routes(m, net, way, queue, op, targets):
             return -1
         first = following

@@ -16,11 +16,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from memsim.engine.memory import SEGMENT, Memory, line_numbers, lines_by_age
+from memsim.engine.dram import KEY_BITS
+from memsim.engine.memory import Memory, lines_by_age, move_lines, moved_rows, owners_of
 from memsim.engine.plan import KernelPlan, Plan
 from memsim.engine.servers import FREE_AT, Array
-from memsim.engine.tally import Tally
+from memsim.engine.tally import ByKind, Tally
 
+REGION = (1 << KEY_BITS) - 1
 MOST_KEPT_BYTES = 64 << 20
 """Bytes of states that are kept for comparison."""
 Name: TypeAlias = tuple[int, int]
@@ -46,8 +48,8 @@ class Layers:
         self._signatures = _signatures(plan.kernels)
         self._previous = _previous_of_same(self._signatures)
         self._used: dict[str, Name] = {}
-        self._written: dict[int, tuple[dict[Name, int], dict[Name, int]]] = {}
-        """Bytes written back and through by each kernel, by what their tensors are called after it."""
+        self._counted: dict[int, dict[Name, ByKind]] = {}
+        """What each kernel's tensors were counted for, by what they are called after it."""
         self._states: OrderedDict[int, bytes] = OrderedDict()
 
     def use(self, kernel: int) -> None:
@@ -58,11 +60,7 @@ class Layers:
     def note(self, kernel: int, tally: Tally) -> None:
         """A kernel has run with these counts."""
         self.use(kernel)
-        back, through = (
-            {self.called(name, kernel): n for name, n in rows.items()}
-            for rows in (tally.written_back, tally.written_through)
-        )
-        self._written[kernel] = back, through
+        self._counted[kernel] = {self.called(name, kernel): counts for name, counts in tally.by_tensor.items()}
 
     def called(self, tensor: str, kernel: int) -> Name:
         """What a tensor is called after a kernel: (kernels ago, position)."""
@@ -74,10 +72,10 @@ class Layers:
         return self.kernels[kernel - called[0]].tensors[called[1]]
 
     def retold(self, tally: Tally, like: int, number: int) -> Tally:
-        """The tally of a kernel as it is for a later one that is like it: the same arrays, other tensors written."""
-        self._written[number] = self._written[like]
-        back, through = ({self.tensor(at, number): n for at, n in rows.items()} for rows in self._written[like])
-        return replace(tally, written_back=back, written_through=through) if back or through else tally
+        """The tally of a kernel as it is for a later one that is like it: the same arrays, other tensors."""
+        self._counted[number] = self._counted[like]
+        by_tensor = {self.tensor(at, number): counts for at, counts in self._counted[like].items()}
+        return replace(tally, by_tensor=by_tensor) if by_tensor else tally
 
     def boundary(self, kernel: int, memory: Memory, servers: Array, clock: int) -> Repeat | None:
         """What repeats from this kernel on, before it has begun; notes the state for later boundaries."""
@@ -113,28 +111,35 @@ class Layers:
         names = np.zeros((len(self.bases) or 1, 2), dtype=np.int64)
         for number in np.unique(owners).tolist():
             names[number] = self.called(self._names[number], kernel)
+        open_rows = memory.open_rows[memory.open_rows > 0]
+        for number in np.unique((open_rows >> KEY_BITS) - 1).tolist():
+            names[number] = self.called(self._names[number], kernel)
         parts = (
+            memory.open_rows > 0,
+            open_rows & REGION,
+            names[(open_rows >> KEY_BITS) - 1],
             np.maximum(0, servers[:, FREE_AT] - clock),
             np.maximum(0, memory.free_at - clock),
+            memory.directions,
             names[owners],
             lines[:, 0] - (self.bases[owners] if len(lines) else 0),
-            lines[:, 1:3],
+            lines[:, [1, 2, 4]],
             np.maximum(0, lines[:, 3] - clock),
         )
         return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
 
     def rename(self, memory: Memory, kernel: int, skipped: int) -> None:
         """Give the cache's lines to the tensors that are called, ``skipped`` kernels later, what theirs are now."""
-        lines = line_numbers(memory)
-        segments = memory.lines[lines, SEGMENT]
-        owners = np.searchsorted(self.bases, segments, side="right") - 1
-        moves = np.zeros(len(self.bases) or 1, dtype=np.int64)
+        moves = np.zeros(len(memory.bases), dtype=np.int64)
+        heirs = np.zeros(len(memory.bases), dtype=np.int64)
+        open_rows = memory.open_rows[memory.open_rows > 0]
+        owners = np.concatenate([owners_of(memory, lines_by_age(memory)[:, 0]), (open_rows >> KEY_BITS) - 1])
         for number in np.unique(owners).tolist():
             heir = self.tensor(self.called(self._names[number], kernel), kernel + skipped)
             moves[number] = self.bases[self._number[heir]] - self.bases[number]
-        memory.line_of[segments] = 0
-        memory.lines[lines, SEGMENT] = segments + moves[owners]
-        memory.line_of[segments + moves[owners]] = lines
+            heirs[number] = self._number[heir] - number << KEY_BITS
+        move_lines(memory, moves)
+        memory.open_rows[:] = moved_rows(memory.open_rows, heirs)
 
 
 def _signatures(kernels: Sequence[KernelPlan]) -> list[int]:

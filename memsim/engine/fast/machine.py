@@ -13,7 +13,7 @@ from memsim.engine.fast.loop import STEPS
 from memsim.engine.fast.net import Net
 from memsim.engine.fast.program import Flat
 from memsim.engine.hardware import Hardware
-from memsim.engine.memory import Memory
+from memsim.engine.memory import PIECE_WORDS, Memory
 from memsim.engine.plan import KernelPlan, Plan
 from memsim.engine.servers import SERVER_WORDS, Array
 
@@ -91,6 +91,8 @@ def make_machine(
     m[flat.queue_texts + w.QT_STALLS] = stalls + np.arange(len(flat.queue_texts)) * stall_width
     bases_of = [layout.base if (layout := plan.layouts.get(name)) else 0 for name in kernel.tensors]
     m[header[w.TENSOR_BASE] : header[w.TENSOR_BASE] + len(bases_of)] = bases_of
+    first_ports = [lasting.hardware.first_port("dram", core) for core in range(cores)]
+    m[header[w.FIRST_PORTS] : header[w.FIRST_PORTS] + cores] = first_ports
     m[header[w.SERVERS] : header[w.SERVERS] + lasting.servers.size] = lasting.servers.reshape(-1)
     _seat(m, header, flat, (queue_base, ring_base, slot_base), kernel.cores)
     m[w.NOW] = now
@@ -126,6 +128,7 @@ def _tables(flat: Flat, kernel: KernelPlan, lasting: Lasting, header: dict[int, 
         w.ENDED_BASE: seats + 1,
         w.MISSING_BASE: flat.targets + 1,
         w.TRACED_CORES: cores,
+        w.FIRST_PORTS: cores,
         w.TRACE_BASE: (TRACE_ROWS + header[w.MARGIN]) * w.TRACE_WORDS if header[w.TRACING] else 0,
     }
 
@@ -170,6 +173,7 @@ def _settings(flat: Flat, kernel: KernelPlan, lasting: Lasting, tracing: bool) -
         w.PORTS: lasting.net.ports,
         w.DRAM_PORTS: ports["dram"],
         w.SHARED_PORTS: ports["shared"],
+        w.NEAR_PORTS: hardware.near_ports("dram"),
         w.KERNEL_BLOCKS: blocks,
         w.BLOCKS_TO_DO: blocks,
         w.KERNEL_CORES: kernel.cores,
@@ -193,7 +197,7 @@ def enlarge(m: Array, first: bool = False) -> Array:
     more = FLIGHTS + 2 * margin if first else old_room
     rows = old_room + more + (queues if first else 0)
     flows_room = 4 * (margin + FLIGHTS) if first else 2 * int(m[w.FLOW_ROOM])
-    flight_words = int(m[w.PIECES_AT] + 2 * m[w.PIECES])
+    flight_words = int(m[w.PIECES_AT] + PIECE_WORDS * m[w.PIECES])
     room = Room(len(m))
     flights, parts = room.take(more * flight_words), room.take(more * w.PART_WORDS)
     heap, requests, order = room.take(4 * rows), room.take(rows * w.REQUEST_WORDS), room.take(rows)

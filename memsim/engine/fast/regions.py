@@ -1,15 +1,16 @@
 """The segments that a transfer touches: the rules of `memsim.engine.layout` in compiled code.
 
-Pieces are pairs of words (segment, bytes).
+Pieces are words (segment, bytes, contiguous runs).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from memsim.compiled import compiled
+from memsim.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.expressions import evaluate
+from memsim.engine.memory import PIECE_WORDS
 from memsim.engine.servers import Array, scatter
 
 SPREAD = 2654435761  # 2^32 / golden ratio: as in the SimPy engine, consecutive gathers start far apart
@@ -22,8 +23,8 @@ def find_pieces(m: Array, access: int, counters: int, sequence: int, first: int)
         return _gathered(m, access, counters, sequence, first)
     chip_wide = m[access + w.A_CHIP_WIDE]
     size = m[access + w.A_ELEMENT_BYTES]
-    m[first], m[first + 1] = m[m[w.TENSOR_BASE] + m[access + w.A_TENSOR]], size
-    count = 1
+    m[first], m[first + 1], m[first + 2] = m[m[w.TENSOR_BASE] + m[access + w.A_TENSOR]], size, 1
+    count, element = 1, size
     axis = m[access + w.A_FIRST_AXIS]
     for _ in range(m[access + w.A_AXES]):
         start = evaluate(m, m[axis + w.X_START], counters)
@@ -32,19 +33,20 @@ def find_pieces(m: Array, access: int, counters: int, sequence: int, first: int)
             return 0, 0
         size *= points
         if chip_wide:
-            count = _cut(m, axis, first, count, start, points, m[axis + w.X_STEP])
+            count = _cut(m, axis, first, count, start, points, m[axis + w.X_STEP], element)
         axis += w.AXIS_WORDS
     return (count, size) if chip_wide else (0, size)
 
 
 @compiled
-def _cut(m: Array, axis: int, first: int, count: int, start: int, points: int, step: int) -> int:
+def _cut(m: Array, axis: int, first: int, count: int, start: int, points: int, step: int, element: int) -> int:
     """Spread pieces over the points of one more dimension; returns how many pieces there are then."""
-    segment, stride = m[axis + w.X_SEGMENT], m[axis + w.X_STRIDE]
+    segment, stride, extent = m[axis + w.X_SEGMENT], m[axis + w.X_STRIDE], m[axis + w.X_EXTENT]
     index = start // segment
     if step == 1 and index == (start + points - 1) // segment:
-        for piece in range(first, first + 2 * count, 2):
+        for piece in range(first, first + PIECE_WORDS * count, PIECE_WORDS):
             m[piece] += index * stride
+            m[piece + 2] = _runs_after(m[piece + 1] // element, m[piece + 2], points, extent, step)
             m[piece + 1] *= points
         return count
     scratch = m[w.SCRATCH_BASE]
@@ -56,11 +58,19 @@ def _cut(m: Array, axis: int, first: int, count: int, start: int, points: int, s
         splits += 1
         done += fit
     for i in range(count - 1, -1, -1):
-        number, amount = m[first + 2 * i], m[first + 2 * i + 1]
+        whole = first + PIECE_WORDS * i
+        number, amount, runs = m[whole], m[whole + 1], m[whole + 2]
         for j in range(splits):
-            piece = first + 2 * (i * splits + j)
-            m[piece], m[piece + 1] = number + m[scratch + 2 * j], amount * m[scratch + 2 * j + 1]
+            piece, taken = first + PIECE_WORDS * (i * splits + j), m[scratch + 2 * j + 1]
+            m[piece], m[piece + 1] = number + m[scratch + 2 * j], amount * taken
+            m[piece + 2] = _runs_after(amount // element, runs, taken, extent, step)
     return count * splits
+
+
+@inlined
+def _runs_after(points: int, runs: int, taken: int, extent: int, step: int) -> int:
+    """As in `memsim.engine.layout`."""
+    return runs if taken == extent else points if step == 1 else points * taken
 
 
 @compiled
@@ -82,10 +92,10 @@ def _gathered(m: Array, access: int, counters: int, sequence: int, first: int) -
             row = (i * rows // taken + phase * (SPREAD % rows)) % rows
         if top + row >= m[rows_axis + w.X_EXTENT] or width == 0:
             continue
-        piece = first + 2 * count
-        m[piece], m[piece + 1] = m[m[w.TENSOR_BASE] + m[access + w.A_TENSOR]], element
-        added = _cut(m, rows_axis, piece, 1, top + row, 1, 1)
-        count += _cut(m, columns_axis, piece, added, left, width, 1)
+        piece = first + PIECE_WORDS * count
+        m[piece], m[piece + 1], m[piece + 2] = m[m[w.TENSOR_BASE] + m[access + w.A_TENSOR]], element, 1
+        added = _cut(m, rows_axis, piece, 1, top + row, 1, 1, element)
+        count += _cut(m, columns_axis, piece, added, left, width, 1, element)
         size += width * element
     return _merge(m, first, count), size
 
@@ -93,28 +103,34 @@ def _gathered(m: Array, access: int, counters: int, sequence: int, first: int) -
 @compiled
 def _merge(m: Array, first: int, count: int) -> int:
     """Sort pieces by segment and add up those of the same one; returns how many are left."""
-    found = m[first : first + 2 * count].copy()
+    found = m[first : first + PIECE_WORDS * count].copy()
     kept = 0
-    for i in np.argsort(found[::2]):
-        last = first + 2 * kept - 2
-        if kept and m[last] == found[2 * i]:
-            m[last + 1] += found[2 * i + 1]
+    for i in np.argsort(found[::PIECE_WORDS]):
+        last, piece = first + PIECE_WORDS * (kept - 1), PIECE_WORDS * i
+        if kept and m[last] == found[piece]:
+            m[last + 1] += found[piece + 1]
+            m[last + 2] += found[piece + 2]
         else:
-            m[last + 2], m[last + 3] = found[2 * i], found[2 * i + 1]
+            for word in range(PIECE_WORDS):
+                m[last + PIECE_WORDS + word] = found[piece + word]
             kept += 1
     return kept
 
 
 @compiled
-def sort_by_port(m: Array, first: int, count: int, ports: int) -> None:
-    """Put the pieces behind the same port of a memory together, ports ascending, in their order otherwise."""
-    found = m[first : first + 2 * count].copy()
+def sort_by_port(m: Array, first: int, count: int, ports: int, near: int) -> None:
+    """Put the pieces behind the same port of a memory together, ports ascending, in their order otherwise.
+
+    Of ``ports`` a core uses ``near``, those of its partition, as if they were all.
+    """
+    found = m[first : first + PIECE_WORDS * count].copy()
     behind = np.empty(count, dtype=np.int64)
     for i in range(count):
-        behind[i] = scatter(found[2 * i], ports)
+        behind[i] = scatter(found[PIECE_WORDS * i], ports) % near
     piece = first
-    for port in range(ports):
+    for port in range(near):
         for i in range(count):
             if behind[i] == port:
-                m[piece], m[piece + 1] = found[2 * i], found[2 * i + 1]
-                piece += 2
+                for word in range(PIECE_WORDS):
+                    m[piece + word] = found[PIECE_WORDS * i + word]
+                piece += PIECE_WORDS

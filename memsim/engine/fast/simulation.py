@@ -16,7 +16,7 @@ from memsim.engine.fast.program import Flat
 from memsim.engine.fast.steady import Steady, oldest_begin, skip
 from memsim.engine.fast.symmetry import alike, leave_to_first, spread
 from memsim.engine.fast.totals import flows_of, stalls_of
-from memsim.engine.tally import Tally
+from memsim.engine.tally import Tally, counts_by_tensor
 
 CHUNK = 1 << 18
 """Instructions between two looks at the progress bar and the keyboard."""
@@ -159,15 +159,12 @@ class Simulation:
         split = places.counts - places.stalls
         for key, ticks in stalls_of(kernel[:split], places.stall_width, flat).items():
             context.totals.stalls[key] += ticks
-        back, through = (
-            {name: int(n) for name, n in zip(hardware.tensors, counted.arrays[kind].tolist(), strict=False) if n}
-            for kind in ("back", "through")
-        )
-        memory.written_back[:] = memory.written_through[:] = 0
+        by_tensor = counts_by_tensor(hardware.tensors, counted.arrays["tensors"].reshape(memory.counts.shape))
+        memory.counts[:] = 0
         steps, cores = len(flat.operations), hardware.chip.core_count
         counts = kernel[split:].reshape(steps, cores, w.COUNT_WORDS)
         executions, moved, entered, fetched = (np.ascontiguousarray(counts[:, :, i]) for i in range(w.COUNT_WORDS))
         empty = self.m[flat.operations + w.O_EMPTY].astype(np.bool_)
         flows = flows_of(counted.flows, list(context.lasting.net.lengths), cores)
         context.tell(context.totals.executed)
-        return Tally(executions, moved, entered, fetched, empty, flows, back, through)
+        return Tally(executions, moved, entered, fetched, empty, flows, by_tensor)

@@ -9,11 +9,12 @@ edge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from memsim.engine.dram import BURST, REGION_BYTES
 from memsim.engine.fast import words as w
 from memsim.engine.fast.counted import Counted
 from memsim.engine.fast.describe import describe, digest, level_of
@@ -21,7 +22,7 @@ from memsim.engine.fast.machine import ENDLESS
 from memsim.engine.fast.program import Flat
 from memsim.engine.fast.strides import Stride, stride_of, whole_periods
 from memsim.engine.hardware import Hardware
-from memsim.engine.memory import CAPACITY, SEGMENT, Memory, line_numbers, lines_by_age
+from memsim.engine.memory import CAPACITY, PIECE_WORDS, Memory, lines_by_age, move_lines, moved_rows, owners_of
 from memsim.engine.plan import KernelPlan
 from memsim.engine.servers import Array
 from memsim.isa.expr import Range
@@ -41,6 +42,7 @@ class Moment:
     same: Array
     moved: Array
     lines: Array
+    open_rows: Array
     counted: Counted
     tick: int
     clock: int
@@ -73,6 +75,8 @@ class Period:
     """By how many segments each piece in flight moves."""
     tensors: dict[int, int] = field(default_factory=dict)
     """By how many segments the lines of each tensor (by its number) move."""
+    regions: dict[int, int] = field(default_factory=dict)
+    """By how many regions the rows move that each tensor has open."""
 
 
 class Steady:
@@ -85,6 +89,8 @@ class Steady:
         self._tensors = {a: number[b] for a, b in zip(like.tensors, kernel.tensors, strict=True) if b in number}
         self._buffers: list[Array] = []
         self._watches: dict[int, Watch] = {}
+        row = hardware.memories["dram"]
+        self._region_bytes = row[REGION_BYTES] if len(row) > BURST else 0
         self._gathers = any(step.access is not None and step.access.rows is not None for step in like.steps)
 
     # ---- watching ----
@@ -122,7 +128,7 @@ class Steady:
         if not self._buffers or len(self._buffers[0]) < 2 * len(m) + 1024:
             self._buffers = [np.empty(2 * len(m) + 1024, dtype=np.int64) for _ in range(2)]
         same, moved = self._buffers
-        describe(m, memory.free_at, level_of(m, m[w.LEADER], loop), same, moved)
+        describe(m, memory.free_at, memory.directions, level_of(m, m[w.LEADER], loop), same, moved)
         mark = digest(same, same[0])
         watch = self._watches.setdefault(loop, Watch())
         if mark not in watch.seen:
@@ -139,7 +145,8 @@ class Steady:
             watch.patience *= 2  # the anchor may not be in the period at all, or the period is longer
         before = watch.anchor[1] if watch.anchor is not None and watch.anchor[0] == mark else None
         same, moved = same[: same[0]].copy(), moved[: moved[0]].copy()
-        now = Moment(same, moved, lines_by_age(memory), counted(), tick, int(m[w.NOW]))
+        rows = memory.open_rows.copy()
+        now = Moment(same, moved, lines_by_age(memory), rows, counted(), tick, int(m[w.NOW]))
         watch.anchor, watch.waited = (mark, now), 0
         return None if before is None or not np.array_equal(before.same, now.same) else (before, now)
 
@@ -182,6 +189,8 @@ class Steady:
                 found.pieces[piece] = move
         if not found.counters or (memory.cache[CAPACITY] and not self._lines_move(memory, before, now, found)):
             return None
+        if not np.array_equal(moved_rows(before.open_rows, moves_of(memory, found.regions)), now.open_rows):
+            return None
         if self._gathers:  # they take rows by their queue's sequence, which must stay a number of 64 bits
             most = max(found.sequences.values())
             found.times = min(found.times, ENDLESS // max(1, most) - 1)
@@ -205,6 +214,9 @@ class Steady:
             if move.access.layout is not None:
                 tensor = self._tensors[move.access.tensor]
                 if self.hardware.chip.cache and found.tensors.setdefault(tensor, segments) != segments:
+                    return False
+                regions = strides * move.bytes // self._region_bytes if self._region_bytes else 0
+                if self._region_bytes and found.regions.setdefault(tensor, regions) != regions:
                     return False
             found.times = whole_periods(move, ranges, stride.loop.variable, first, by, found.times)
         return True
@@ -230,12 +242,12 @@ class Steady:
 
     def _lines_move(self, memory: Memory, before: Moment, now: Moment, found: Period) -> bool:
         """Whether the cache's lines are where they were, but for the tensors that are moved along."""
-        if before.lines.shape != now.lines.shape or (before.lines[:, 1:3] != now.lines[:, 1:3]).any():
+        if before.lines.shape != now.lines.shape:
             return False
-        owners = np.searchsorted(memory.bases, now.lines[:, 0], side="right") - 1
-        moves = np.zeros(len(memory.bases), dtype=np.int64)
-        for tensor, segments in found.tensors.items():
-            moves[tensor] = segments
+        if any((before.lines[:, column] != now.lines[:, column]).any() for column in (1, 2, 4)):
+            return False
+        owners = owners_of(memory, now.lines[:, 0])
+        moves = moves_of(memory, found.tensors)
         coming = [np.maximum(0, moment.lines[:, 3] - moment.clock) for moment in (before, now)]
         return bool((now.lines[:, 0] - before.lines[:, 0] == moves[owners]).all() and (coming[0] == coming[1]).all())
 
@@ -252,17 +264,17 @@ def skip(m: Array, memory: Memory, period: Period, times: int) -> None:
         m[counter] += times * by
     for piece, move in period.pieces.items():
         m[piece] += times * move
-    if not memory.cache[CAPACITY] or not any(period.tensors.values()):
-        return
-    lines = line_numbers(memory)
-    segments = memory.lines[lines, SEGMENT]
-    owners = np.searchsorted(memory.bases, segments, side="right") - 1
+    memory.open_rows[:] = moved_rows(memory.open_rows, times * moves_of(memory, period.regions))
+    if memory.cache[CAPACITY] and any(period.tensors.values()):
+        move_lines(memory, times * moves_of(memory, period.tensors))
+
+
+def moves_of(memory: Memory, by_tensor: Mapping[int, int]) -> Array:
+    """Moves of tensors, by their numbers, as an array over all."""
     moves = np.zeros(len(memory.bases), dtype=np.int64)
-    for tensor, move in period.tensors.items():
-        moves[tensor] = times * move
-    memory.line_of[segments] = 0
-    memory.lines[lines, SEGMENT] = segments + moves[owners]
-    memory.line_of[segments + moves[owners]] = lines
+    for tensor, move in by_tensor.items():
+        moves[tensor] = move
+    return moves
 
 
 def oldest_begin(m: Array) -> int:
@@ -304,5 +316,5 @@ def _pieces(m: Array, queue: int) -> Iterator[tuple[int, int]]:
         while part >= 0:
             first = int(m[part + w.P_FIRST_PIECE])
             for i in range(int(m[part + w.P_PIECES])):
-                yield first + 2 * i, step
+                yield first + PIECE_WORDS * i, step
             part = int(m[part + w.P_NEXT])

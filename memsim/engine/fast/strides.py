@@ -11,10 +11,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from memsim.engine.dram import BURST, CHANNEL_BANKS, FAN, REGION_BYTES
 from memsim.engine.fast.program import LoopText
 from memsim.engine.hardware import Hardware, answering, bank_count
 from memsim.engine.plan import Access
-from memsim.engine.servers import page_of
+from memsim.engine.servers import CHUNK, PAGE_SEGMENTS, PER_PORT, page_of
 from memsim.isa.chambers import period_of
 from memsim.isa.expr import Expr, Range, var
 from memsim.isa.model import Region
@@ -34,6 +35,7 @@ class Move:
     starts: tuple[int, ...]
     """Elements, in each dimension."""
     segments: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,14 @@ def stride_of(loop: LoopText, hardware: Hardware) -> Stride | None:
     for _, access, _, elements in moves:
         page = _page(access, hardware)
         factor *= page // math.gcd(_segments(access, [factor * move for move in elements]), page)
+        round_ = _round_of_rows(access, hardware)
+        factor *= round_ // math.gcd(_bytes(access, [factor * move for move in elements]), round_)
     if period * factor > LONGEST:
         return None
-    moved = [
-        Move(
-            step, access, region, tuple(factor * e for e in elements), _segments(access, [factor * e for e in elements])
-        )
-        for step, access, region, elements in moves
-    ]
+    moved = []
+    for step, access, region, elements in moves:
+        whole = [factor * move for move in elements]
+        moved.append(Move(step, access, region, tuple(whole), _segments(access, whole), _bytes(access, whole)))
     return Stride(period * factor, loop, tuple(moved))
 
 
@@ -97,8 +99,23 @@ def _page(access: Access, hardware: Hardware) -> int:
     """Segments after which the ports and banks of the memories that an access meets are the same again."""
     if access.layout is None:
         return 1
+    if access.role == "dram" and len(hardware.memories["dram"]) > BURST:
+        return PAGE_SEGMENTS  # what is rounded goes by the place in the page
     rows = [hardware.memories[name] for name in {access.role, answering(hardware.chip, access.role)}]
     return math.lcm(*(page_of(bank_count(row)) for row in rows))
+
+
+def _bytes(access: Access, elements: list[int]) -> int:
+    """Bytes by which an access moves in memory."""
+    return sum(move * math.prod(access.extents[d + 1 :]) for d, move in enumerate(elements)) * access.element_bytes
+
+
+def _round_of_rows(access: Access, hardware: Hardware) -> int:
+    """Bytes after which a tensor meets the same channels and banks of the DRAM again, in other rows."""
+    row = hardware.memories["dram"]
+    if access.layout is None or access.role != "dram" or len(row) <= BURST:
+        return 1
+    return math.lcm(row[CHUNK] * row[PER_PORT], row[REGION_BYTES] * row[CHANNEL_BANKS] // row[FAN])
 
 
 def whole_periods(move: Move, ranges: Mapping[str, Range], variable: str, first: int, advance: int, most: int) -> int:

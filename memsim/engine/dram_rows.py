@@ -1,0 +1,97 @@
+"""A chip's DRAM as the numbers that `memsim.engine.dram` reads: what its part takes, and how tensors lie in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from memsim.engine import dram
+from memsim.engine.calibration import interleaving, visit_table, walks
+from memsim.engine.layout import TensorLayout
+from memsim.engine.servers import PAGE_SEGMENTS, Array
+from memsim.hierarchy import Chip
+from memsim.hierarchy.dram_parts import DramPart, dram_part
+
+
+def part_words(chip: Chip) -> list[int]:
+    """The words of the DRAM's row from `dram.BURST` on; none where the chip names no part."""
+    if chip.dram.part is None:
+        return []
+    part = dram_part(chip.dram.part)
+    table = visit_table(part, chip.dram.map)
+    per_clock = _scaled_ticks_per_clock(part, chip)
+    grain, fan = interleaving(part, chip.dram.map)
+    words = [
+        part.burst_bytes,
+        grain,
+        fan,
+        fan * part.row_bytes * chip.dram.channels,
+        int(chip.dram.channel_map == "linear"),
+        round(table.turn * per_clock),
+        round(table.turned * dram.SCALE),
+        table.drain,
+        part.bank_count,
+        *(round(share * dram.SCALE) for share in table.again),
+        round(table.refreshed * dram.SCALE),
+    ]
+    for write, clocks in enumerate(table.clocks):
+        ticks = [round(c * per_clock) for c in clocks]
+        slopes = [(b - a) // 2**i for i, (a, b) in enumerate(pairwise(ticks))]
+        words += [*ticks, *slopes, round(table.burst[write] * per_clock)]
+    return words
+
+
+def latency_ticks(chip: Chip) -> int:
+    """From a read's arrival to its first byte, in a bank without an open row: way, activate and column latency."""
+    ticks = chip.ticks_of(chip.dram.latency)
+    if chip.dram.part is None:
+        return ticks
+    part = dram_part(chip.dram.part)
+    return ticks + math.ceil((part.timing.rcd_rd + part.timing.cl) * part.tck_ps / 10**12 / chip.tick)
+
+
+def tensor_shapes(layouts: Iterable[TensorLayout], chip: Chip, channels: int) -> Array:
+    """How each tensor lies in DRAM, in words; ``channels`` are those behind one port."""
+    rows = [_shape(layout, chip, channels) for layout in layouts]
+    return np.array(rows or [[0] * dram.SHAPE_WORDS], dtype=np.int64)
+
+
+def _shape(layout: TensorLayout, chip: Chip, channels: int) -> list[int]:
+    runs, pitch = layout.pitch
+    step, ways, walk = 1, channels, [0, 0, 0, 0]
+    linear = chip.dram.part is not None and chip.dram.channel_map == "linear"
+    if linear and runs > 1 and pitch >= chip.dram.interleave:
+        part = dram_part(str(chip.dram.part))
+        step = pitch // chip.dram.interleave % channels
+        ways = channels // math.gcd(step, channels)
+        run_bytes = math.prod(layout.segment_shape) * layout.tensor.type.bytes // runs
+        found = [walks(part, chip.dram.map, pitch * ways // channels, run_bytes, runs, write) for write in (0, 1)]
+        walk = [round(clocks * _scaled_ticks_per_clock(part, chip)) for clocks, _ in found]
+        walk += [round(activates * dram.SCALE) for _, activates in found]
+    axes = _axes(layout)
+    words = [
+        runs,
+        pitch,
+        layout.base % PAGE_SEGMENTS,
+        step,
+        ways,
+        *walk,
+        len(axes),
+        *(word for axis in axes for word in axis),
+    ]
+    return words + [0] * (dram.SHAPE_WORDS - len(words))
+
+
+def _scaled_ticks_per_clock(part: DramPart, chip: Chip) -> Fraction:
+    return part.tck_ps / 10**12 / chip.tick * dram.SCALE
+
+
+def _axes(layout: TensorLayout) -> list[tuple[int, int]]:
+    """(segments, bytes) from one index of the grid of segments to the next; more than fit are left out, the slowest."""
+    shape, size = layout.tensor.shape, layout.tensor.type.bytes
+    found = [(layout.strides[d], layout.segment_shape[d] * math.prod(shape[d + 1 :]) * size) for d in range(len(shape))]
+    return found[-dram.MOST_AXES :]
