@@ -13,10 +13,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from memsim.hierarchy import Chip
+from memsim.hierarchy.dram_parts import dram_part
 from memsim.isa.ops import MMA_TYPES
 from tests.drafts import Draw, choose_from
 
 PLACES = ("0 mm", "1 mm", "2 mm", "3 mm")
+DRAM_PARTS = ("ddr4_3200", "hbm2_2000", "hbm3_6400", "gddr6_16000", "lpddr5_6400")
+"""Bursts of 32 and 64 bytes, rows of 1 to 8 KiB, with two pseudo-channels a channel and without."""
 TOPOLOGIES = ("mesh", "torus", "ring", "crossbar", "tree", "graph", "graph")
 Parts = dict[str, Any]
 
@@ -42,6 +45,8 @@ def draw_chip(draw: Draw, cores: int = 8) -> Chip:
             "write_back": d.choose(True, True, False),
             **_ports(d, "slices", "2 mm"),
         }
+        if d.one_in(3):
+            parts["cache"] |= _partitions(d)
     parts["network"] = _network(d, parts)
     clock = d.choose("1 GHz", "3 GHz", "1.83 GHz")
     if clock == "1 GHz" and d.one_in(3):
@@ -123,7 +128,7 @@ def _matrix(d: _Dice) -> Parts:
 
 
 def _dram(d: _Dice) -> Parts:
-    return {
+    dram = {
         "kind": "HBM2",
         "capacity": "1 GiB",
         "bandwidth": d.rate(3, 200),
@@ -131,6 +136,22 @@ def _dram(d: _Dice) -> Parts:
         "latency": d.cycles(90),
         "interleave": d.choose("32 B", "256 B", "4 KiB"),
         **_ports(d, "channels", "0 mm"),
+    }
+    if d.choose(True, False):
+        peak = dram_part(part := d.choose(*DRAM_PARTS)).peak_bandwidth * dram["channels"]
+        dram |= {"part": part, "channel_map": d.choose("hashed", "linear"), "bandwidth": f"{float(peak / 10**9)} GB/s"}
+    return dram
+
+
+def _partitions(d: _Dice) -> Parts:
+    """Two partitions with a port or two each, or three with one."""
+    count, ports = d.choose((2, 2), (2, 4), (3, 3))
+    return {
+        "at": [[x, y] for x in ("1 mm", "2 mm") for y in PLACES][:: 8 // ports][:ports],
+        "slices": ports * d.choose(1, 2, 3),
+        "partitions": count,
+        "partition_latency": d.cycles(30),
+        "partition_bandwidth": d.rate_or_none(3, 128),
     }
 
 

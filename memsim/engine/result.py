@@ -14,6 +14,7 @@ from memsim.engine.columns import exact_totals
 from memsim.engine.hardware import Hardware
 from memsim.engine.ledger import FINAL_WRITE_BACK, Ledger
 from memsim.engine.plan import Plan
+from memsim.engine.sheets import ROWS
 from memsim.engine.tally import Run
 from memsim.hierarchy import Chip
 
@@ -28,6 +29,7 @@ LABELS = {
     "reg": "register ports",
     "link": "network links",
     "cache": "cache slices",
+    "partitions": "ways between cache partitions",
     "dram": "dram channels",
     "shared": "shared memory banks",
 }
@@ -128,7 +130,7 @@ class Result:
         """Bytes read and written at each level, final write-back included (``network``: sent, however far)."""
         totals: dict[str, int] = defaultdict(int)
         for (level, part), amount in self.energy.amounts("level", "part").items():
-            if level not in ("compute", "dma") and part != "routers":
+            if level not in ("compute", "dma") and part not in ("routers", ROWS):
                 totals[level] += amount
         return {level: bits // 8 for level, bits in sorted(totals.items())}
 

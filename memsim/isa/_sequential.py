@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from memsim.compiled import compiled
 from memsim.isa._interpret_tiles import Array
 
 
-@numba.njit(cache=True)
+@compiled
 def accumulate_product(a: Array, b: Array, out: Array) -> None:
     """Add ``a @ b`` to ``out`` in fp32: for each element k ascends, and each product is rounded before it is added.
 

@@ -12,8 +12,10 @@ import pytest
 
 from memsim.engine.extents import Part
 from memsim.engine.hardware import Hardware, Route, answering
+from memsim.engine.memory import COUNTED, PIECE_WORDS
 from memsim.engine.result import Result
 from memsim.engine.running import Running
+from memsim.engine.servers import LATENCY
 from memsim.engine.transfers import Flight, Parts, TransferModel
 from memsim.isa import Program
 from memsim.isa.canonical import key
@@ -79,8 +81,8 @@ def _noting(notes: Counter[str]) -> Iterator[None]:
         notes[f"{self.hardware.names[server][1]} contended"] += begin > head
         return begin
 
-    def noted_read(self: Running, role: str, part: Part, tick: int) -> tuple[int, int, int]:
-        answer = read(self, role, part, tick)
+    def noted_read(self: Running, role: str, port: int, part: Part, tick: int) -> tuple[int, int, int]:
+        answer = read(self, role, port, part, tick)
         _note_read(notes, self.hardware, role, part, answer[0] - tick, answer[2])
         return answer
 
@@ -98,14 +100,16 @@ def _noting(notes: Counter[str]) -> Iterator[None]:
 def _note_read(notes: Counter[str], hardware: Hardware, role: str, part: Part, delay: int, fetched: int) -> None:
     """Note a read of which the first byte came after ``delay`` ticks, ``fetched`` bytes of it from behind a cache."""
     chip, size = hardware.chip, part.size
-    latency = chip.ticks_of(chip.memory(role).latency)
+    latency = hardware.memories[role][LATENCY]
     if answering(hardware.chip, role) != "cache":
         notes[f"{role} contended"] += delay > latency
         return
     assert chip.cache is not None
     notes["cache hit"] += fetched < size
     notes["cache miss"] += fetched > 0
-    notes["segment larger than the cache"] += any(bytes_ > chip.cache.capacity for bytes_ in part.words[1::2])
+    notes["segment larger than the cache"] += any(
+        bytes_ > chip.cache.capacity // chip.cache.partitions for bytes_ in part.words[1::PIECE_WORDS]
+    )
     within = chip.ticks_of(chip.cache.latency)
     notes["cache contended, or fill awaited"] += not fetched and delay > within
     notes["cache or dram contended"] += fetched == size and delay > within + latency
@@ -207,13 +211,22 @@ def _several_resident(seen: Seen) -> bool:
     return any(k.kernel.block_count > k.cores and k.kernel.occupancy > 1 for k in seen.result.plan.kernels)
 
 
+def _partitions(seen: Seen) -> int:
+    return seen.case.chip.cache.partitions if seen.case.chip.cache else 1
+
+
 def _twin_kernels(seen: Seen) -> bool:
     keys = Counter(key(seen.program, kernel) for kernel in seen.program.kernels)
     return max(keys.values(), default=0) > 1
 
 
-def _tallied(name: str) -> Callable[[Seen], bool]:
-    return lambda seen: seen.result is not None and any(getattr(k.tally, name) for k in seen.result.run.kernels)
+def _counted(kind: str) -> Callable[[Seen], bool]:
+    """Whether memories did something of a kind."""
+    column = COUNTED.index(kind)
+    return lambda seen: (
+        seen.result is not None
+        and any(counts[column] for k in seen.result.run.kernels for counts in k.tally.by_tensor.values())
+    )
 
 
 def _stalled(text: str) -> Callable[[Seen], bool]:
@@ -291,6 +304,17 @@ FEATURES: dict[str, Callable[[Seen], bool]] = {
     "idle cores": lambda s: (s.program.cores or 99) < s.case.chip.core_count,
     "clock of the DRAM": lambda s: s.case.chip.dram.clock is not None,
     "cache": lambda s: s.case.chip.cache is not None,
+    "partitions": lambda s: _partitions(s) > 1,
+    "no latency between partitions": lambda s: _partitions(s) > 1 and not s.case.chip.cache.partition_latency.value,
+    "rate between partitions": lambda s: _partitions(s) > 1 and s.case.chip.cache.partition_bandwidth is not None,
+    "part of DRAM": lambda s: s.case.chip.dram.part is not None,
+    "part of DRAM behind a cache": lambda s: s.case.chip.dram.part is not None and s.case.chip.cache is not None,
+    "part of DRAM in a linear map": lambda s: (
+        s.case.chip.dram.part is not None and s.case.chip.dram.channel_map == "linear"
+    ),
+    "part of DRAM in a hashed map": lambda s: (
+        s.case.chip.dram.part is not None and s.case.chip.dram.channel_map == "hashed"
+    ),
     # what happened
     **{
         f"{kind} contended": noted(f"{kind} contended")
@@ -315,8 +339,12 @@ FEATURES: dict[str, Callable[[Seen], bool]] = {
             "cache miss",
         )
     },
-    "dirty lines evicted": _tallied("written_back"),
-    "writes that went through": _tallied("written_through"),
+    "dirty lines evicted": _counted("written back"),
+    "writes that went through": _counted("written through"),
+    "rows opened": _counted("rows opened"),
+    "bursts read beyond what was asked": _counted("read beyond"),
+    "bursts written beyond what was asked": _counted("written beyond"),
+    "bytes between partitions": _counted("between partitions"),
     "dirty at the end": lambda s: s.result is not None and bool(s.result.run.final_write_back),
     "limit in flight": _stalled("limit in flight"),
     "waited for space": _stalled("waiting for space"),

@@ -11,11 +11,13 @@ import numpy as np
 
 from memsim.engine.hardware import Hardware, bank_count
 from memsim.engine.ledger import Key
+from memsim.engine.memory import COUNTED
 from memsim.engine.plan import Plan, Step
-from memsim.engine.tally import Counts, KernelRun, RouteFlows, Run, Tally, objects
+from memsim.engine.tally import ByKind, Counts, Crossed, KernelRun, RouteFlows, Run, Tally, objects
 from memsim.isa.model import Gather, Load
 
 MILLIMETRES = (0.0, 0.1, 1.0, 2.7, 3.3000000000000003, 31.4)
+OF_A_CACHE = ("written back", "written through", "between partitions")
 
 
 def made_up(plan: Plan, hardware: Hardware, seed: int, most: int, shared: bool = True) -> Run:
@@ -23,26 +25,28 @@ def made_up(plan: Plan, hardware: Hardware, seed: int, most: int, shared: bool =
     rng = np.random.default_rng(seed)
     known: dict[int, Tally] = {}
     kernels = []
+    kinds = sorted(set(hardware.kinds.values()))
     for number, kernel in enumerate(plan.kernels):
         variant = kernel.twin + len(plan.kernels) * int(rng.integers(2))
         if variant not in known:
-            known[variant] = _tally(kernel.steps, plan.chip.core_count, rng, most)
+            known[variant] = _tally(kernel.steps, plan.chip.core_count, kinds, rng, most)
         tally = known[variant] if shared else deepcopy(known[variant])
-        back, through = (_by_tensor(plan, kernel.tensors, rng, most) for _ in range(2))
-        tally = replace(tally, written_back=back, written_through=through)
+        tally = replace(tally, by_tensor=_by_tensor(plan, kernel.tensors, rng, most))
         kernels.append(KernelRun(number, number * most, (number + 1) * most, tally))
     ticks = len(kernels) * most
     banks = {name: [_number(rng, ticks) for _ in range(bank_count(row))] for name, row in hardware.memories.items()}
     servers = [_number(rng, ticks) for _ in hardware.names]
     links = [_number(rng, most) * (kind == "link") for _, kind in hardware.names]
     stalls = {("load", "working"): ticks, ("load", "waiting"): most, ("use", "working"): most}
-    final = _by_tensor(plan, tuple(plan.layouts), rng, most)
+    final = {name: _number(rng, most) for name in plan.layouts if plan.chip.cache is not None}
     return Run(ticks, kernels, servers, links, banks, stalls, final, None)
 
 
-def _by_tensor(plan: Plan, tensors: tuple[str, ...], rng: np.random.Generator, most: int) -> dict[str, int]:
-    """Bytes that a cache hands on, where there is one."""
-    return {name: _number(rng, most) for name in tensors if plan.chip.cache is not None}
+def _by_tensor(plan: Plan, tensors: tuple[str, ...], rng: np.random.Generator, most: int) -> dict[str, ByKind]:
+    """What a cache hands on, where there is one, and what a DRAM part and partitions count besides."""
+    cached = plan.chip.cache is not None
+    happens = [cached if kind in OF_A_CACHE else True for kind in COUNTED]
+    return {name: tuple(_number(rng, most) * it for it in happens) for name in tensors if rng.random() < 0.8}
 
 
 def _number(rng: np.random.Generator, most: int) -> int:
@@ -53,14 +57,19 @@ def _array(values: list[Any], most: int) -> Counts:
     return np.array(values, dtype=np.int64 if most < 2**50 else object)
 
 
-def _tally(steps: tuple[Step, ...], cores: int, rng: np.random.Generator, most: int) -> Tally:
+def _crossed(kinds: list[str], rng: np.random.Generator) -> Crossed:
+    """How many links with an energy of their own a flow crosses, by their kinds."""
+    return tuple((kind, int(rng.integers(1, 4))) for kind in kinds if rng.random() < 0.3)
+
+
+def _tally(steps: tuple[Step, ...], cores: int, kinds: list[str], rng: np.random.Generator, most: int) -> Tally:
     def table(counted: list[bool]) -> Counts:
         rows = [[_number(rng, most) if it else 0 for _ in range(cores)] for it in counted]
         return _array(rows, most).reshape(len(steps), cores)
 
     transfers = [step.unit == "dma" for step in steps]
     keys = [
-        (step.number, core, mm)
+        (step.number, core, mm, _crossed(kinds, rng))
         for step in steps
         for core in range(cores)
         for mm in MILLIMETRES
@@ -70,7 +79,7 @@ def _tally(steps: tuple[Step, ...], cores: int, rng: np.random.Generator, most: 
         np.array([k[0] for k in keys], dtype=np.int64),
         np.array([k[1] for k in keys], dtype=np.int64),
         np.array([k[2] for k in keys], dtype=np.float64),
-        objects([()] * len(keys)),
+        objects([k[3] for k in keys]),
         _array([_number(rng, most) for _ in keys], most),
         _array([_number(rng, most) for _ in keys], most),
     )
@@ -92,10 +101,8 @@ def reckoned(plan: Plan, run: Run) -> dict[Key, int]:
         for step in plan.kernels[kernel_run.kernel].steps:
             for core in range(plan.chip.core_count):
                 _reckon_step(plan, book, step, core, tally)
-        for tensor, size in tally.written_back.items():
-            _reckon_write_back(plan, book, tensor, "write_back", size, from_cache=True)
-        for tensor, size in tally.written_through.items():
-            _reckon_write_back(plan, book, tensor, "write_back", size, from_cache=False)
+        for tensor, counts in tally.by_tensor.items():
+            _reckon_memories(plan, book, tensor, dict(zip(COUNTED, counts, strict=True)))
     for tensor, size in run.final_write_back.items():
         _reckon_write_back(plan, book, tensor, "final_write_back", size, from_cache=True)
     return {key: amount for key, amount in book.items() if amount}
@@ -129,6 +136,22 @@ def _reckon_step(plan: Plan, book: dict[Key, int], step: Step, core: int, tally:
             name = (step.tensor, step.operation, "network", core, "move")
             book[Key("wires", *name, float(flows.mm[i]))] += 8 * int(flows.bytes[i])
             book[Key("routers", *name, 0.0)] += 8 * int(flows.router_bytes[i])
+            for kind, links in flows.crossed[i]:
+                key = Key("links", step.tensor, step.operation, "link", core, kind, 0.0)
+                book[key] += 8 * links * int(flows.bytes[i])
+
+
+def _reckon_memories(plan: Plan, book: dict[Key, int], tensor: str, counts: dict[str, int]) -> None:
+    """What belongs to no instruction: bytes that a cache hands on or copies, rows opened, bursts not asked for."""
+    _reckon_write_back(plan, book, tensor, "write_back", counts["written back"], from_cache=True)
+    _reckon_write_back(plan, book, tensor, "write_back", counts["written through"], from_cache=False)
+    book[Key("rows", tensor, "activate", "dram", -1, "activate", 0.0)] += counts["rows opened"]
+    for access, kind in (("read", "read beyond"), ("write", "written beyond")):
+        book[Key("dram", tensor, "beyond", "dram", -1, access, 0.0)] += 8 * counts[kind]
+    copied = 8 * counts["between partitions"]
+    for access in ("read", "write"):
+        book[Key("cache", tensor, "copy", "cache", -1, access, 0.0)] += copied
+    book[Key("wires", tensor, "copy", "network", -1, "move", plan.chip.partition_mm)] += copied
 
 
 def _reckon_write_back(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from memsim.engine.ledger import unit_energy_pj
 from memsim.engine.result import Result
 from memsim.hierarchy import Chip
+from memsim.hierarchy.dram_parts import dram_part
 from memsim.isa import Program, analyze
 from memsim.isa.analyze import Execution
 from memsim.isa.model import Copy, Gather, Group, Kernel, Load, Send, Store
@@ -22,7 +24,7 @@ MOVES = ("load", "store", "copy", "send", "gather")
 WRITE_BACKS = ("write_back", "final_write_back")
 
 
-def amount(result: Result, **where: tuple[str, ...]) -> int:
+def amount(result: Result, **where: Container[object]) -> int:
     """Sum of the ledger's integers whose keys match."""
     return sum(n for key, n in result.energy.counts.items() if all(getattr(key, k) in v for k, v in where.items()))
 
@@ -64,8 +66,9 @@ def memories_read_and_write_what_transfers_move(program: Program, chip: Chip, re
             read[ring.memory] += e.count * ring.tile_bytes
     for role in {*read, *written}:
         level = "cache" if role == "dram" and chip.cache else role
-        assert amount(result, part=(level,), operation=MOVES, access=("read",)) == 8 * read[role]
-        assert amount(result, part=(level,), operation=MOVES, access=("write",)) == 8 * written[role]
+        by = range(chip.core_count)  # what memories do among themselves is no core's
+        assert amount(result, part=(level,), operation=MOVES, access=("read",), core=by) == 8 * read[role]
+        assert amount(result, part=(level,), operation=MOVES, access=("write",), core=by) == 8 * written[role]
 
 
 def state_counts_are_within_their_bounds(program: Program, chip: Chip, result: Result) -> None:
@@ -81,6 +84,29 @@ def state_counts_are_within_their_bounds(program: Program, chip: Chip, result: R
     assert back <= written
     if not chip.cache.write_back:
         assert back == written
+
+
+def partitions_copy_no_more_than_is_read(program: Program, chip: Chip, result: Result) -> None:
+    read = amount(result, part=("cache",), operation=("load", "gather"), access=("read",))
+    copied = [amount(result, part=("cache",), operation=("copy",), access=(access,)) for access in ("read", "write")]
+    assert copied[0] == copied[1] <= read
+    moved = amount(result, part=("wires",), operation=("copy",), core=(-1,))
+    assert moved == copied[0]
+    if chip.cache is None or chip.cache.partitions == 1:
+        assert copied[0] == 0
+
+
+def bursts_are_whole_and_rows_are_opened_for_them(program: Program, chip: Chip, result: Result) -> None:
+    opened = amount(result, part=("rows",))
+    beyond = amount(result, part=("dram",), operation=("beyond",))
+    if chip.dram.part is None:
+        assert opened == beyond == 0
+        return
+    moved = amount(result, part=("dram",)) - amount(result, part=("dram",), operation=("final_write_back",))
+    burst = 8 * dram_part(chip.dram.part).burst_bytes
+    assert moved % burst == 0
+    assert opened <= moved // burst
+    assert bool(opened) == bool(moved)
 
 
 def time_is_no_less_than_any_bound(program: Program, chip: Chip, result: Result) -> None:
@@ -119,6 +145,8 @@ LAWS = (
     time_is_no_less_than_any_bound,
     memories_move_no_more_than_their_bandwidth,
     links_hand_on_what_they_get,
+    partitions_copy_no_more_than_is_read,
+    bursts_are_whole_and_rows_are_opened_for_them,
 )
 
 

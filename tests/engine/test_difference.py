@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from memsim.engine.difference import MOST_LINES, first_difference
+from memsim.engine.memory import COUNTED
 from memsim.engine.result import Result
-from memsim.engine.tally import Run
+from memsim.engine.tally import Run, objects
 from memsim.isa import parse
 from tests.engine.machines import Shuffled, run
 from tests.engine.nasty import NASTY
@@ -122,9 +123,15 @@ def test_every_count_of_a_kernel_is_compared(result: Result) -> None:
         assert cut is not None and f"{table} of (step, core): shape" in cut
     told = first_difference(result, other_tally(result, empty=~tally.empty))
     assert told is not None and "empty transfers of step (0,): False | True" in told
-    for name in ("written_back", "written_through"):
-        told = first_difference(result, other_tally(result, **{name: {"P": 77}}))
-        assert told is not None and f"kernel layer1: {name.replace('_', ' ')} P: " in told
+    for kind in range(len(COUNTED)):
+        counts = dict(tally.by_tensor)
+        counts["P"] = tuple(n + 77 * (i == kind) for i, n in enumerate(counts.get("P", (0,) * len(COUNTED))))
+        told = first_difference(result, other_tally(result, by_tensor=counts))
+        before = tally.by_tensor.get("P", 0)
+        assert told is not None and f"kernel layer1: {', '.join(COUNTED)} of P: {before} | {counts['P']}" in told
+    crossed = objects([*tally.flows.crossed[:-1], (("nvlink", 2),)])
+    told = first_difference(result, other_tally(result, flows=replace(tally.flows, crossed=crossed)))
+    assert told is not None and "(('nvlink', 2),)): 0 | (" in told
     for column in ("bytes", "router_bytes"):
         flows = replace(tally.flows, **{column: getattr(tally.flows, column) + 1})
         told = first_difference(result, other_tally(result, flows=flows))

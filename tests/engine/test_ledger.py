@@ -86,7 +86,7 @@ def _check_by(result: Result, energies: dict[Key, float], columns: list[str]) ->
     assert found == pytest.approx({key: math.fsum(pj) * 1e-12 for key, pj in expected.items()}, rel=1e-9)
     assert table["energy_j"].is_monotonic_decreasing
     assert table["share"].sum() == pytest.approx(1 if result.energy_j else 0)
-    counted = ("matrix", "vector", "dma")
+    counted = ("matrix", "vector", "dma", "rows")
     assert sum(table["bits"].tolist()) == sum(n for key, n in result.energy.counts.items() if key.part not in counted)
     assert sum(table["count"].tolist()) == sum(n for key, n in result.energy.counts.items() if key.part in counted)
 
@@ -99,7 +99,7 @@ def _check_totals(result: Result, book: dict[Key, int]) -> None:
     for key, n in book.items():
         if key.part == "matrix":
             macs[key.access] += n
-        elif key.part not in ("vector", "dma", "routers"):
+        elif key.part not in ("vector", "dma", "routers", "rows"):
             levels[key.level] += n
     assert result.macs == macs
     assert result.bytes_by_level == {level: bits // 8 for level, bits in levels.items()}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
-
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memsim import compiled
-from memsim.engine.memory import CACHE, DRAM, SHARED, Memory, empty_memory, lines_by_age, owner, read, write
+from memsim.engine.memory import CROSSED, DRAM, WRITTEN_BACK, Memory, lines_by_age, owner, read, write
 from memsim.engine.servers import BUSY, FREE_AT, PAGE_SEGMENTS, SERVER_WORDS, scatter, serve, serve_banks
+from tests.engine.memories import ROLES, Banks, Caches, compiled_memory, counted, spread
 
 Pieces = list[tuple[int, int]]
 
@@ -36,34 +34,6 @@ def test_a_server_is_first_come_first_served_and_never_idle_while_someone_waits(
 
 
 # ---- banks ----
-
-
-class Banks:
-    """Banks behind ports, chunk by chunk: what each is busy with, in Python's own integers."""
-
-    def __init__(self, first: int, ports: int, per_port: int, chunk: int, num: int, den: int, latency: int) -> None:
-        self.row = (first, ports, per_port, chunk, num, den, latency)
-        self.first, self.ports, self.per_port, self.chunk = first, ports, per_port, chunk
-        self.num, self.den, self.latency = num, den, latency
-        self.free_at = [0] * ports * per_port
-        self.busy = [0] * ports * per_port
-
-    def serve(self, port: int, segment: int, size: int, head: int) -> tuple[int, int]:
-        """Earliest start and latest end."""
-        loads = [0] * self.per_port
-        origin = scatter(segment, self.ports * self.per_port) // self.ports % self.per_port
-        for number, begin in enumerate(range(0, size, self.chunk)):
-            loads[(origin + number) % self.per_port] += min(self.chunk, size - begin)
-        assert sum(loads) == size
-        starts, ends = [], []
-        for bank, load in enumerate(loads, port * self.per_port):
-            if load:
-                service = math.ceil(load * self.den / self.num)
-                starts.append(max(head, self.free_at[bank]))
-                self.free_at[bank] = starts[-1] + service
-                self.busy[bank] += service
-                ends.append(self.free_at[bank])
-        return min(starts), max(ends)
 
 
 rates = st.tuples(st.sampled_from([1, 64, 100]), st.integers(1, 50), st.integers(1, 7))
@@ -96,6 +66,7 @@ def test_banks_serve_chunk_by_chunk(
 @pytest.mark.parametrize("ways", [2, 4, 12, 16, 32, 80])
 def test_an_address_map_uses_all_ways_alike_and_repeats_by_pages(ways: int) -> None:
     page = [scatter(i, ways) for i in range(PAGE_SEGMENTS)]
+    assert page == [spread(i, ways) for i in range(PAGE_SEGMENTS)]
     counts = np.bincount(page, minlength=ways)
     mean = PAGE_SEGMENTS / ways
     assert len(counts) == ways
@@ -115,112 +86,106 @@ BASES = (0, 4, 5)
 """First segments of three tensors."""
 
 
-class Cached:
-    """A DRAM of one bank behind a cache of one slice: what `memsim.engine.memory` does, with a dictionary."""
-
-    def __init__(self, capacity: int, write_back: bool, dram: Banks, cache: Banks) -> None:
-        self.capacity, self.write_back, self.dram, self.cache = capacity, write_back, dram, cache
-        self.lines: OrderedDict[int, list[int]] = OrderedDict()  # segment -> [valid, dirty, ready], oldest first
-        self.left, self.through = [0] * len(BASES), [0] * len(BASES)
-
-    def read(self, segment: int, size: int, tick: int) -> tuple[int, int, int]:
-        """Ticks of the first and last byte, and what was fetched."""
-        begin, end = self.cache.serve(0, segment, size, tick)
-        filled, first, missing = self.lines.get(segment, [0, 0, 0])[2], begin, self.keep(segment, size, False, tick)
-        if missing:
-            start, done = self.dram.serve(0, segment, missing, begin)
-            filled = max(filled, done + self.dram.latency)
-            if missing == size:
-                first = start + self.dram.latency
-            if size <= self.capacity:
-                self.lines[segment][2] = filled
-        elif filled > tick:  # on its way: it is not there before it has arrived
-            first = max(first, filled)
-        return first + self.cache.latency, max(end, filled) + self.cache.latency, missing
-
-    def write(self, segment: int, size: int, tick: int) -> None:
-        """What happens behind the slices."""
-        self.keep(segment, size, self.write_back, tick)
-        if not self.write_back:
-            self.hand_on(self.through, segment, size, tick)
-
-    def keep(self, segment: int, size: int, dirty: bool, tick: int) -> int:
-        """Bytes that are missing; the segment becomes the newest."""
-        if size > self.capacity:
-            if dirty:
-                self.hand_on(self.left, segment, size, tick)
-            return size
-        line = self.lines.setdefault(segment, [0, 0, 0])
-        self.lines.move_to_end(segment)
-        missing = max(0, size - line[0])
-        line[0] += missing
-        line[1] = max(line[1], size) if dirty else line[1]
-        while sum(valid for valid, _, _ in self.lines.values()) > self.capacity:
-            oldest, (_, owed, _) = self.lines.popitem(last=False)
-            if owed:
-                self.hand_on(self.left, oldest, owed, tick)
-        return missing
-
-    def hand_on(self, to: list[int], segment: int, size: int, tick: int) -> None:
-        """Bytes that the DRAM takes."""
-        self.dram.serve(0, segment, size, tick)
-        to[max(i for i, base in enumerate(BASES) if base <= segment)] += size
+def few(segments: int, least: int) -> st.SearchStrategy[list[tuple[bool, int, int, int, int]]]:
+    """Accesses of some segments."""
+    access = st.tuples(
+        st.booleans(), st.integers(0, segments - 1), st.integers(1, 120), st.integers(0, 40), st.integers(0, 2)
+    )
+    return st.lists(access, min_size=least, max_size=60)
 
 
-def compiled_memory(dram: Banks, cache: Banks, capacity: int, write_back: bool) -> Memory:
-    rows = np.zeros((3, 7), dtype=np.int64)
-    rows[DRAM], rows[CACHE] = dram.row, cache.row
-    return empty_memory(rows, 2, SEGMENTS, np.array(BASES, dtype=np.int64), capacity, write_back)
+accesses = few(SEGMENTS, 0) | few(4, 20)
+"""Whether it writes, segment, bytes, ticks since the one before, and whose core it is."""
 
 
-accesses = st.lists(
-    st.tuples(st.booleans(), st.integers(0, SEGMENTS - 1), st.integers(1, 120), st.integers(0, 40)), max_size=60
-) | st.lists(
-    st.tuples(st.booleans(), st.integers(0, 3), st.integers(1, 120), st.integers(0, 40)), min_size=20, max_size=60
-)
-"""Whether it writes, segment, bytes, ticks since the one before."""
+def check_accesses(model: Caches, requests: list[tuple[bool, int, int, int, int]]) -> None:
+    """The compiled memory does what the model does, access by access."""
+    memory, cores = model.memory(SEGMENTS), len(model.partitions)
+    tick = 0
+    for writes, segment, size, gap, core in requests:
+        tick += gap
+        words = np.array([-1, segment, size, 1], dtype=np.int64)
+        if writes:
+            assert write(memory, DRAM, model.home(segment), words, 1, 1, tick) == model.write(segment, size, tick)
+        else:
+            port = model.port_of(segment, core % cores)
+            assert read(memory, DRAM, port, words, 1, 1, tick) == model.read(core % cores, segment, size, tick)
+        assert lines_by_age(memory).tolist() == model.lines()
+        for lines in model.partitions:
+            assert sum(line.valid for line in lines.values()) <= model.capacity
+    assert counted(memory) == model.counts
+    banks = [model.dram, model.slices, *([model.way] if model.way else [])]
+    assert memory.free_at.tolist() == [tick for bank in banks for tick in bank.free_at]
+    assert memory.busy.tolist() == [ticks for bank in banks for ticks in bank.busy]
 
 
 @given(st.integers(1, 400), st.booleans(), accesses)
 def test_the_cache_is_least_recently_used_waits_for_fills_and_writes_back(
-    capacity: int, write_back: bool, requests: list[tuple[bool, int, int, int]]
+    capacity: int, write_back: bool, requests: list[tuple[bool, int, int, int, int]]
 ) -> None:
     dram, cache = Banks(0, 1, 1, 64, 3, 2, 50), Banks(1, 1, 1, 64, 40, 1, 4)
-    model = Cached(capacity, write_back, dram, cache)
-    memory = compiled_memory(dram, cache, capacity, write_back)
-    tick = 0
-    for writes, segment, size, gap in requests:
-        tick += gap
-        words = np.array([-1, segment, size], dtype=np.int64)
-        if writes:
-            taken = cache.serve(0, segment, size, tick)[1]
-            model.write(segment, size, tick)
-            assert write(memory, DRAM, 0, words, 1, 1, tick) == taken
-        else:
-            assert read(memory, DRAM, 0, words, 1, 1, tick) == model.read(segment, size, tick)
-        assert lines_by_age(memory).tolist() == [[number, *line] for number, line in model.lines.items()]
-        assert sum(valid for valid, _, _ in model.lines.values()) <= capacity
-    assert memory.written_back.tolist() == model.left
-    assert memory.written_through.tolist() == model.through
-    assert memory.free_at.tolist() == dram.free_at + cache.free_at
-    assert memory.busy.tolist() == dram.busy + cache.busy
+    check_accesses(Caches(capacity, write_back, dram, cache, bases=BASES), requests)
+
+
+@given(
+    st.sampled_from([1, 40, 100, 130, 10_000]),
+    st.booleans(),
+    st.sampled_from([(2, 1), (2, 2), (3, 1)]),
+    st.sampled_from([0, 1, 23]),
+    st.sampled_from([(1, 3), (7, 2), (10**6, 1)]),
+    accesses,
+)
+@settings(max_examples=200)
+def test_partitions_keep_copies_of_what_is_at_home_in_another(
+    capacity: int,
+    write_back: bool,
+    shape: tuple[int, int],
+    latency: int,
+    rate: tuple[int, int],
+    requests: list[tuple[bool, int, int, int, int]],
+) -> None:
+    (partitions, ports) = shape
+    slices = Banks(1, partitions * ports, 2, 64, 40, 1, 4)
+    way = Banks(1 + len(slices.free_at), partitions, 1, 1, *rate, latency)
+    check_accesses(Caches(capacity, write_back, Banks(0, 1, 1, 64, 3, 2, 50), slices, way, BASES), requests)
+
+
+def one_by_one(capacity: int, partitions: int = 1, write_back: bool = True) -> Memory:
+    """A DRAM and caches that move a byte a tick, and never wait."""
+    slices = Banks(1, partitions, 1, 64, 1, 1, 0)
+    way = Banks(1 + partitions, partitions, 1, 1, 1, 1, 0) if partitions > 1 else None
+    return Caches(capacity, write_back, Banks(0, 1, 1, 64, 1, 1, 0), slices, way, BASES).memory(SEGMENTS)
 
 
 @given(st.integers(100, 400), st.lists(st.integers(0, SEGMENTS - 1), max_size=60))
 def test_bytes_written_have_left_the_cache_or_are_dirty_in_it(capacity: int, segments: list[int]) -> None:
     """Each segment is written whole, 30 bytes, and so often as it has come in anew it must leave."""
-    memory = compiled_memory(Banks(0, 1, 1, 64, 1, 1, 0), Banks(1, 1, 1, 64, 1, 1, 0), capacity, True)
+    memory = one_by_one(capacity)
     entered = 0
     for segment in segments:
         entered += 0 if segment in lines_by_age(memory)[:, 0] else 30
-        write(memory, DRAM, 0, np.array([segment, 30], dtype=np.int64), 0, 1, 0)
+        write(memory, DRAM, 0, np.array([segment, 30, 1], dtype=np.int64), 0, 1, 0)
     dirty = int(lines_by_age(memory)[:, 2].sum())
-    assert int(memory.written_back.sum()) + dirty == entered
+    assert int(memory.counts[WRITTEN_BACK].sum()) + dirty == entered
     assert int(memory.busy[0]) == entered - dirty  # a byte a tick
 
 
+@given(st.integers(2, 4), st.lists(st.tuples(st.integers(0, SEGMENTS - 1), st.integers(1, 99), st.integers(0, 3))))
+def test_partitions_fetch_once_and_hand_on_what_others_miss(partitions: int, reads: list[tuple[int, int, int]]) -> None:
+    """Everything fits: the DRAM sends the most that was asked of each segment, and copies move what each core lacks."""
+    memory = one_by_one(10_000, partitions)
+    most, known, fetched = [0] * SEGMENTS, np.zeros((partitions, SEGMENTS), dtype=np.int64), 0
+    for segment, size, core in reads:
+        core %= partitions
+        fetched += read(memory, DRAM, core, np.array([segment, size, 1], dtype=np.int64), 0, 1, 0)[2]
+        most[segment], known[core, segment] = max(most[segment], size), max(known[core, segment], size)
+    assert fetched == sum(most) == memory.busy[0]
+    away = [known[core, s] for s in range(SEGMENTS) for core in range(partitions) if core != scatter(s, partitions)]
+    assert int(memory.counts[CROSSED].sum()) == sum(away) == int(memory.busy[1 + partitions :].sum())
+
+
 @given(
-    st.sampled_from([DRAM, SHARED]),
+    st.sampled_from(["dram", "shared"]),
     st.lists(
         st.tuples(
             st.booleans(), st.lists(st.tuples(st.integers(0, 99), st.integers(1, 900)), min_size=1), st.integers(0, 9)
@@ -230,28 +195,27 @@ def test_bytes_written_have_left_the_cache_or_are_dirty_in_it(capacity: int, seg
     rates,
 )
 def test_without_a_cache_all_pieces_are_served_at_once(
-    role: int, requests: list[tuple[bool, Pieces, int]], rate: tuple[int, int, int]
+    name: str, requests: list[tuple[bool, Pieces, int]], rate: tuple[int, int, int]
 ) -> None:
-    banks = Banks(0, 2, 3, *rate, 11)
-    rows = np.zeros((3, 7), dtype=np.int64)
-    rows[role] = banks.row
-    memory = empty_memory(rows, 6, 100, np.zeros(1, dtype=np.int64), 0, True)
+    banks, role = Banks(0, 2, 3, *rate, 11), ROLES[name]
+    memory = compiled_memory({name: banks}, 100)
     tick = 0
     for writes, pieces, gap in requests:
         tick += gap
         served = [banks.serve(1, segment, size, tick) for segment, size in pieces]
         first, last = min(begin for begin, _ in served), max(end for _, end in served)
-        words = np.array([0, *(word for piece in pieces for word in piece)], dtype=np.int64)
+        words = np.array([0, *(word for segment, size in pieces for word in (segment, size, 1))], dtype=np.int64)
         if writes:
             assert write(memory, role, 1, words, 1, len(pieces), tick) == last
         else:
             assert read(memory, role, 1, words, 1, len(pieces), tick) == (first + 11, last + 11, 0)
     assert memory.free_at.tolist() == banks.free_at
     assert len(lines_by_age(memory)) == 0
+    assert not memory.counts.any()
 
 
 def test_the_owner_of_a_segment() -> None:
-    memory = compiled_memory(Banks(0, 1, 1, 64, 1, 1, 0), Banks(1, 1, 1, 64, 1, 1, 0), 1, True)
+    memory = one_by_one(1)
     assert [owner(memory, segment) for segment in range(7)] == [0, 0, 0, 0, 1, 2, 2]
 
 

@@ -159,7 +159,7 @@ def test_after_a_stride_pieces_have_moved_by_what_it_says(rows: Expr, columns: E
                 for at in (x, x + found.iterations)
             )
             if x + found.iterations <= LAST:  # beyond, `min` and `max` may be others
-                assert after == [(segment + move.segments, amount) for segment, amount in before]
+                assert after == [(segment + move.segments, *amounts) for segment, *amounts in before]
     assert [scatter(i + move.segments, 4) for i in range(99)] == [scatter(i, 4) for i in range(99)]
 
 

@@ -114,5 +114,11 @@ def test_the_digest_is_of_what_is_compiled(tmp_path: Path, monkeypatch: pytest.M
 def test_every_module_that_is_compiled_is_in_the_digest() -> None:
     """Whoever compiles, does so through `memsim.compiled`: else a change of it would not be seen."""
     package = Path(warm.__file__).parent.parent
-    users = [m.name for m in package.rglob("*.py") if re.search(r"\bnjit\b|\bjit\(", m.read_text(encoding="utf-8"))]
-    assert users == ["compiled.py"]
+    texts = {m.relative_to(package).as_posix(): m.read_text(encoding="utf-8") for m in package.rglob("*.py")}
+    assert [name for name, text in texts.items() if re.search(r"\bnjit\b|\bjit\(", text)] == ["compiled.py"]
+    jitted = {f"memsim/{name}"[:-3].replace("/", ".") for name, text in texts.items() if "memsim.compiled" in text}
+    for name in jitted:
+        if name.startswith("memsim.engine."):  # what it is made of, if compiled, is in the digest too
+            text = texts[name.removeprefix("memsim.").replace(".", "/") + ".py"]
+            used = set(re.findall(r"^from (memsim\.[\w.]+) import", text, re.MULTILINE)) & jitted
+            assert all(module.startswith("memsim.engine.") for module in used), name
