@@ -9,8 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from memsim.dram import simulate
 from validate import Comparison
+
+from memsim.dram import simulate
 
 CONFIGURATIONS = {
     "r2_hbm2_mop": ("hbm2_2000", "mop4clxor"),

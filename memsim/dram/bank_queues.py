@@ -6,14 +6,12 @@ that queue wants it or it has served four accesses. Then one transaction moves o
 they fill their buffer, or half of it while no read waits; then all that are there. So does DRAMsim3.
 """
 
-# mypy: disable-error-code="no-untyped-def"
-
 from __future__ import annotations
 
 from typing import Final
 
 from memsim.compiled import compiled, inlined
-from memsim.dram.frfcfs import UNSEEN, WAS_CLOSED, WAS_CONFLICT, WAS_HIT, remove
+from memsim.dram.frfcfs import UNSEEN, WAS_CLOSED, WAS_CONFLICT, WAS_HIT, Step, remove
 from memsim.dram.state import (
     ACT,
     AT_ROW,
@@ -43,6 +41,7 @@ from memsim.dram.state import (
     WRITE,
     WRITE_LATENCY,
     WRITES,
+    Array,
     N,
     S,
     T,
@@ -64,8 +63,8 @@ LATER_WRITES: Final = 16
 
 
 @compiled
-def step(depth, closed_page, m, lists, requests, trace):
-    """One tick; returns as `frfcfs.step_split` does. List b is bank b's queue, the two behind are the transactions'."""
+def step(depth: int, closed_page: bool, m: Array, lists: Array, requests: Array, trace: Array) -> Step:
+    """One tick. List b is bank b's queue, the two behind are the transactions'."""
     issued, soon, served, done_at = 0, NEVER, -1, 0
     if m[S, DUE]:
         issued, soon = _refresh_step(m, trace)
@@ -92,8 +91,8 @@ def step(depth, closed_page, m, lists, requests, trace):
     return issued + moved, soon, served, done_at
 
 
-@inlined
-def _refresh_step(m, trace):
+@compiled
+def _refresh_step(m: Array, trace: Array) -> tuple[int, int]:
     """Close one row, or refresh if all are closed; (whether it went, when it can)."""
     rank, soon = m[S, TURN], NEVER
     if m[N + OPEN, rank] == 0:
@@ -115,8 +114,8 @@ def _refresh_step(m, trace):
     return 0, soon
 
 
-@inlined
-def _first_ready(bank, m, lists, requests):
+@compiled
+def _first_ready(bank: int, m: Array, lists: Array, requests: Array) -> tuple[int, int, int]:
     """(request, command, time) of the first of a bank's queue whose next command may go; request -1: when one can."""
     soon, now, open_row = NEVER, m[S, NOW], m[ROW, bank]
     for k in range(m[LENGTH, bank]):
@@ -139,16 +138,16 @@ def _first_ready(bank, m, lists, requests):
 
 
 @inlined
-def _wanted(bank, row, m, lists, requests):
+def _wanted(bank: int, row: int, m: Array, lists: Array, requests: Array) -> bool:
     """Whether some of a bank's queue wants a row."""
-    for k in range(m[LENGTH, bank]):
-        if requests[lists[bank, k], ROW_OF] == row:
-            return True
-    return False
+    k, length = 0, m[LENGTH, bank]
+    while k < length and requests[lists[bank, k], ROW_OF] != row:
+        k += 1
+    return bool(k < length)
 
 
-@inlined
-def _issue(request, command, closed_page, m, lists, requests, trace):
+@compiled
+def _issue(request: int, command: int, closed_page: bool, m: Array, lists: Array, requests: Array, trace: Array) -> int:
     bank, row, write = requests[request, BANK], requests[request, ROW_OF], requests[request, WRITE]
     if command == ACT:
         if requests[request, FOUND] == UNSEEN:
@@ -165,11 +164,12 @@ def _issue(request, command, closed_page, m, lists, requests, trace):
     m[LENGTH, bank] -= 1
     closes = closed_page and not _wanted(bank, row, m, lists, requests)
     column(bank, write, closes, m, trace)
-    return m[S, NOW] + m[T, WRITE_LATENCY if write else READ_LATENCY]
+    done_at: int = m[S, NOW] + m[T, WRITE_LATENCY if write else READ_LATENCY]
+    return done_at
 
 
 @inlined
-def _move(depth, m, lists, requests):
+def _move(depth: int, m: Array, lists: Array, requests: Array) -> int:
     """Move the first transaction that its bank's queue has room for; how many moved."""
     if m[S, DRAIN] == 0 and (m[S, WRITES] >= depth or (m[S, READS] == 0 and m[S, WRITES] >= LATER_WRITES)):
         m[S, DRAIN] = m[S, WRITES]

@@ -6,11 +6,9 @@ its row. Where row and column commands have buses of their own, one of each may 
 fill 0.8 of their queue, or no read waits; then they go until they are below 0.2 of it. So does Ramulator 2.1.
 """
 
-# mypy: disable-error-code="no-untyped-def"
-
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from memsim.compiled import compiled, inlined
 from memsim.dram.state import (
@@ -36,6 +34,7 @@ from memsim.dram.state import (
     OPEN,
     OWNED,
     OWNER,
+    OWNERS,
     PRE,
     PREALL_AT,
     RANK,
@@ -61,6 +60,7 @@ from memsim.dram.state import (
     WRITE_LATENCY,
     WRITES,
     WRITING,
+    Array,
     N,
     S,
     T,
@@ -74,6 +74,9 @@ from memsim.dram.state import (
     refresh,
 )
 
+Step: TypeAlias = tuple[int, int, int, int]
+"""Commands issued, when to look again, request whose data are on their way or -1, when they are there."""
+
 LOW, HIGH = 0.2, 0.8
 """Watermarks of the write queue: below the first it lets reads go again, above the second it goes first."""
 
@@ -85,7 +88,7 @@ TIGHT: Final = 1
 
 
 @inlined
-def look(write, bank, m, lists, requests):
+def look(write: int, bank: int, m: Array, lists: Array, requests: Array) -> None:
     """Find the oldest request of the open row among those that wait for a bank, and the oldest of another.
 
     Reads of bank b wait in list b, writes in list banks + b, oldest first.
@@ -109,13 +112,13 @@ def look(write, bank, m, lists, requests):
 
 
 @inlined
-def row_changes(bank, m):
+def row_changes(bank: int, m: Array) -> None:
     """The row command that a bank needs is another: forget when it could go."""
     m[AT_ROW, bank] = m[S, ROWS_FROM] = m[S, ROWS_FROM + 1] = 0
 
 
-@inlined
-def look_at_both(bank, m, lists, requests):
+@compiled
+def look_at_both(bank: int, m: Array, lists: Array, requests: Array) -> None:
     """The same for reads and writes of a bank, whose row has opened or closed."""
     row_changes(bank, m)
     look(0, bank, m, lists, requests)
@@ -123,7 +126,7 @@ def look_at_both(bank, m, lists, requests):
 
 
 @inlined
-def put(request, m, lists, requests):
+def put(request: int, m: Array, lists: Array, requests: Array) -> None:
     """A request joins its waiting list."""
     bank, write = requests[request, BANK], requests[request, WRITE]
     if m[LENGTH + write, bank] == 0:
@@ -141,7 +144,7 @@ def put(request, m, lists, requests):
 
 
 @inlined
-def remove(request, number, length, lists):
+def remove(request: int, number: int, length: int, lists: Array) -> None:
     """Take a request out of a list of that length."""
     k = 0
     while lists[number, k] != request:
@@ -150,8 +153,8 @@ def remove(request, number, length, lists):
         lists[number, j] = lists[number, j + 1]
 
 
-@inlined
-def take(request, m, lists, requests):
+@compiled
+def take(request: int, m: Array, lists: Array, requests: Array) -> None:
     """A request leaves its waiting list."""
     bank, write = requests[request, BANK], requests[request, WRITE]
     remove(request, write * m[S, BANK_COUNT] + bank, m[LENGTH + write, bank], lists)
@@ -166,7 +169,7 @@ def take(request, m, lists, requests):
 
 
 @inlined
-def choose_direction(depth, m):
+def choose_direction(depth: int, m: Array) -> None:
     """Whether reads or writes go now."""
     if m[S, WRITING]:
         if m[S, WRITES] < LOW * depth and m[S, READS]:
@@ -176,14 +179,13 @@ def choose_direction(depth, m):
 
 
 @inlined
-def owned_column(m, requests):
+def owned_column(m: Array, requests: Array) -> tuple[int, int]:
     """(oldest request that has its row activated and is ready or -1, when the next one is ready)."""
     best, soon, now = -1, NEVER, m[S, NOW]
-    if m[S, ALL_OWNED] == 0:
-        return best, soon
-    for bank in range(m[S, BANK_COUNT]):
+    for k in range(m[S, ALL_OWNED]):
+        bank = m[OWNERS, k]
         request = m[OWNER, bank]
-        if request >= 0 and bank != m[S, SPLIT_BANK]:
+        if bank != m[S, SPLIT_BANK]:
             at = ready_at(RD + requests[request, WRITE], bank, m)
             if at > now:
                 soon = min(soon, at)
@@ -193,7 +195,7 @@ def owned_column(m, requests):
 
 
 @inlined
-def waiting_column(m):
+def waiting_column(m: Array) -> tuple[int, int]:
     """The same among those that wait for a row that is open."""
     best, soon, now, write = -1, NEVER, m[S, NOW], m[S, WRITING]
     if m[S, COLUMN_BUS_AT] > now:
@@ -219,7 +221,7 @@ def waiting_column(m):
 
 
 @inlined
-def waiting_row(m):
+def waiting_row(m: Array) -> tuple[int, int]:
     """The same among those that need an activate or a precharge first."""
     best, soon, now, write = -1, NEVER, m[S, NOW], m[S, WRITING]
     if m[S, ROW_BUS_AT] > now:
@@ -248,7 +250,7 @@ def waiting_row(m):
 
 
 @compiled
-def try_refresh(m, lists, requests, trace):
+def try_refresh(m: Array, lists: Array, requests: Array, trace: Array) -> tuple[bool, int]:
     """(whether the refresh that is due went a step, when it can)."""
     rank = m[S, TURN]
     is_open = m[N + OPEN, rank] > 0
@@ -272,7 +274,7 @@ def try_refresh(m, lists, requests, trace):
 
 
 @compiled
-def serve(request, closed_page, m, lists, requests, trace):
+def serve(request: int, closed_page: bool, m: Array, lists: Array, requests: Array, trace: Array) -> int:
     """Issue the column command of a request; returns when its data are there."""
     bank, write = requests[request, BANK], requests[request, WRITE]
     if requests[request, FOUND] == UNSEEN:
@@ -282,6 +284,10 @@ def serve(request, closed_page, m, lists, requests, trace):
         row_changes(bank, m)
         m[N + OWNED, m[RANK, bank]] -= 1
         m[S, ALL_OWNED] -= 1
+        k = 0
+        while m[OWNERS, k] != bank:
+            k += 1
+        m[OWNERS, k] = m[OWNERS, m[S, ALL_OWNED]]
     else:
         take(request, m, lists, requests)
         look(write, bank, m, lists, requests)
@@ -290,11 +296,12 @@ def serve(request, closed_page, m, lists, requests, trace):
     column(bank, write, closes, m, trace)
     if closes:
         look_at_both(bank, m, lists, requests)
-    return m[S, NOW] + m[T, WRITE_LATENCY if write else READ_LATENCY]
+    done_at: int = m[S, NOW] + m[T, WRITE_LATENCY if write else READ_LATENCY]
+    return done_at
 
 
 @compiled
-def open_row(request, m, lists, requests, trace):
+def open_row(request: int, m: Array, lists: Array, requests: Array, trace: Array) -> None:
     """Issue the activate or precharge that a request needs; an activate takes it out of the window."""
     bank = requests[request, BANK]
     closed = m[ROW, bank] < 0
@@ -311,11 +318,8 @@ def open_row(request, m, lists, requests, trace):
 
 
 @compiled
-def step_split(depth, closed_page, m, lists, requests, trace):
-    """One tick of a channel whose row and column commands have a bus each.
-
-    Returns (commands issued, when to look again, request whose data are on their way or -1, when they are there).
-    """
+def step_split(depth: int, closed_page: bool, m: Array, lists: Array, requests: Array, trace: Array) -> Step:
+    """One tick of a channel whose row and column commands have a bus each."""
     issued, done_at = 0, 0
     served, soon = owned_column(m, requests)
     if served < 0 and not m[S, DUE]:
@@ -338,7 +342,7 @@ def step_split(depth, closed_page, m, lists, requests, trace):
 
 
 @inlined
-def finish_activate(m, trace):
+def finish_activate(m: Array, trace: Array) -> None:
     """The second half of an activate (LPDDR5): now the row is open."""
     bank = m[S, SPLIT_BANK]
     note(m, trace, ACT2, bank, m[ROW, bank])
@@ -347,8 +351,8 @@ def finish_activate(m, trace):
 
 
 @compiled
-def step_joined(depth, closed_page, m, lists, requests, trace):
-    """One tick of a channel with one command bus; returns as `step_split` does."""
+def step_joined(depth: int, closed_page: bool, m: Array, lists: Array, requests: Array, trace: Array) -> Step:
+    """One tick of a channel with one command bus."""
     now, served, soon, row_request = m[S, NOW], m[S, SYNCED], NEVER, -1
     if m[S, SPLIT_BANK] >= 0 and m[S, SPLIT_BY] <= now and served < 0:
         finish_activate(m, trace)

@@ -4,8 +4,6 @@ The order within a tick: the source sees what was completed in earlier ticks and
 a refresh becomes due; the scheduler issues. A request accepted in a tick may be served in it.
 """
 
-# mypy: disable-error-code="no-untyped-def"
-
 from __future__ import annotations
 
 from typing import Final
@@ -43,6 +41,7 @@ from memsim.dram.state import (
     WAITING,
     WRITE,
     WRITES,
+    Array,
     N,
     S,
     T,
@@ -62,7 +61,7 @@ CLOSED_LOOP, BY_RATE, BY_ARRIVAL = 0, 1, 2
 
 
 @inlined
-def _is_written(request, options, m, lists, requests):
+def _is_written(request: int, options: Array, m: Array, lists: Array, requests: Array) -> bool:
     """Whether a write of the same burst waits."""
     if not m[S, WRITES]:
         return False
@@ -70,14 +69,14 @@ def _is_written(request, options, m, lists, requests):
         number, length = m[S, BANK_COUNT] + 1, m[S, WAITING + 1]
     else:
         number, length = m[S, BANK_COUNT] + requests[request, BANK], m[LENGTH + 1, requests[request, BANK]]
-    for k in range(length):
-        if requests[lists[number, k], KEY] == requests[request, KEY]:
-            return True
-    return False
+    k = 0
+    while k < length and requests[lists[number, k], KEY] != requests[request, KEY]:
+        k += 1
+    return bool(k < length)
 
 
 @compiled
-def _accept(request, options, m, lists, requests):
+def _accept(request: int, options: Array, m: Array, lists: Array, requests: Array) -> bool:
     """Put a request into its queue, or answer it from a write that waits; whether there was room."""
     write = requests[request, WRITE]
     if _is_written(request, options, m, lists, requests):
@@ -98,7 +97,7 @@ def _accept(request, options, m, lists, requests):
 
 
 @inlined
-def _fly(at, m, fly):
+def _fly(at: int, m: Array, fly: Array) -> None:
     """Data of a read are on their way."""
     m[S, LAST_DONE] = at
     fly[m[S, FLY_TAIL] & (fly.shape[0] - 1)] = at
@@ -106,7 +105,7 @@ def _fly(at, m, fly):
 
 
 @compiled
-def _snapshot(m, counts):
+def _snapshot(m: Array, counts: Array) -> None:
     """What has been counted up to now: commands, ticks with open rows, the time, requests served."""
     for k in range(6):
         counts[k] = m[S, COUNTS + k]
@@ -119,7 +118,17 @@ def _snapshot(m, counts):
 
 
 @compiled
-def run(options, rate, m, lists, requests, fly, trace, before, after):
+def run(
+    options: Array,
+    rate: float,
+    m: Array,
+    lists: Array,
+    requests: Array,
+    fly: Array,
+    trace: Array,
+    before: Array,
+    after: Array,
+) -> None:
     """Run until the goal is reached; counters at the start and the end of the measurement go to before and after."""
     total, mode, mlp = requests.shape[0], options[OF_MODE], options[OF_MLP]
     warm, goal, depth, closed_page = options[OF_WARM], options[OF_GOAL], options[OF_DEPTH], options[OF_CLOSED_PAGE]

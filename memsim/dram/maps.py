@@ -30,7 +30,8 @@ MAPS = {
     "d3_ddr4_bglow": "row:bank:stack:pc:column:group",
 }
 """The maps that have a name. ``mop4clxor``: four bursts of a row, then the next bank, each level XORed with the
-column's bits (Ramulator 2.1). ``lines``: four bursts of a row, then the next pseudo-channel and bank group. ``robaracoch``: the column lowest. ``d3_ddr4_bglow``: the bank group lowest."""
+column's bits (Ramulator 2.1). ``lines``: four bursts of a row, then the next pseudo-channel and bank group.
+``robaracoch``: the column lowest. ``d3_ddr4_bglow``: the bank group lowest."""
 
 _NAMES = {
     name: field

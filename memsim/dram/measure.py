@@ -113,7 +113,7 @@ def summarise(done: Run) -> Measured:
 
 
 def energy_of(done: Run) -> dict[str, float]:
-    """pJ of a run: each command's energy times its count, and background power times time with rows open or not."""
+    """PJ of a run: each command's energy times its count, and background power times time with rows open or not."""
     e, counts, tick_ns = done.part.energy, done.counts, float(done.tick_ns)
     idle_ticks = (done.end - done.start) * done.ranks - done.open_ticks
     background = (e.open_mw * done.open_ticks + e.closed_mw * idle_ticks) / done.ranks

@@ -1,14 +1,16 @@
 """The state of a channel in compiled form: when each bank, group, stack, rank and bus may take its next commands.
 
-It is one matrix of int64, ``m``, a row a quantity: passing few arrays keeps calls cheap. Each function that issues a command moves the earliest times of the commands that
-have to keep their distance from it; `distances` says which and how far. Times are ticks.
+It is one matrix of int64, ``m``, a row a quantity: passing few arrays keeps calls cheap. Each function that issues a
+command moves the earliest times of the commands that have to keep their distance from it; `distances` says which and
+how far. Times are ticks.
 """
-
-# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from memsim.compiled import compiled, inlined
 from memsim.dram.distances import INDEX
@@ -25,6 +27,8 @@ WRITE_READ, WRITE_READ_L, WRITE_READ_R = (INDEX[n] for n in ("WRITE_READ", "WRIT
 REF_ACT, REFI, SPLIT_ACTIVATE, SYNC = (INDEX[n] for n in ("REF_ACT", "REFI", "SPLIT_ACTIVATE", "SYNC"))
 SPLIT_BUSES, STACKS = INDEX["SPLIT_BUSES"], INDEX["STACKS"]
 
+Array: TypeAlias = npt.NDArray[np.int64]
+
 NEVER: Final = 1 << 60
 
 # Commands. The first four are also rows of banks, groups, stacks and ranks: the earliest time of that command.
@@ -34,12 +38,13 @@ COMMANDS: Final = ("ACT", "PRE", "RD", "WR", "REF", "PREALL", "RDA", "WRA", "SYN
 
 # Rows of the matrix ``m``, with a column a bank.
 ROW, OWNER, HITS, GROUP, STACK, RANK, HIT, MISS, LENGTH, AT_COLUMN, AT_ROW = (*range(4, 10), 10, 12, 14, 16, 18)
-LIVE: Final = 19
-BANK_ROWS: Final = 21
+LIVE, OWNERS = 19, 21
+BANK_ROWS: Final = 22
 """ROW: open row or -1. OWNER: the request that activated it and still waits, or -1. HITS: accesses of the open row.
 HIT, MISS, LENGTH: of the reads that wait, and one row on, of the writes: the oldest of the open row, the oldest of
 another (-1: none), how many. AT_COLUMN (of reads, and one row on, of writes), AT_ROW: none of these commands can go
-before. LIVE: the banks for which reads wait, in any order, as many as LIVES says, and one row on, for writes."""
+before. LIVE: the banks for which reads wait, in any order, as many as LIVES says, and one row on, for writes.
+OWNERS: the banks with an OWNER, in any order."""
 
 # Rows of ranks, the sets of banks that share activate windows, turnarounds and refreshes: from row N on
 REF_AT, PREALL_AT, OPEN, OPENED, OPEN_TICKS, OWNED, OLDEST = range(4, 11)
@@ -47,8 +52,8 @@ RANK_ROWS: Final = 14
 """OPEN: banks with a row; OPENED: since when any has, or none; OWNED: banks with an OWNER; OLDEST on: its last four
 activates."""
 
-G, K, N, S, T = 21, 25, 29, 43, 44
-ROWS: Final = 45
+G, K, N, S, T = 22, 26, 30, 44, 45
+ROWS: Final = 46
 """Where the rows of groups, of stacks, of ranks, the state of the whole and the distances begin in the matrix."""
 
 # The rest: columns of row S
@@ -65,12 +70,12 @@ BANK, ROW_OF, WRITE, KEY, ARRIVAL, ACCEPTED, DONE, FOUND = range(8)
 
 
 @inlined
-def _later(times, row, column, at):
+def _later(times: Array, row: int, column: int, at: int) -> None:
     times[row, column] = max(times[row, column], at)
 
 
 @inlined
-def note(m, trace, command, bank, row):
+def note(m: Array, trace: Array, command: int, bank: int, row: int) -> None:
     """Append a command to the trace, where there is one."""
     if m[S, TRACED] < trace.shape[0]:
         trace[m[S, TRACED], 0] = m[S, NOW]
@@ -81,9 +86,9 @@ def note(m, trace, command, bank, row):
 
 
 @inlined
-def ready_at(command, bank, m):
+def ready_at(command: int, bank: int, m: Array) -> int:
     """When a bank could take a command next."""
-    at = max(m[command, bank], m[N + command, m[RANK, bank]])
+    at: int = max(m[command, bank], m[N + command, m[RANK, bank]])
     if command >= RD:
         at = max(at, m[G + command, m[GROUP, bank]], m[K + command, m[STACK, bank]], m[S, COLUMN_BUS_AT])
     else:
@@ -96,7 +101,7 @@ def ready_at(command, bank, m):
 
 
 @inlined
-def hold_bus(m, column, ticks):
+def hold_bus(m: Array, column: bool, ticks: int) -> None:
     """A command takes its bus; where there is one bus for all, both."""
     if column or not m[T, SPLIT_BUSES]:
         m[S, COLUMN_BUS_AT] = m[S, NOW] + ticks
@@ -105,7 +110,7 @@ def hold_bus(m, column, ticks):
 
 
 @inlined
-def _row_closes(bank, at, m):
+def _row_closes(bank: int, at: int, m: Array) -> None:
     """The bank's row is closed; the rank idles if it was the last."""
     rank = m[RANK, bank]
     m[ROW, bank], m[HITS, bank] = -1, 0
@@ -116,7 +121,7 @@ def _row_closes(bank, at, m):
 
 
 @compiled
-def activate(bank, row, owner, m, trace):
+def activate(bank: int, row: int, owner: int, m: Array, trace: Array) -> None:
     """Open a row, on behalf of the request ``owner`` (-1: of none in particular)."""
     now, rank = m[S, NOW], m[RANK, bank]
     note(m, trace, ACT, bank, row)
@@ -125,6 +130,7 @@ def activate(bank, row, owner, m, trace):
     m[ROW, bank], m[HITS, bank], m[OWNER, bank] = row, 0, owner
     if owner >= 0:
         m[N + OWNED, rank] += 1
+        m[OWNERS, m[S, ALL_OWNED]] = bank
         m[S, ALL_OWNED] += 1
     m[ACT, bank] = now + m[T, ACT_ACT_BANK]
     _later(m, PRE, bank, now + m[T, ACT_PRE])
@@ -143,7 +149,7 @@ def activate(bank, row, owner, m, trace):
 
 
 @inlined
-def _after_precharge(rank, to_activate, m):
+def _after_precharge(rank: int, to_activate: int, m: Array) -> None:
     now = m[S, NOW]
     hold_bus(m, False, m[T, ROW_BUS])
     _later(m, N + ACT, rank, now + to_activate)
@@ -153,7 +159,7 @@ def _after_precharge(rank, to_activate, m):
 
 
 @compiled
-def precharge(bank, m, trace):
+def precharge(bank: int, m: Array, trace: Array) -> None:
     """Close the row of a bank."""
     note(m, trace, PRE, bank, m[ROW, bank])
     m[S, COUNTS + PRE] += 1
@@ -163,7 +169,7 @@ def precharge(bank, m, trace):
 
 
 @compiled
-def precharge_all(rank, m, trace):
+def precharge_all(rank: int, m: Array, trace: Array) -> None:
     """Close all rows of a rank."""
     note(m, trace, PREALL, rank, -1)
     m[S, COUNTS + PREALL] += 1
@@ -174,7 +180,7 @@ def precharge_all(rank, m, trace):
 
 
 @compiled
-def refresh(rank, m, trace):
+def refresh(rank: int, m: Array, trace: Array) -> None:
     """Refresh all banks of a rank, whose rows are closed."""
     now = m[S, NOW]
     note(m, trace, REF, rank, -1)
@@ -186,7 +192,7 @@ def refresh(rank, m, trace):
 
 
 @compiled
-def column(bank, write, closes, m, trace):
+def column(bank: int, write: int, closes: bool, m: Array, trace: Array) -> None:
     """Read or write a burst of the open row; ``closes``: with a precharge of its own (auto-precharge)."""
     now, group, stack, rank = m[S, NOW], m[GROUP, bank], m[STACK, bank], m[RANK, bank]
     command = WR if write else RD

@@ -28,15 +28,14 @@ from memsim.hierarchy.problems import nearest, problem, shown
 from memsim.hierarchy.units import Duration, Rate
 
 _MOST_LANES = 1 << 20
-_HOST = Dram(
-    kind="DDR5",
-    capacity=1 << 40,
-    bandwidth=Rate(Fraction(300 * 10**9), "s"),
-    latency=Duration(Fraction(1, 10**7), "s"),
-    read_energy=15.0,
-    write_energy=15.0,
-)
-"""In plain numbers: text with units would load the reader of units whenever memsim is imported."""
+_HOST: dict[str, Any] = {
+    "kind": "DDR5",
+    "capacity": "1 TiB",
+    "bandwidth": "300 GB/s",
+    "latency": "100 ns",
+    "read_energy": "15 pJ/bit",
+    "write_energy": "15 pJ/bit",
+}
 _IN_FLIGHT = 256
 """Messages that a queue of a system's program may have in flight: a chip keeps many more requests open than a core."""
 
@@ -74,7 +73,7 @@ class System(Part):
     """Further values of the `Network`, such as ``arity``."""
     message: Time = NO_TIME
     """What software takes of each message before its head sets out: the handshake of the two ends."""
-    host: Dram = _HOST
+    host: Dram = Field(default_factory=lambda: Dram(**_HOST))
     """Memory of the host: what a program calls ``dram``."""
     host_link: KindName = "pcie5_x16"
     pitch: Pitch = (100.0, 100.0)

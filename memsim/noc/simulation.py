@@ -295,8 +295,8 @@ def _pair_cycles(network: Network, traffic: Traffic, flits: int, router: Router)
 def packet_cycles(network: Network, source: int, target: int, flits: int, router: Router) -> int:
     """Cycles from creation to arrival of a packet that meets nobody.
 
-    The head waits at each router for its channel, the other flits do not, so what a slow link has pulled apart closes up
-    again: the last flit leaves each stage at the later of its own arrival and the head's grant plus all intervals.
+    The head waits at each router for its channel, the other flits do not, so what a slow link has pulled apart closes
+    up again: the last flit leaves each stage at the later of its own arrival and the head's grant plus all intervals.
     """
     inject, _, interval = network.node_link(source)
     _, eject, last_interval = network.node_link(target)

@@ -11,7 +11,7 @@ from memsim import cli
 
 
 def test_the_numbers_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = "microbench dram --part ddr4_3200 --pattern rand --mlp 4 --n 2000 --json -".split()
+    arguments = ["microbench", "dram", "--part", "ddr4_3200", "--pattern", "rand", "--mlp", "4", "--n=2000", "--json=-"]
     assert cli.run(arguments) == 0
     numbers = json.loads(capsys.readouterr().out)
     assert numbers["bandwidth_gbs"] == pytest.approx(4.9, rel=0.02)
