@@ -214,31 +214,34 @@ def _fill(memory: Memory, segment: int, miss: int, runs: int, tick: int) -> tupl
 def _fill_from(
     memory: Memory, port: int, partition: int, segment: int, size: int, miss: int, runs: int, tick: int
 ) -> tuple[int, int, int]:
-    """Fetch the last ``miss`` bytes of a piece from the port behind which it is at home, and perhaps from the DRAM."""
+    """Fetch the last ``miss`` bytes of a piece from the port behind which it is at home, and perhaps from the DRAM.
+
+    All that it passes is held from now on, and the ways between are added after: held from when the request will be
+    there, it would keep out those who come before.
+    """
     slices, way = memory.banks[CACHE], memory.banks[BETWEEN]
-    tick += way[LATENCY]
-    begin, finish = serve_banks(slices, memory.free_at, memory.busy, port, segment, miss, tick)
-    first, last = begin, finish
+    first, last = serve_banks(slices, memory.free_at, memory.busy, port, segment, miss, tick)
     home = port // (slices[PORTS] // memory.cache[PARTITIONS])
     fetched = _touch(memory, home, segment, size, runs, False, tick)
     line = _line_of(memory, home, segment)
-    filled = memory.lines[line, READY] if line else 0
+    filled = memory.lines[line, READY] - way[LATENCY] if line else 0
     if fetched:
-        start, end = _fill(memory, segment, fetched, _share(runs, fetched, size), begin)
+        start, end = _fill(memory, segment, fetched, _share(runs, fetched, size), first)
         first = start if fetched >= miss else first
         filled = max(filled, end)
         if size <= memory.cache[CAPACITY]:
-            memory.lines[line, READY] = filled
+            memory.lines[line, READY] = filled + way[LATENCY]
     elif filled > tick:
         first = max(first, filled)
-    last = max(last, filled)
     server = way[FIRST] + partition
     service = (miss * way[DEN] + way[NUM] - 1) // way[NUM]
-    start = max(first, memory.free_at[server])
-    memory.free_at[server] = start + service
+    passing = max(tick, memory.free_at[server])
+    memory.free_at[server] = passing + service
     memory.busy[server] += service
     memory.counts[CROSSED, owner(memory, segment)] += miss
-    return int(start + way[LATENCY]), int(max(start + service, last) + way[LATENCY]), int(fetched)
+    begin = max(first, passing)
+    end = max(last, filled, begin + service)
+    return int(begin + 2 * way[LATENCY]), int(end + 2 * way[LATENCY]), int(fetched)
 
 
 @compiled
