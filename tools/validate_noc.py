@@ -56,7 +56,7 @@ def curve(rows: Rows) -> Iterator[Comparison]:
             point = noc.simulate(network, traffic, load_of(row), flits=flits, router=router)
             yield Comparison(f"{name} {load_of(row):g}", "cycles", (latency, latency), point.latency_cycles, SOURCE)
     found = noc.saturation(
-        network, traffic, flits=flits, router=router, above=0.8 * highest, below=min(1.0, 1.2 * lowest), tolerance=0.004
+        network, traffic, flits=flits, router=router, above=0.8 * highest, below=min(1.0, 1.2 * lowest), tolerance=0.005
     )
     yield Comparison(f"{name} saturation", "load", (highest, lowest), found, SOURCE)
 

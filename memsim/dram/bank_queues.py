@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from memsim.compiled import compiled, inlined
+from memsim.compiled import bare, bare_inlined
 from memsim.dram.frfcfs import UNSEEN, WAS_CLOSED, WAS_CONFLICT, WAS_HIT, Step, remove
 from memsim.dram.state import (
     ACT,
@@ -62,7 +62,7 @@ LATER_WRITES: Final = 16
 """Writes that are enough to go while no read waits (DRAMsim3's ``write_buf_size``)."""
 
 
-@compiled
+@bare
 def step(depth: int, closed_page: bool, m: Array, lists: Array, requests: Array, trace: Array) -> Step:
     """One tick. List b is bank b's queue, the two behind are the transactions'."""
     issued, soon, served, done_at = 0, NEVER, -1, 0
@@ -91,7 +91,7 @@ def step(depth: int, closed_page: bool, m: Array, lists: Array, requests: Array,
     return issued + moved, soon, served, done_at
 
 
-@compiled
+@bare
 def _refresh_step(m: Array, trace: Array) -> tuple[int, int]:
     """Close one row, or refresh if all are closed; (whether it went, when it can)."""
     rank, soon = m[S, TURN], NEVER
@@ -114,7 +114,7 @@ def _refresh_step(m: Array, trace: Array) -> tuple[int, int]:
     return 0, soon
 
 
-@compiled
+@bare
 def _first_ready(bank: int, m: Array, lists: Array, requests: Array) -> tuple[int, int, int]:
     """(request, command, time) of the first of a bank's queue whose next command may go; request -1: when one can."""
     soon, now, open_row = NEVER, m[S, NOW], m[ROW, bank]
@@ -137,7 +137,7 @@ def _first_ready(bank: int, m: Array, lists: Array, requests: Array) -> tuple[in
     return -1, -1, soon
 
 
-@inlined
+@bare_inlined
 def _wanted(bank: int, row: int, m: Array, lists: Array, requests: Array) -> bool:
     """Whether some of a bank's queue wants a row."""
     k, length = 0, m[LENGTH, bank]
@@ -146,7 +146,7 @@ def _wanted(bank: int, row: int, m: Array, lists: Array, requests: Array) -> boo
     return bool(k < length)
 
 
-@compiled
+@bare
 def _issue(request: int, command: int, closed_page: bool, m: Array, lists: Array, requests: Array, trace: Array) -> int:
     bank, row, write = requests[request, BANK], requests[request, ROW_OF], requests[request, WRITE]
     if command == ACT:
@@ -168,7 +168,7 @@ def _issue(request: int, command: int, closed_page: bool, m: Array, lists: Array
     return done_at
 
 
-@inlined
+@bare_inlined
 def _move(depth: int, m: Array, lists: Array, requests: Array) -> int:
     """Move the first transaction that its bank's queue has room for; how many moved."""
     if m[S, DRAIN] == 0 and (m[S, WRITES] >= depth or (m[S, READS] == 0 and m[S, WRITES] >= LATER_WRITES)):

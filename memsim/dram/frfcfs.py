@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from memsim.compiled import compiled, inlined
+from memsim.compiled import bare, bare_inlined
 from memsim.dram.state import (
     ACT,
     ACT2,
@@ -87,7 +87,7 @@ TIGHT: Final = 1
 """Ticks that a start of the data clock needs before the second half of an activate is overdue."""
 
 
-@inlined
+@bare_inlined
 def look(write: int, bank: int, m: Array, lists: Array, requests: Array) -> None:
     """Find the oldest request of the open row among those that wait for a bank, and the oldest of another.
 
@@ -111,13 +111,13 @@ def look(write: int, bank: int, m: Array, lists: Array, requests: Array) -> None
         row_changes(bank, m)
 
 
-@inlined
+@bare_inlined
 def row_changes(bank: int, m: Array) -> None:
     """The row command that a bank needs is another: forget when it could go."""
     m[AT_ROW, bank] = m[S, ROWS_FROM] = m[S, ROWS_FROM + 1] = 0
 
 
-@compiled
+@bare
 def look_at_both(bank: int, m: Array, lists: Array, requests: Array) -> None:
     """The same for reads and writes of a bank, whose row has opened or closed."""
     row_changes(bank, m)
@@ -125,7 +125,7 @@ def look_at_both(bank: int, m: Array, lists: Array, requests: Array) -> None:
     look(1, bank, m, lists, requests)
 
 
-@inlined
+@bare_inlined
 def put(request: int, m: Array, lists: Array, requests: Array) -> None:
     """A request joins its waiting list."""
     bank, write = requests[request, BANK], requests[request, WRITE]
@@ -143,7 +143,7 @@ def put(request: int, m: Array, lists: Array, requests: Array) -> None:
         row_changes(bank, m)
 
 
-@inlined
+@bare_inlined
 def remove(request: int, number: int, length: int, lists: Array) -> None:
     """Take a request out of a list of that length."""
     k = 0
@@ -153,7 +153,7 @@ def remove(request: int, number: int, length: int, lists: Array) -> None:
         lists[number, j] = lists[number, j + 1]
 
 
-@compiled
+@bare
 def take(request: int, m: Array, lists: Array, requests: Array) -> None:
     """A request leaves its waiting list."""
     bank, write = requests[request, BANK], requests[request, WRITE]
@@ -168,7 +168,7 @@ def take(request: int, m: Array, lists: Array, requests: Array) -> None:
         m[LIVE + write, k] = m[LIVE + write, m[S, LIVES + write]]
 
 
-@inlined
+@bare_inlined
 def choose_direction(depth: int, m: Array) -> None:
     """Whether reads or writes go now."""
     if m[S, WRITING]:
@@ -178,7 +178,7 @@ def choose_direction(depth: int, m: Array) -> None:
         m[S, WRITING] = 1
 
 
-@inlined
+@bare_inlined
 def owned_column(m: Array, requests: Array) -> tuple[int, int]:
     """(oldest request that has its row activated and is ready or -1, when the next one is ready)."""
     best, soon, now = -1, NEVER, m[S, NOW]
@@ -194,7 +194,7 @@ def owned_column(m: Array, requests: Array) -> tuple[int, int]:
     return best, soon
 
 
-@inlined
+@bare_inlined
 def waiting_column(m: Array) -> tuple[int, int]:
     """The same among those that wait for a row that is open."""
     best, soon, now, write = -1, NEVER, m[S, NOW], m[S, WRITING]
@@ -220,7 +220,7 @@ def waiting_column(m: Array) -> tuple[int, int]:
     return best, soon
 
 
-@inlined
+@bare_inlined
 def waiting_row(m: Array) -> tuple[int, int]:
     """The same among those that need an activate or a precharge first."""
     best, soon, now, write = -1, NEVER, m[S, NOW], m[S, WRITING]
@@ -249,7 +249,7 @@ def waiting_row(m: Array) -> tuple[int, int]:
     return best, soon
 
 
-@compiled
+@bare
 def try_refresh(m: Array, lists: Array, requests: Array, trace: Array) -> tuple[bool, int]:
     """(whether the refresh that is due went a step, when it can)."""
     rank = m[S, TURN]
@@ -273,7 +273,7 @@ def try_refresh(m: Array, lists: Array, requests: Array, trace: Array) -> tuple[
     return True, NEVER
 
 
-@compiled
+@bare
 def serve(request: int, closed_page: bool, m: Array, lists: Array, requests: Array, trace: Array) -> int:
     """Issue the column command of a request; returns when its data are there."""
     bank, write = requests[request, BANK], requests[request, WRITE]
@@ -300,7 +300,7 @@ def serve(request: int, closed_page: bool, m: Array, lists: Array, requests: Arr
     return done_at
 
 
-@compiled
+@bare
 def open_row(request: int, m: Array, lists: Array, requests: Array, trace: Array) -> None:
     """Issue the activate or precharge that a request needs; an activate takes it out of the window."""
     bank = requests[request, BANK]
@@ -317,7 +317,7 @@ def open_row(request: int, m: Array, lists: Array, requests: Array, trace: Array
     look_at_both(bank, m, lists, requests)
 
 
-@compiled
+@bare
 def step_split(depth: int, closed_page: bool, m: Array, lists: Array, requests: Array, trace: Array) -> Step:
     """One tick of a channel whose row and column commands have a bus each."""
     issued, done_at = 0, 0
@@ -341,7 +341,7 @@ def step_split(depth: int, closed_page: bool, m: Array, lists: Array, requests: 
     return issued, min(soon, at), served, done_at
 
 
-@inlined
+@bare_inlined
 def finish_activate(m: Array, trace: Array) -> None:
     """The second half of an activate (LPDDR5): now the row is open."""
     bank = m[S, SPLIT_BANK]
@@ -350,7 +350,7 @@ def finish_activate(m: Array, trace: Array) -> None:
     m[S, SPLIT_BANK] = -1
 
 
-@compiled
+@bare
 def step_joined(depth: int, closed_page: bool, m: Array, lists: Array, requests: Array, trace: Array) -> Step:
     """One tick of a channel with one command bus."""
     now, served, soon, row_request = m[S, NOW], m[S, SYNCED], NEVER, -1

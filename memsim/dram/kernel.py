@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from memsim.compiled import compiled, inlined
+from memsim.compiled import bare, bare_inlined, compiled
 from memsim.dram.bank_queues import step
 from memsim.dram.frfcfs import put, step_joined, step_split
 from memsim.dram.state import (
@@ -60,7 +60,7 @@ CLOSED_LOOP, BY_RATE, BY_ARRIVAL = 0, 1, 2
 """Modes of the source: so many reads outstanding; so many requests a tick; each at its time."""
 
 
-@inlined
+@bare_inlined
 def _is_written(request: int, options: Array, m: Array, lists: Array, requests: Array) -> bool:
     """Whether a write of the same burst waits."""
     if not m[S, WRITES]:
@@ -75,7 +75,7 @@ def _is_written(request: int, options: Array, m: Array, lists: Array, requests: 
     return bool(k < length)
 
 
-@compiled
+@bare
 def _accept(request: int, options: Array, m: Array, lists: Array, requests: Array) -> bool:
     """Put a request into its queue, or answer it from a write that waits; whether there was room."""
     write = requests[request, WRITE]
@@ -96,7 +96,7 @@ def _accept(request: int, options: Array, m: Array, lists: Array, requests: Arra
     return True
 
 
-@inlined
+@bare_inlined
 def _fly(at: int, m: Array, fly: Array) -> None:
     """Data of a read are on their way."""
     m[S, LAST_DONE] = at
@@ -104,7 +104,7 @@ def _fly(at: int, m: Array, fly: Array) -> None:
     m[S, FLY_TAIL] += 1
 
 
-@compiled
+@bare
 def _snapshot(m: Array, counts: Array) -> None:
     """What has been counted up to now: commands, ticks with open rows, the time, requests served."""
     for k in range(6):
@@ -117,8 +117,8 @@ def _snapshot(m: Array, counts: Array) -> None:
     counts[7], counts[8] = m[S, NOW], m[S, SERVED]
 
 
-@compiled
-def run(
+@bare
+def _run(
     options: Array,
     rate: float,
     m: Array,
@@ -129,7 +129,7 @@ def run(
     before: Array,
     after: Array,
 ) -> None:
-    """Run until the goal is reached; counters at the start and the end of the measurement go to before and after."""
+    """The loop itself."""
     total, mode, mlp = requests.shape[0], options[OF_MODE], options[OF_MLP]
     warm, goal, depth, closed_page = options[OF_WARM], options[OF_GOAL], options[OF_DEPTH], options[OF_CLOSED_PAGE]
     two_level, split = options[OF_CONTROLLER], m[T, SPLIT_BUSES]
@@ -202,3 +202,19 @@ def run(
             break
         m[S, NOW] = max(soon, now + 1)
     _snapshot(m, after)
+
+
+@compiled
+def run(
+    options: Array,
+    rate: float,
+    m: Array,
+    lists: Array,
+    requests: Array,
+    fly: Array,
+    trace: Array,
+    before: Array,
+    after: Array,
+) -> None:
+    """Run until the goal is reached; counters at the start and the end of the measurement go to before and after."""
+    _run(options, rate, m, lists, requests, fly, trace, before, after)

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from memsim.compiled import compiled, inlined
+from memsim.compiled import bare, bare_inlined
 from memsim.dram.distances import INDEX
 
 TICKS, READ_LATENCY, WRITE_LATENCY = (INDEX[n] for n in ("TICKS", "READ_LATENCY", "WRITE_LATENCY"))
@@ -69,12 +69,12 @@ STATE_SIZE: Final = 48
 BANK, ROW_OF, WRITE, KEY, ARRIVAL, ACCEPTED, DONE, FOUND = range(8)
 
 
-@inlined
+@bare_inlined
 def _later(times: Array, row: int, column: int, at: int) -> None:
     times[row, column] = max(times[row, column], at)
 
 
-@inlined
+@bare_inlined
 def note(m: Array, trace: Array, command: int, bank: int, row: int) -> None:
     """Append a command to the trace, where there is one."""
     if m[S, TRACED] < trace.shape[0]:
@@ -85,7 +85,7 @@ def note(m: Array, trace: Array, command: int, bank: int, row: int) -> None:
         m[S, TRACED] += 1
 
 
-@inlined
+@bare_inlined
 def ready_at(command: int, bank: int, m: Array) -> int:
     """When a bank could take a command next."""
     at: int = max(m[command, bank], m[N + command, m[RANK, bank]])
@@ -100,7 +100,7 @@ def ready_at(command: int, bank: int, m: Array) -> int:
     return at
 
 
-@inlined
+@bare_inlined
 def hold_bus(m: Array, column: bool, ticks: int) -> None:
     """A command takes its bus; where there is one bus for all, both."""
     if column or not m[T, SPLIT_BUSES]:
@@ -109,7 +109,7 @@ def hold_bus(m: Array, column: bool, ticks: int) -> None:
         m[S, ROW_BUS_AT] = m[S, NOW] + ticks
 
 
-@inlined
+@bare_inlined
 def _row_closes(bank: int, at: int, m: Array) -> None:
     """The bank's row is closed; the rank idles if it was the last."""
     rank = m[RANK, bank]
@@ -120,7 +120,7 @@ def _row_closes(bank: int, at: int, m: Array) -> None:
         m[N + OPENED, rank] = at
 
 
-@compiled
+@bare
 def activate(bank: int, row: int, owner: int, m: Array, trace: Array) -> None:
     """Open a row, on behalf of the request ``owner`` (-1: of none in particular)."""
     now, rank = m[S, NOW], m[RANK, bank]
@@ -148,7 +148,7 @@ def activate(bank: int, row: int, owner: int, m: Array, trace: Array) -> None:
     m[N + OPEN, rank] += 1
 
 
-@inlined
+@bare_inlined
 def _after_precharge(rank: int, to_activate: int, m: Array) -> None:
     now = m[S, NOW]
     hold_bus(m, False, m[T, ROW_BUS])
@@ -158,7 +158,7 @@ def _after_precharge(rank: int, to_activate: int, m: Array) -> None:
     _later(m, N + REF_AT, rank, now + m[T, PRE_REF])
 
 
-@compiled
+@bare
 def precharge(bank: int, m: Array, trace: Array) -> None:
     """Close the row of a bank."""
     note(m, trace, PRE, bank, m[ROW, bank])
@@ -168,7 +168,7 @@ def precharge(bank: int, m: Array, trace: Array) -> None:
     _after_precharge(m[RANK, bank], 0, m)
 
 
-@compiled
+@bare
 def precharge_all(rank: int, m: Array, trace: Array) -> None:
     """Close all rows of a rank."""
     note(m, trace, PREALL, rank, -1)
@@ -179,7 +179,7 @@ def precharge_all(rank: int, m: Array, trace: Array) -> None:
     _after_precharge(rank, m[T, PREALL_ACT], m)
 
 
-@compiled
+@bare
 def refresh(rank: int, m: Array, trace: Array) -> None:
     """Refresh all banks of a rank, whose rows are closed."""
     now = m[S, NOW]
@@ -191,7 +191,7 @@ def refresh(rank: int, m: Array, trace: Array) -> None:
     _later(m, N + REF_AT, rank, now + m[T, REF_ACT])
 
 
-@compiled
+@bare
 def column(bank: int, write: int, closes: bool, m: Array, trace: Array) -> None:
     """Read or write a burst of the open row; ``closes``: with a precharge of its own (auto-precharge)."""
     now, group, stack, rank = m[S, NOW], m[GROUP, bank], m[STACK, bank], m[RANK, bank]

@@ -67,7 +67,8 @@ def from_graph(
     """
     directed: nx.DiGraph[Any] = graph if graph.is_directed() else graph.to_directed()  # type: ignore[assignment]
     ends = list(graph) if terminals is None else [v for v in graph if v in terminals]
-    home = {v: _home(directed, v, set(ends)) for v in ends}
+    known = set(ends)
+    home = {v: _home(directed, v, known) for v in ends}
     places = [v for v in graph if home.get(v, v) == v]
     number = {v: i for i, v in enumerate(places)}
     edges = [(u, v) for u, v in directed.edges if u in number and v in number]
@@ -118,9 +119,10 @@ def _routes(
     """The table of steps, from the next vertex of each place and end."""
     of_edge = {edge: i for i, edge in enumerate(edges)}
     kind = NEXT_CLASS if routing == "hops" else 0
+    table = None if isinstance(routing, str) else _by_target(routing)
     rows: dict[Vertex, list[list[tuple[int, int]]]] = {place: [] for place in graph}
     for node, end in enumerate(ends):
-        following = _steps_to(graph, home[end], end, routing)
+        following = table.get(end, {}) if table is not None else _steps_to(graph, home[end], str(routing))
         for place in graph:
             there = following.get(place)
             if place == home[end]:
@@ -137,7 +139,7 @@ def _routes(
     return routes_from_lists(list(rows.values()))
 
 
-def _home(graph: nx.DiGraph[Any], vertex: Vertex, ends: set[Vertex]) -> Vertex:
+def _home(graph: nx.DiGraph[Any], vertex: Vertex, ends: Collection[Vertex]) -> Vertex:
     around = {*graph.successors(vertex), *graph.predecessors(vertex)}
     if len(around) == 1:
         (other,) = around
@@ -154,15 +156,20 @@ def _node_link(graph: nx.DiGraph[Any], vertex: Vertex, home: Vertex, timing: Tim
     return inject, eject, max(interval, other)
 
 
-def _steps_to(graph: nx.DiGraph[Any], target: Vertex, name: Vertex, routing: str | Table) -> dict[Vertex, Vertex]:
+def _by_target(table: Table) -> dict[Vertex, dict[Vertex, Vertex]]:
+    result: dict[Vertex, dict[Vertex, Vertex]] = {}
+    for (here, target), there in table.items():
+        result.setdefault(target, {})[here] = there
+    return result
+
+
+def _steps_to(graph: nx.DiGraph[Any], target: Vertex, routing: str) -> dict[Vertex, Vertex]:
     """The next vertex on the way to a target, from each that has a way."""
     if routing in ("shortest", "hops"):
         return _towards(graph, target)
     if routing == "updown":
         return _up_down(graph, target)
-    if isinstance(routing, str):
-        raise NetworkError(f"unknown routing {routing!r}", where="routing", mend='give "shortest", "updown" or "hops"')
-    return {here: there for (here, end), there in routing.items() if end == name}
+    raise NetworkError(f"unknown routing {routing!r}", where="routing", mend='give "shortest", "updown" or "hops"')
 
 
 def _towards(graph: nx.DiGraph[Any], target: Vertex) -> dict[Vertex, Vertex]:
@@ -231,9 +238,16 @@ def from_chip(chip: Chip, *, flit_bytes: int | None = None, routing: str | Table
 
 
 def _chip_table(chip: Chip, ends: Collection[Vertex]) -> Table:
+    """The chip's routes as a table; of terminals at one router, one or two are asked for all."""
+    askers: dict[Vertex, list[Vertex]] = {}
+    for end in sorted(map(str, ends)):
+        group = askers.setdefault(_home(chip.graph, end, ends), [])
+        if len(group) < 2:
+            group.append(end)
     table: dict[tuple[Vertex, Vertex], Vertex] = {}
-    for source in ends:
-        for target in ends:
+    for target in ends:
+        for group in askers.values():
+            source = group[0] if group[0] != target else group[-1]
             path = chip.route(str(source), str(target))
             table.update({(here, target): there for here, there in pairwise(path)})
     return table

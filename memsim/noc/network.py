@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from memsim.errors import MemsimError
+from memsim.noc.words import SHIFT
 
 Array = Any  # numpy.ndarray of int64, whose shape the name's comment gives
 
@@ -141,8 +142,8 @@ class Router:
         if self.vcs % self.input_speedup:
             cause = f"an input speed-up of {self.input_speedup} does not divide {self.vcs} virtual channels"
             raise NetworkError(cause, where="input_speedup", mend="give a divisor")
-        if flits < 1:
-            raise NetworkError(f"{flits} is no number of flits", where="flits", mend="give at least 1")
+        if not 1 <= flits < 1 << SHIFT:
+            raise NetworkError(f"{flits} is no number of flits", where="flits", mend=f"give 1 to {(1 << SHIFT) - 1}")
         if self.cut_through and flits > self.buffer:
             cause = f"packets of {flits} flits never fit into buffers of {self.buffer}"
             raise NetworkError(cause, where="buffer", mend="give larger buffers, smaller packets, or wormhole")

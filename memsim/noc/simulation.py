@@ -335,15 +335,18 @@ def saturation(
     router: Router | None = None,
     seed: int = 1,
     protocol: Protocol | None = None,
-    tolerance: float = 0.005,
+    tolerance: float = 0.01,
     above: float = 0.0,
     below: float = 1.0,
 ) -> float:
-    """The highest stable load in flits a node and cycle, by bisection between a stable and an unstable one."""
+    """The highest stable load in flits a node and cycle, by bisection between a stable and an unstable one.
+
+    It ends when they differ by no more than ``tolerance`` of the higher. If ``below`` is stable, it is the answer.
+    """
     top = simulate(network, traffic, below, flits=flits, router=router, seed=seed, protocol=protocol)
     if top.stable:
         return below
-    while below - above > tolerance:
+    while below - above > tolerance * below:
         middle = (above + below) / 2
         at = simulate(network, traffic, middle, flits=flits, router=router, seed=seed, protocol=protocol)
         above, below = (middle, below) if at.stable else (above, middle)
