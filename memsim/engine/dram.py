@@ -110,7 +110,9 @@ def serve_channels(
         apart = max(shape[PITCH] // each, 1)
         if row[LINEAR]:
             ways, step, walk = shape[WAYS], shape[STEP], shape[WALK_TICKS + write]
-    channel = address // row[CHUNK] % channels if row[LINEAR] else scatter(segment, row[PORTS] * channels) % channels
+    channel = scatter(segment + shape[ORIGIN], row[PORTS] * channels) % channels
+    if row[LINEAR]:
+        channel = address // row[CHUNK] % channels
     touched = min(blocks, ways)
     dither = segment % PAGE_SEGMENTS * 40503 & (SCALE - 1)
     begin, finish, gone, done, opened, more = 2**62, tick, 0, 0, 0, 0

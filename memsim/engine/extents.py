@@ -13,7 +13,7 @@ from memsim.engine.hardware import Hardware
 from memsim.engine.layout import Pieces, total_bytes
 from memsim.engine.memory import PIECE_WORDS
 from memsim.engine.plan import Access, Step
-from memsim.engine.servers import PAGE_SEGMENTS, Array, scatter
+from memsim.engine.servers import PAGE_SEGMENTS, Array, port_of
 from memsim.isa.model import Load
 
 REMEMBERED = 1 << 14
@@ -91,19 +91,19 @@ class Extents:
         return self._by_port(access.role, [(segment, *amounts) for segment, amounts in sorted(total.items())], True)
 
     def _by_port(self, role: str, pieces: Pieces, load: bool) -> Extent:
-        ports = self.hardware.ports_of(role)
+        ports, banks = self.hardware.ports_of(role), self.hardware.banks_of(role)
         near = self.hardware.near_ports(role) if load else ports
         groups: dict[int, Pieces] = {}
         for piece in pieces:
-            groups.setdefault(_port(piece[0] % PAGE_SEGMENTS, ports) % near, []).append(piece)
+            groups.setdefault(_port(piece[0] % PAGE_SEGMENTS, ports, banks) % near, []).append(piece)
         parts = tuple(Part(port, _words(group), total_bytes(group)) for port, group in sorted(groups.items()))
         return Extent(sum(part.size for part in parts), parts)
 
 
 @cache
-def _port(place: int, ports: int) -> int:
+def _port(place: int, ports: int, banks: int) -> int:
     """The port of a segment at a place in its page; remembered, for there are few."""
-    return scatter(place, ports)
+    return port_of(place, ports, banks)
 
 
 def _words(pieces: Pieces) -> Array:

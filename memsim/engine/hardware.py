@@ -127,6 +127,11 @@ class Hardware:
         row = self.memories.get(answering(self.chip, role))
         return 1 if row is None else row[PORTS]
 
+    def banks_of(self, role: str) -> int:
+        """Banks of a memory, of all its ports together; 1 for one that the chip has not."""
+        row = self.memories.get(answering(self.chip, role))
+        return 1 if row is None else bank_count(row)
+
     def near_ports(self, role: str) -> int:
         """Ports of a memory through which one core loads: of a cache in partitions, those of the nearest."""
         cache = self.chip.cache

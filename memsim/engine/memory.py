@@ -16,7 +16,7 @@ import numpy as np
 
 from memsim.compiled import compiled, inlined
 from memsim.engine.dram import BURST, KEY_BITS, RUNS, serve_channels
-from memsim.engine.servers import DEN, FIRST, LATENCY, NUM, PORTS, Array, scatter, serve_banks
+from memsim.engine.servers import DEN, FIRST, LATENCY, NUM, PER_PORT, PORTS, Array, port_of, serve_banks
 
 DRAM, SHARED, CACHE, BETWEEN = 0, 1, 2, 3
 """Rows of `Memory.banks`; the last is the way between partitions of the cache, a server for each that receives."""
@@ -167,7 +167,8 @@ def _line_of(memory: Memory, partition: int, segment: int) -> int:
 @inlined
 def _home(memory: Memory, segment: int) -> int:
     """The port behind which a segment is at home."""
-    return scatter(segment, memory.banks[CACHE, PORTS])
+    ports = memory.banks[CACHE, PORTS]
+    return port_of(segment, ports, ports * memory.banks[CACHE, PER_PORT])
 
 
 @inlined

@@ -5,25 +5,22 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
 from memsim.engine.dram import ROW_WORDS, SHAPE_WORDS
 from memsim.engine.memory import BETWEEN, CACHE, COUNTED, DRAM, SHARED, Memory, empty_memory
-from memsim.engine.servers import scatter
 
 ROLES = {"dram": DRAM, "shared": SHARED, "cache": CACHE, "partitions": BETWEEN}
-HASH, PAGE, TURNS = 0x9E3779B97F4A7C15, 4096, 16
+FACTORS = {1: 1, 32: 7, 64: 25, 128: 23, 256: 27, 512: 33, 1024: 107, 2048: 367, 4096: 825}
+"""By segments of a page."""
 
 
 def spread(segment: int, ways: int) -> int:
-    """Multiplicative hash, then multiply-shift (Lemire, 2019): the way of a segment, in Python's own integers."""
-    if ways == 1:
-        return 0
-    page = min(PAGE, 2 ** math.ceil(math.log2(TURNS * ways)))
-    place = segment % page + 1
-    high = place * HASH % 2**64 >> 32
-    return high * ways >> 32
+    """The way of a segment: its page, which is a power of two, is reordered, and each way has an equal stretch."""
+    page = next(page for page in FACTORS if page >= min(4096, 16 * ways if ways > 1 else 1))
+    return math.floor(Fraction(segment * FACTORS[page] % page, page) * ways)
 
 
 class Banks:
@@ -39,7 +36,7 @@ class Banks:
     def serve(self, port: int, segment: int, size: int, head: int) -> tuple[int, int]:
         """Earliest start and latest end."""
         loads = [0] * self.per_port
-        origin = scatter(segment, self.ports * self.per_port) % self.per_port
+        origin = spread(segment, self.ports * self.per_port) % self.per_port
         for number, begin in enumerate(range(0, size, self.chunk)):
             loads[(origin + number) % self.per_port] += min(self.chunk, size - begin)
         assert sum(loads) == size
@@ -89,7 +86,7 @@ class Caches:
 
     def home(self, segment: int) -> int:
         """The port of the slices where a segment is at home."""
-        return scatter(segment, self.slices.ports)
+        return spread(segment, self.slices.ports * self.slices.per_port) // self.slices.per_port
 
     def port_of(self, segment: int, partition: int) -> int:
         """The port through which a core of a partition reads a segment."""
@@ -101,18 +98,23 @@ class Caches:
         first, last, fetched = self.look_up(partition, port, segment, size, size, tick)
         return first + self.slices.latency, last + self.slices.latency, fetched
 
-    def look_up(self, at: int, port: int, segment: int, size: int, wanted: int, tick: int) -> tuple[int, int, int]:
-        """Read the last ``wanted`` of so many bytes of a segment from one partition: first and last tick, fetched."""
+    def look_up(
+        self, at: int, port: int, segment: int, size: int, wanted: int, tick: int, late: int = 0
+    ) -> tuple[int, int, int]:
+        """Read the last ``wanted`` of so many bytes of a segment from one partition: first and last tick, fetched.
+
+        Who asks from another partition is ``late``: all ticks here are so much before those of a clock.
+        """
         begin, end = self.slices.serve(port, segment, wanted, tick)
         missing = self.keep(at, segment, size, False, tick)
         line = self.partitions[at].get(segment, Line())
-        first, filled, fetched = begin, line.ready, 0
+        first, filled, fetched = begin, line.ready - late, 0
         if missing:
             start, done, fetched = self.fetch(at, segment, size, missing, begin)
             filled = max(filled, done)
             first = start if missing >= wanted else first
             if size <= self.capacity:
-                line.ready = filled
+                line.ready = filled + late
         elif filled > tick:  # on its way: it is not there before it has arrived
             first = max(first, filled)
         return first, max(end, filled), fetched
@@ -124,11 +126,12 @@ class Caches:
             start, end = self.dram.serve(0, segment, missing, tick)
             return start + self.dram.latency, end + self.dram.latency, missing
         assert self.way is not None
-        there, port = tick + self.way.latency, self.home(segment)
-        first, last, fetched = self.look_up(home, port, segment, size, missing, there)
-        start = self.way.occupy(at, missing, first)
+        # what it passes is held from now on; that it comes there, and back, a latency later is added at the end
+        first, last, fetched = self.look_up(home, self.home(segment), segment, size, missing, tick, self.way.latency)
+        begin = max(first, self.way.occupy(at, missing, tick))
+        end = max(last, begin + math.ceil(missing * self.way.den / self.way.num))
         self.count("between partitions", segment, missing)
-        return start + self.way.latency, max(self.way.free_at[at], last) + self.way.latency, fetched
+        return begin + 2 * self.way.latency, end + 2 * self.way.latency, fetched
 
     def write(self, segment: int, size: int, tick: int) -> int:
         """Write to the segment's home: the tick at which the slices have taken it."""

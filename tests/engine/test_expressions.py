@@ -15,7 +15,7 @@ from memsim.engine.fast.expressions import Expressions, evaluate
 from memsim.engine.fast.regions import find_pieces, sort_by_port
 from memsim.engine.layout import TensorLayout
 from memsim.engine.memory import PIECE_WORDS
-from memsim.engine.servers import Array, scatter
+from memsim.engine.servers import Array, port_of
 from memsim.isa import parse
 from memsim.isa.expr import Expr, minimum, var
 from memsim.isa.model import Tensor
@@ -109,8 +109,7 @@ def find(
     sizes: list[int],
     steps: list[int],
     env: dict[str, int],
-    ports: int,
-    near: int,
+    ports: tuple[int, int, int],
 ) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]], int]:
     """Pieces as compiled code finds them, the same sorted by ports, and their bytes."""
     expressions = Expressions()
@@ -138,23 +137,23 @@ def find(
         return [tuple(piece) for piece in m[out : out + PIECE_WORDS * count].reshape(-1, PIECE_WORDS).tolist()]
 
     pieces = found()
-    sort_by_port(m, out, count, ports, near)
+    sort_by_port(m, out, count, *ports)
     return pieces, found(), size
 
 
 @given(
     regions(),
     st.fixed_dictionaries({name: st.integers(0, 60) for name in NAMES}),
-    st.sampled_from([(1, 1), (2, 2), (3, 3), (5, 5), (2, 1), (4, 2), (6, 2), (6, 3)]),
+    st.sampled_from([(1, 1, 1), (2, 2, 2), (3, 6, 3), (5, 40, 5), (2, 4, 1), (4, 8, 2), (6, 6, 2), (6, 18, 3)]),
 )
 def test_pieces_are_those_of_the_layout_and_go_to_ports_in_order(
-    region: tuple[TensorLayout, list[Expr], list[int], list[int]], env: dict[str, int], split: tuple[int, int]
+    region: tuple[TensorLayout, list[Expr], list[int], list[int]], env: dict[str, int], split: tuple[int, int, int]
 ) -> None:
     layout, starts, sizes, steps = region
-    (ports, near) = split  # a core that loads uses those of its own partition, as if they were all
+    ports, banks, near = split  # a core that loads uses those of its own partition, as if they were all
     expected = layout.pieces([e.evaluate(env) for e in starts], sizes, steps)
-    pieces, by_port, size = find(*region, env, ports, near)
+    pieces, by_port, size = find(*region, env, split)
     assert pieces == expected
     assert size == sum(amount for _, amount, _ in expected)
-    assert by_port == sorted(expected, key=lambda piece: scatter(piece[0], ports) % near)  # a stable sort
+    assert by_port == sorted(expected, key=lambda piece: port_of(piece[0], ports, banks) % near)  # a stable sort
     assert Counter(by_port) == Counter(expected)

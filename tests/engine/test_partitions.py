@@ -151,9 +151,14 @@ def test_copies_pass_the_wires_between_the_ports() -> None:
 
 @pytest.mark.parametrize("engine", ["fast", "simpy"])
 def test_without_latency_and_with_room_partitions_fetch_what_one_cache_does(engine: str) -> None:
-    ideal = {"cache.partition_latency": "0 cycles", "cache.partition_bandwidth": "1000000 B/cycle", "cache.capacity": "1 MiB"}
+    ideal = {"partition_latency": "0 cycles", "partition_bandwidth": "1000000 B/cycle", "capacity": "1 MiB"}
+    changes = {f"cache.{key}": value for key, value in ideal.items()}
     one, two = (
-        simulate(parse(PRODUCT), split(cores=4, partitions=n, **ideal), engine=engine)  # type: ignore[arg-type]
+        simulate(
+            parse(PRODUCT),
+            split(cores=4, partitions=n, **changes),
+            engine=engine,
+        )  # type: ignore[arg-type]
         for n in (1, 2)
     )
     fetched = [bits(result, "dram", "read", "load") for result in (one, two)]

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from memsim import compiled
 from memsim.engine.memory import CROSSED, DRAM, WRITTEN_BACK, Memory, lines_by_age, owner, read, write
-from memsim.engine.servers import BUSY, FREE_AT, PAGE_SEGMENTS, SERVER_WORDS, scatter, serve, serve_banks
+from memsim.engine.servers import (
+    BUSY,
+    FREE_AT,
+    PAGE_SEGMENTS,
+    SERVER_WORDS,
+    page_of,
+    port_of,
+    scatter,
+    serve,
+    serve_banks,
+)
 from tests.engine.memories import ROLES, Banks, Caches, compiled_memory, counted, spread
 
 Pieces = list[tuple[int, int]]
@@ -63,16 +73,40 @@ def test_banks_serve_chunk_by_chunk(
     assert busy.tolist() == [0, *model.busy, 0]
 
 
-@pytest.mark.parametrize("ways", [2, 4, 12, 16, 32, 80])
+@pytest.mark.parametrize("ways", [2, 3, 4, 12, 16, 32, 80, 96, 128])
 def test_an_address_map_uses_all_ways_alike_and_repeats_by_pages(ways: int) -> None:
     page = [scatter(i, ways) for i in range(PAGE_SEGMENTS)]
     assert page == [spread(i, ways) for i in range(PAGE_SEGMENTS)]
-    counts = np.bincount(page, minlength=ways)
-    mean = PAGE_SEGMENTS / ways
+    once = page_of(ways)
+    counts = np.bincount(page[:once], minlength=ways)
     assert len(counts) == ways
-    assert counts.min() > 0.8 * mean and counts.max() < 1.2 * mean
+    assert counts.max() - counts.min() <= (once % ways > 0)
     for pages in (1, 2, 1000):
-        assert [scatter(pages * PAGE_SEGMENTS + i, ways) for i in range(PAGE_SEGMENTS)] == page
+        assert [scatter(pages * once + i, ways) for i in range(once)] == page[:once]
+
+
+@pytest.mark.parametrize("ways", [2, 4, 12, 16, 32, 40, 80, 128])
+def test_neighbours_and_steps_meet_all_ways_soon(ways: int) -> None:
+    shares = []
+    for step in (1, 2, 3, 4, 5, 6, 7, 8, 12, 16):
+        most = []
+        for first in range(0, page_of(ways), 7):
+            counts = np.bincount([scatter(first + i * step, ways) for i in range(4 * ways)], minlength=ways)
+            most.append(counts.max() / 4)  # 1: evenly; as many as there are ways: all on the same
+        shares.append(np.mean(most))
+    assert max(shares) <= 2.1 and np.mean(shares) < 1.45 and shares[0] <= 1.5  # of most that one way gets
+
+
+@pytest.mark.parametrize(("ports", "each"), [(1, 4), (2, 2), (4, 1), (2, 40), (10, 8), (8, 16), (3, 5)])
+def test_ports_and_the_banks_behind_them_are_used_alike(ports: int, each: int) -> None:
+    banks = ports * each
+    once = page_of(banks)
+    pairs = [(port_of(i, ports, banks), scatter(i, banks) % each) for i in range(once)]
+    counts = np.zeros((ports, each))
+    for pair in pairs:
+        counts[pair] += 1
+    assert counts.max() - counts.min() <= (once % banks > 0)
+    assert port_of(once + 7, ports, banks) == port_of(7, ports, banks)
 
 
 def test_one_way_needs_no_map() -> None:

@@ -168,7 +168,7 @@ def test_no_more_periods_than_until_a_tile_is_cut(
     start: Expr, size: int, step: int, extent: int, first: int, advance: int
 ) -> None:
     region = Region("t", (start,), (size,), (step,))
-    move = Move(0, access_of(region, None, extent), region, (1,), 0)
+    move = Move(0, access_of(region, None, extent), region, (1,), 0, 0)
     most = 12
     found = whole_periods(move, RANGES, "x", first, advance, most)
 
@@ -195,7 +195,7 @@ def test_where_addresses_are_linear_they_are_as_many_as_there_are(
 ) -> None:
     start = X * factor + Y * inner + 20
     region = Region("t", (start,), (size,), (step,))
-    move = Move(0, access_of(region, None, extent), region, (factor or 1,), 0)
+    move = Move(0, access_of(region, None, extent), region, (factor or 1,), 0, 0)
     whole = [
         all(
             start.evaluate({"x": x, "y": y}) + (size - 1) * step < extent
@@ -210,5 +210,5 @@ def test_where_addresses_are_linear_they_are_as_many_as_there_are(
 
 def test_what_stands_still_is_cut_as_it_always_was() -> None:
     region = Region("t", (X * 0 + 100,), (9,), (1,))
-    move = Move(0, access_of(region, None, 104), region, (0,), 0)
+    move = Move(0, access_of(region, None, 104), region, (0,), 0, 0)
     assert whole_periods(move, RANGES, "x", 0, 1, 1 << 50) == 1 << 50

@@ -13,7 +13,7 @@ from memsim.engine.fast.routes import UNKNOWN, route_to, route_to_cores
 from memsim.engine.fast.targets import count_targets, target_of
 from memsim.engine.fast.waits import all_readable, ring_of, spend, wait
 from memsim.engine.memory import PIECE_WORDS
-from memsim.engine.servers import SERVER_WORDS, Array, scatter
+from memsim.engine.servers import SERVER_WORDS, Array, port_of
 
 GO_ON, STOP, MISSING = range(3)
 """Whether a queue can go on to its next operation, must stop, or needs a route that is not known yet."""
@@ -100,18 +100,19 @@ def _find_ways(m: Array, net: Array, queue: int, op: int, targets: int, pieces: 
         return _ways_on_chip(m, net, queue, targets, size)
     first = m[w.FREE_FLIGHT] + m[w.PIECES_AT]
     ports = near = m[w.DRAM_PORTS + m[op + w.O_ROLE]]
+    banks = m[w.DRAM_BANKS + m[op + w.O_ROLE]]
     first_port = 0
     if m[op + w.O_WAY] == w.LOAD and m[op + w.O_ROLE] == 0:
         near = m[w.NEAR_PORTS]
         first_port = m[m[w.FIRST_PORTS] + m[m[queue + w.Q_SEAT] + w.S_CORE]]
     if near > 1 and pieces > 1:
-        sort_by_port(m, first, pieces, ports, near)
+        sort_by_port(m, first, pieces, ports, banks, near)
     last = first + PIECE_WORDS * pieces
     count = 0
     while first < last:
-        port = scatter(m[first], ports) % near if near > 1 else 0
+        port = port_of(m[first], ports, banks) % near if near > 1 else 0
         following, size = first, 0
-        while following < last and (near == 1 or scatter(m[following], ports) % near == port):
+        while following < last and (near == 1 or port_of(m[following], ports, banks) % near == port):
             size += m[following + 1]
             following += PIECE_WORDS
         way = _new_way(m, count, first_port + port, size)

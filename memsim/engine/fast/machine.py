@@ -173,6 +173,8 @@ def _settings(flat: Flat, kernel: KernelPlan, lasting: Lasting, tracing: bool) -
         w.PORTS: lasting.net.ports,
         w.DRAM_PORTS: ports["dram"],
         w.SHARED_PORTS: ports["shared"],
+        w.DRAM_BANKS: hardware.banks_of("dram"),
+        w.SHARED_BANKS: hardware.banks_of("shared"),
         w.NEAR_PORTS: hardware.near_ports("dram"),
         w.KERNEL_BLOCKS: blocks,
         w.BLOCKS_TO_DO: blocks,

@@ -11,7 +11,7 @@ from memsim.compiled import compiled, inlined
 from memsim.engine.fast import words as w
 from memsim.engine.fast.expressions import evaluate
 from memsim.engine.memory import PIECE_WORDS
-from memsim.engine.servers import Array, scatter
+from memsim.engine.servers import Array, port_of
 
 SPREAD = 2654435761  # 2^32 / golden ratio: as in the SimPy engine, consecutive gathers start far apart
 
@@ -118,7 +118,7 @@ def _merge(m: Array, first: int, count: int) -> int:
 
 
 @compiled
-def sort_by_port(m: Array, first: int, count: int, ports: int, near: int) -> None:
+def sort_by_port(m: Array, first: int, count: int, ports: int, banks: int, near: int) -> None:
     """Put the pieces behind the same port of a memory together, ports ascending, in their order otherwise.
 
     Of ``ports`` a core uses ``near``, those of its partition, as if they were all.
@@ -126,7 +126,7 @@ def sort_by_port(m: Array, first: int, count: int, ports: int, near: int) -> Non
     found = m[first : first + PIECE_WORDS * count].copy()
     behind = np.empty(count, dtype=np.int64)
     for i in range(count):
-        behind[i] = scatter(found[PIECE_WORDS * i], ports) % near
+        behind[i] = port_of(found[PIECE_WORDS * i], ports, banks) % near
     piece = first
     for port in range(near):
         for i in range(count):

@@ -17,8 +17,9 @@ from __future__ import annotations
  MAX_BYTES, SRAM_NUM, SRAM_DEN, SRAM_LATENCY, REG_NUM, REG_DEN, REG_LATENCY, PIECES_AT, PIECES, TARGETS, COUNTERS,
  PORTS, DRAM_PORTS, SHARED_PORTS, KERNEL_BLOCKS, BLOCKS_TO_DO, KERNEL_CORES, OCCUPANCY, COOPERATIVE, TRACING,
  MOST_QUEUES, QUEUE_WIDTH, RING_WIDTH, MARGIN, SERVERS, SERVER_COUNT, CORE_BASE, SEAT_BASE, GROUP_BASE, GROUPS,
- TENSOR_BASE, SCRATCH_BASE, WAY_BASE, VALUE_BASE, WORK_BASE, NEAR_PORTS, FIRST_PORTS, HEADER_WORDS
-) = range(78)  # fmt: skip
+ TENSOR_BASE, SCRATCH_BASE, WAY_BASE, VALUE_BASE, WORK_BASE, DRAM_BANKS, SHARED_BANKS, NEAR_PORTS, FIRST_PORTS,
+ HEADER_WORDS
+) = range(80)  # fmt: skip
 """``..._BASE`` is where a table begins, ``..._ROOM`` how many rows it has room for. TARGETS and COUNTERS are
 rows a flight or queue, PIECES_AT is where in a flight its pieces begin; SERVERS is where the servers begin
 (`memsim.engine.servers`), QUEUE_WIDTH and RING_WIDTH are words of a queue or ring with all that comes after it. A core
