@@ -10,17 +10,20 @@ banks hold, over all channels; the next region lies in the next banks.
 
 from __future__ import annotations
 
-from memsim.compiled import compiled, inlined
+from collections.abc import Sequence
+
+from memsim.compiled import bare, bare_inlined
 from memsim.engine.servers import CHUNK, FIRST, PAGE_SEGMENTS, PER_PORT, PORTS, Array, scatter
 
 # Words of the DRAM's row of parameters, after those that every memory has (`memsim.engine.servers`).
-(BURST, GRAIN, FAN, REGION_BYTES, LINEAR, TURN, TURNED, DRAIN, CHANNEL_BANKS, AGAIN, AGAIN_WRITTEN, REFRESHED,
- TABLES) = range(7, 20)  # fmt: skip
+(BURST, GRAIN, FAN, GRAIN_SPAN, REGION_BITS, LINEAR, TURN, TURNED, DRAIN, CHANNEL_BANKS, AGAIN, AGAIN_WRITTEN,
+ REFRESHED, TABLES) = range(7, 21)  # fmt: skip
 """BURST is 0 where the chip names no DRAM part: then a channel is a server with a bandwidth. GRAIN: bursts that go to a
-bank before the next of FAN banks. LINEAR: blocks go to the channels each in its turn, not by a hash. TURN: ticks of a
-change of direction, and activates (TURNED), for a batch of at least DRAIN bursts. AGAIN and REFRESHED: activates beyond
-those of the rows that were closed: for each of them (read, written) where it has more than one burst, and for each
-burst. What may be a fraction is times `SCALE`."""
+bank before the next of FAN banks, both powers of two. GRAIN_SPAN: bytes of a grain over all channels; 2^REGION_BITS of
+these are a region. LINEAR: blocks go to the channels each in its turn, not by a hash. TURN: ticks of a change of
+direction, and activates (TURNED), for a batch of at least DRAIN bursts. AGAIN and REFRESHED: activates beyond those of
+the rows that were closed: for each of them (read, written) where it has more than one burst, and for each burst. What
+may be a fraction is times `SCALE`."""
 NODES = 10
 """Visits of 1, 2, 4 … 512 bursts."""
 TABLE_WORDS = 2 * NODES
@@ -41,7 +44,12 @@ KEY_BITS = 40
 """What a bank has open: the number of the tensor, and one, above so many bits for the region in it."""
 
 
-@inlined
+def region_bytes(row: Sequence[int]) -> int:
+    """Bytes of a region."""
+    return row[GRAIN_SPAN] << row[REGION_BITS]
+
+
+@bare_inlined
 def _visits_ticks(row: Array, write: int, bursts: int, visits: int) -> int:
     """Ticks, times `SCALE`, of a batch that opens so many rows for so many bursts together."""
     table = TABLES + write * TABLE_WORDS
@@ -54,7 +62,7 @@ def _visits_ticks(row: Array, write: int, bursts: int, visits: int) -> int:
     return visits * row[table + node] + (bursts - bursts_at) * row[table + NODES + node]  # type: ignore[no-any-return]
 
 
-@inlined
+@bare_inlined
 def _address(shape: Array, segment: int) -> int:
     """Where a segment, counted from the tensor's first, begins in the tensor, in bytes."""
     rest, address = segment, 0
@@ -65,21 +73,25 @@ def _address(shape: Array, segment: int) -> int:
     return address
 
 
-@inlined
-def _open(row: Array, open_rows: Array, place: int, key: int, origin: int, grain: int, touched: int) -> int:
-    """Open the row of a region in ``touched`` banks from the one of a grain on; how many had it not open."""
-    opened, fan = 0, row[FAN]
-    first = place * row[CHANNEL_BANKS]
-    first += (key + origin) % (row[CHANNEL_BANKS] // fan) * fan
-    for i in range(min(touched, fan)):
-        bank = first + (grain + i) % fan
-        if open_rows[bank] != key:
-            open_rows[bank] = key
-            opened += 1
+@bare_inlined
+def _open(row: Array, open_rows: Array, place: int, owner: int, origin: int, grain: int, touched: int) -> int:
+    """Open the rows of so many grains from one on, region by region; how many were not open."""
+    opened, around, last = 0, row[FAN] - 1, grain + touched
+    while grain < last:
+        region = grain >> row[REGION_BITS]
+        until = min(last, (region + 1) << row[REGION_BITS])
+        first = (region + origin) & (row[CHANNEL_BANKS] // row[FAN] - 1)
+        first = place * row[CHANNEL_BANKS] + first * row[FAN]
+        for i in range(min(until - grain, row[FAN])):
+            bank = first + ((grain + i) & around)
+            if open_rows[bank] != owner + region:
+                open_rows[bank] = owner + region
+                opened += 1
+        grain = until
     return opened
 
 
-@compiled
+@bare
 def serve_channels(
     row: Array,
     shape: Array,
@@ -103,30 +115,34 @@ def serve_channels(
     run, address = (size + runs - 1) // runs, _address(shape, segment)
     each = (run + row[CHUNK] - 1) // row[CHUNK]
     bursts, blocks, apart = runs * ((run + burst - 1) // burst), runs * each, row[CHUNK]
-    ways, step, walk = channels, 1, 0
+    ways, step, wide, walk = channels, 1, 1, 0
     if runs > 1 and shape[PITCH] < row[CHUNK]:
         blocks = max(1, (runs * shape[PITCH] + row[CHUNK] - 1) // row[CHUNK])
     elif runs > 1:
         apart = max(shape[PITCH] // each, 1)
         if row[LINEAR]:
             ways, step, walk = shape[WAYS], shape[STEP], shape[WALK_TICKS + write]
-    channel = scatter(segment + shape[ORIGIN], row[PORTS] * channels) % channels
+            wide = min(each, channels // ways)  # a run goes on in the next channels
+            ways *= wide
+    first = scatter(segment + shape[ORIGIN], row[PORTS] * channels) % channels
     if row[LINEAR]:
-        channel = address // row[CHUNK] % channels
+        first = address // row[CHUNK] % channels
     touched = min(blocks, ways)
     dither = segment % PAGE_SEGMENTS * 40503 & (SCALE - 1)
     begin, finish, gone, done, opened, more = 2**62, tick, 0, 0, 0, 0
+    owner, around, even = (tensor + 1) << KEY_BITS, touched * apart, bursts // blocks
+    uneven = bursts - even * blocks
     for i in range(touched):
         here = blocks // touched + (i < blocks % touched)
         gone += here
-        some = bursts * gone // blocks - done
+        some = even * here if uneven == 0 else bursts * gone // blocks - done
         done += some
-        place = row[FIRST] + port * channels + channel
-        rows, grains = 0, -(-some // (row[GRAIN] * (1 if runs == 1 else here)))
-        for j in range(1 if runs == 1 else here):
-            where = address + (i + j * touched) * apart
-            key = ((tensor + 1) << KEY_BITS) + where // row[REGION_BYTES]
-            rows += _open(row, open_rows, place, key, shape[ORIGIN], where // channels // (row[GRAIN] * burst), grains)
+        place = row[FIRST] + port * channels + (first + i // wide * step + i % wide) % channels
+        visits = 1 if runs == 1 else here
+        rows, grains, where = 0, -(-some // (row[GRAIN] * visits)), address + i * apart
+        for _ in range(visits):
+            rows += _open(row, open_rows, place, owner, shape[ORIGIN], where // row[GRAIN_SPAN], grains)
+            where += around
         opened += rows
         turned = 0
         if directions[place] != write:
@@ -140,7 +156,6 @@ def serve_channels(
         busy[place] += service
         begin, finish = min(begin, start), max(finish, start + service)
         dither = (dither + 25033) & (SCALE - 1)
-        channel = (channel + step) % channels
     if walk:
         activates = (bursts * shape[WALK_ACTIVATES + write] + more + dither) >> SCALE_BITS
     else:

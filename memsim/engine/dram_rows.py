@@ -29,7 +29,8 @@ def part_words(chip: Chip) -> list[int]:
         part.burst_bytes,
         grain,
         fan,
-        fan * part.row_bytes * chip.dram.channels,
+        grain * part.burst_bytes * chip.dram.channels,
+        (fan * part.row_bursts // grain).bit_length() - 1,
         int(chip.dram.channel_map == "linear"),
         round(table.turn * per_clock),
         round(table.turned * dram.SCALE),
@@ -69,6 +70,7 @@ def _shape(layout: TensorLayout, chip: Chip, channels: int) -> list[int]:
         step = pitch // chip.dram.interleave % channels
         ways = channels // math.gcd(step, channels)
         run_bytes = math.prod(layout.segment_shape) * layout.tensor.type.bytes // runs
+        run_bytes = -(-run_bytes // min(-(-run_bytes // chip.dram.interleave), channels // ways))  # in each channel
         found = [walks(part, chip.dram.map, pitch * ways // channels, run_bytes, runs, write) for write in (0, 1)]
         walk = [round(clocks * _scaled_ticks_per_clock(part, chip)) for clocks, _ in found]
         walk += [round(activates * dram.SCALE) for _, activates in found]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memsim.compiled import compiled, inlined
+from memsim.compiled import bare, bare_inlined, compiled
 from memsim.engine.dram import BURST, KEY_BITS, RUNS, serve_channels
 from memsim.engine.servers import DEN, FIRST, LATENCY, NUM, PER_PORT, PORTS, Array, port_of, serve_banks
 
@@ -140,7 +140,7 @@ def owner(memory: Memory, segment: int) -> int:
     return low
 
 
-@compiled
+@bare
 def _use_dram(memory: Memory, port: int, segment: int, size: int, runs: int, write: int, tick: int) -> tuple[int, int]:
     """Move a piece to or from the DRAM: (earliest start, latest finish) over the channels, without the latency."""
     row = memory.banks[DRAM]
@@ -159,25 +159,25 @@ def _use_dram(memory: Memory, port: int, segment: int, size: int, runs: int, wri
 # ---- the cache ----
 
 
-@inlined
+@bare_inlined
 def _line_of(memory: Memory, partition: int, segment: int) -> int:
     return memory.line_of[partition * memory.cache[SEGMENTS] + segment]  # type: ignore[no-any-return]
 
 
-@inlined
+@bare_inlined
 def _home(memory: Memory, segment: int) -> int:
     """The port behind which a segment is at home."""
     ports = memory.banks[CACHE, PORTS]
     return port_of(segment, ports, ports * memory.banks[CACHE, PER_PORT])
 
 
-@inlined
+@bare_inlined
 def _share(runs: int, part: int, size: int) -> int:
     """Contiguous runs of a part of so many bytes."""
     return (runs * part + size - 1) // size
 
 
-@compiled
+@bare
 def _read_cached(memory: Memory, port: int, segment: int, size: int, runs: int, tick: int) -> tuple[int, int, int]:
     """Read a piece from the partition behind a port: (tick of the first byte, of the last, bytes DRAM sent)."""
     slices, per_partition = memory.banks[CACHE], memory.banks[CACHE, PORTS] // memory.cache[PARTITIONS]
@@ -204,14 +204,14 @@ def _read_cached(memory: Memory, port: int, segment: int, size: int, runs: int, 
     return int(first + slices[LATENCY]), int(max(last, filled) + slices[LATENCY]), int(fetched)
 
 
-@compiled
+@bare
 def _fill(memory: Memory, segment: int, miss: int, runs: int, tick: int) -> tuple[int, int]:
     """Fetch what a segment misses from the DRAM: ticks at which the first and the last byte are in the cache."""
     start, end = _use_dram(memory, 0, segment, miss, runs, 0, tick)
     return int(start + memory.banks[DRAM, LATENCY]), int(end + memory.banks[DRAM, LATENCY])
 
 
-@compiled
+@bare
 def _fill_from(
     memory: Memory, port: int, partition: int, segment: int, size: int, miss: int, runs: int, tick: int
 ) -> tuple[int, int, int]:
@@ -245,7 +245,7 @@ def _fill_from(
     return int(begin + 2 * way[LATENCY]), int(end + 2 * way[LATENCY]), int(fetched)
 
 
-@compiled
+@bare
 def _write_cached(memory: Memory, segment: int, size: int, runs: int, tick: int) -> None:
     """Put a piece into the cache at its home, and on into the DRAM if the cache writes through."""
     partitions = memory.cache[PARTITIONS]
@@ -261,7 +261,7 @@ def _write_cached(memory: Memory, segment: int, size: int, runs: int, tick: int)
         memory.counts[WRITTEN_THROUGH, owner(memory, segment)] += size
 
 
-@compiled
+@bare
 def _touch(memory: Memory, partition: int, segment: int, size: int, runs: int, dirty: bool, tick: int) -> int:
     """Make a segment the newest, with at least ``size`` bytes present; returns the bytes that were missing.
 
@@ -291,7 +291,7 @@ def _touch(memory: Memory, partition: int, segment: int, size: int, runs: int, d
     return int(miss)
 
 
-@compiled
+@bare
 def _new_line(memory: Memory, partition: int, segment: int) -> int:
     cache, lines = memory.cache, memory.lines
     line = cache[FREE]
@@ -306,7 +306,7 @@ def _new_line(memory: Memory, partition: int, segment: int) -> int:
     return int(line)
 
 
-@compiled
+@bare
 def _evict(memory: Memory, line: int, tick: int) -> None:
     """Drop a line, with its dirty bytes written back. What they lie in was written whole: one run a row of it."""
     segment, dirty = memory.lines[line, SEGMENT], memory.lines[line, DIRTY]
@@ -316,7 +316,7 @@ def _evict(memory: Memory, line: int, tick: int) -> None:
         _write_back(memory, segment, dirty, min(runs, dirty), tick)
 
 
-@compiled
+@bare
 def _drop(memory: Memory, line: int) -> None:
     cache, lines = memory.cache, memory.lines
     _unlink(lines, line)
@@ -327,14 +327,14 @@ def _drop(memory: Memory, line: int) -> None:
     cache[FREE] = line
 
 
-@compiled
+@bare
 def _unlink(lines: Array, line: int) -> None:
     older, newer = lines[line, OLDER], lines[line, NEWER]
     lines[older, NEWER] = newer
     lines[newer, OLDER] = older
 
 
-@compiled
+@bare
 def _write_back(memory: Memory, segment: int, size: int, runs: int, tick: int) -> None:
     _use_dram(memory, 0, segment, size, runs, 1, tick)
     memory.counts[WRITTEN_BACK, owner(memory, segment)] += size

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from memsim.compiled import compiled, inlined
+from memsim.compiled import bare, bare_inlined, inlined
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -42,7 +42,7 @@ def page_of(ways: int) -> int:
     return 1 << _page_bits(ways)
 
 
-@inlined
+@bare_inlined
 def _page_bits(ways: int) -> int:
     bits = 0
     while ways > 1 and 1 << bits < min(PAGE_SEGMENTS, TURNS * ways):
@@ -61,7 +61,7 @@ def scatter(segment: int, ways: int) -> int:
     return segment % page * FACTORS[bits] % page * ways >> bits
 
 
-@inlined
+@bare_inlined
 def port_of(segment: int, ports: int, banks: int) -> int:
     """The port behind which a segment lies, of a memory with so many banks behind all ports together."""
     return scatter(segment, banks) // (banks // ports)
@@ -71,7 +71,7 @@ def port_of(segment: int, ports: int, banks: int) -> int:
 FIRST, PORTS, PER_PORT, CHUNK, NUM, DEN, LATENCY = range(7)
 
 
-@compiled
+@bare
 def serve_banks(
     memory: Array, free_at: Array, busy: Array, port: int, segment: int, size: int, head: int
 ) -> tuple[int, int]:
@@ -103,7 +103,7 @@ def serve_banks(
     return int(min(begin, finish)), int(finish)
 
 
-@inlined
+@bare_inlined
 def _service(size: int, num: int, den: int) -> int:
     """Ticks for which ``size`` bytes occupy a bank that moves ``num / den`` bytes a tick."""
     return (size * den + num - 1) // num

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from memsim.engine.dram import BURST, REGION_BYTES
+from memsim.engine.dram import BURST, region_bytes
 from memsim.engine.fast import words as w
 from memsim.engine.fast.counted import Counted
 from memsim.engine.fast.describe import describe, digest, level_of
@@ -90,7 +90,7 @@ class Steady:
         self._buffers: list[Array] = []
         self._watches: dict[int, Watch] = {}
         row = hardware.memories["dram"]
-        self._region_bytes = row[REGION_BYTES] if len(row) > BURST else 0
+        self._region_bytes = region_bytes(row) if len(row) > BURST else 0
         self._gathers = any(step.access is not None and step.access.rows is not None for step in like.steps)
 
     # ---- watching ----

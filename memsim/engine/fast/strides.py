@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from memsim.engine.dram import BURST, CHANNEL_BANKS, FAN, REGION_BYTES
+from memsim.engine.dram import BURST, CHANNEL_BANKS, FAN, region_bytes
 from memsim.engine.fast.program import LoopText
 from memsim.engine.hardware import Hardware, answering, bank_count
 from memsim.engine.plan import Access
@@ -115,7 +115,7 @@ def _round_of_rows(access: Access, hardware: Hardware) -> int:
     row = hardware.memories["dram"]
     if access.layout is None or access.role != "dram" or len(row) <= BURST:
         return 1
-    return math.lcm(row[CHUNK] * row[PER_PORT], row[REGION_BYTES] * row[CHANNEL_BANKS] // row[FAN])
+    return math.lcm(row[CHUNK] * row[PER_PORT], region_bytes(row) * row[CHANNEL_BANKS] // row[FAN])
 
 
 def whole_periods(move: Move, ranges: Mapping[str, Range], variable: str, first: int, advance: int, most: int) -> int:
