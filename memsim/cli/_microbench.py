@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import typer
 
-from memsim.cli import _microbench_dram, _microbench_latency, _microbench_noc
+from memsim.cli import _microbench_bandwidth, _microbench_dram, _microbench_latency, _microbench_noc
 
 app = typer.Typer(
     help="Characterise DRAM, a network or a chip with synthetic traffic.", no_args_is_help=True, add_completion=False
 )
+app.command("bandwidth")(_microbench_bandwidth.bandwidth)
 app.command("dram")(_microbench_dram.dram)
 app.command("latency")(_microbench_latency.latency)
 app.command("noc")(_microbench_noc.noc)

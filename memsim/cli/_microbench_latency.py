@@ -30,8 +30,8 @@ def latency(
     check_writable(None if to_stdout else json_file)
     check_figure(plot)
     machine = read_chip(chip)
-    sizes = None if footprint is None else [_bytes(footprint, "--footprint")]
-    between = _bytes(stride, "--stride")
+    sizes = None if footprint is None else [size_of(footprint, "--footprint")]
+    between = size_of(stride, "--stride")
     from memsim.microbench.latency import show, study, summary
 
     ladder = study(machine, sizes, stride=between)
@@ -48,7 +48,7 @@ def latency(
             save(draw_latency(ladder), target)
 
 
-def _bytes(text: str, option: str) -> int:
+def size_of(text: str, option: str) -> int:
     """A size from text with a unit, or from a number of bytes."""
     from pydantic_core import PydanticCustomError
 
