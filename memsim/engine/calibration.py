@@ -28,6 +28,8 @@ USUAL_MAP = "lines"
 SEED = 1
 BURSTS = 24_000
 """Bursts of a measurement: some refreshes long, so that the one which is cut off at the end weighs little."""
+TILE = 4096
+"""Bytes of a tile, where a map goes on through more banks than a tile reaches."""
 DRAINED = 0.6
 """Share of the write queue that is written in one go: from the upper watermark, 0.8, to the lower, 0.2."""
 
@@ -87,18 +89,31 @@ def entry(part: DramPart) -> dict[str, Any]:
 def interleaving(part: DramPart, text: str) -> tuple[int, int]:
     """How an address map deals a contiguous stretch to banks: bursts to one before the next, and how many banks.
 
-    When each of them has a row's worth, the next as many banks follow, or the next rows.
+    When each of them has a row's worth, the next as many banks follow, or the next rows. Where the map mixes bits, so
+    that neighbours lie in several banks and come back to them, this holds over all of the banks together.
     """
     names = ("pc", "stack", "group", "bank")
     bursts = np.arange(part.row_bursts * part.bank_count, dtype=np.int64)
     fields = address_map(text, part).fields(bursts)
     banks = np.stack([fields[name] for name in names])
-    same = (banks == banks[:, :1]).all(axis=0)
-    grain = part.row_bursts if same[: part.row_bursts].all() else int(np.argmin(same))
     fan = 1
-    while len(np.unique(banks[:, : fan * part.row_bursts], axis=1).T) != fan:
+    while _banks_in(banks, fan * part.row_bursts) != fan:
         fan *= 2
-    return grain, fan
+    grain = 1
+    while fan > 1 and _banks_in(banks, grain * fan) != fan:
+        grain *= 2
+    return (grain if fan > 1 else part.row_bursts), fan
+
+
+def _banks_in(banks: npt.NDArray[np.int64], bursts: int) -> int:
+    """Banks in which the first so many bursts lie."""
+    return len(np.unique(banks[:, :bursts], axis=1).T)
+
+
+def _visit(part: DramPart, text: str) -> tuple[int, int]:
+    """A visit that comes back to its row, if the map lets it: its bursts, and how many banks are visited together."""
+    grain, fan = interleaving(part, text)
+    return min(2 * grain, part.row_bursts), fan
 
 
 def measure(part: DramPart, text: str) -> VisitTable:
@@ -114,8 +129,7 @@ def _turn(
     part: DramPart, text: str, clocks: Sequence[Sequence[float]], again: Sequence[float]
 ) -> tuple[float, float, int]:
     """What each change of direction costs where pieces lie anywhere: (clocks, activates, bursts of a full queue)."""
-    grain, fan = interleaving(part, text)
-    visit = 2 * grain
+    visit, fan = _visit(part, text)
     runs = _pieces(part, visit * fan)
     writes = np.random.default_rng(SEED + 1).integers(0, 2, len(runs))
     done = _run(part, text, runs.ravel(), np.repeat(writes, visit * fan))
@@ -133,8 +147,8 @@ def _activates_beyond(part: DramPart, text: str) -> tuple[tuple[float, float], f
 
     The first are those of pieces that lie anywhere, and meet in the queue; the second follow refreshes.
     """
-    grain, fan = interleaving(part, text)
-    runs = _pieces(part, 2 * grain * fan)
+    visit, fan = _visit(part, text)
+    runs = _pieces(part, visit * fan)
     met = [_run(part, text, runs.ravel(), np.full(runs.size, write), refresh=False) for write in (0, 1)]
     read, written = (round(done.counts["activate"] / (len(runs) * fan) - 1, 4) for done in met)
     stream = [_run(part, text, np.arange(BURSTS), np.zeros(BURSTS), refresh=on) for on in (True, False)]
@@ -152,16 +166,18 @@ def _pieces(part: DramPart, bursts: int) -> npt.NDArray[np.int64]:
 def _anywhere(part: DramPart, text: str, write: int) -> tuple[float, ...]:
     """Clocks of a visit by its bursts, of pieces that lie anywhere.
 
-    A piece that goes on beyond the grain of the map visits as many banks as that deals it to; a visit of more bursts
-    than the grain has come back to the same row.
+    A piece that goes on beyond the grain of the map visits as many banks as that deals it to, or as many as a tile
+    does; a visit of more bursts than the grain has come back to the same row.
     """
     grain, fan = interleaving(part, text)
+    together = max(1, TILE // (grain * part.burst_bytes))
+    banks = {grain: min(fan, together) if fan > 1 else together}
     found: list[float] = []
     for bursts in (1 << node for node in range(NODES)):
         if bursts > part.row_bursts:
             found.append(2 * found[-1])
             continue
-        runs = _pieces(part, bursts if bursts < grain else bursts * fan)
+        runs = _pieces(part, bursts if bursts < grain else bursts * banks.get(bursts, fan))
         found.append(round(bursts * _clocks(_run(part, text, runs.ravel(), np.full(runs.size, write))), 4))
     return tuple(found)
 
