@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from memsim.hierarchy.dram_parts import dram_part
+
 if TYPE_CHECKING:
     from memsim.hierarchy.chip import Chip
 
@@ -51,10 +53,26 @@ def level_energies(chip: Chip) -> Levels:
     """Energy that each level adds to a bit that is read, pJ/bit, at the chip's toggle."""
     near = chip.read_energy("sram")
     way = network_pj_per_bit(chip) + chip.write_energy("sram")
+    dram = chip.read_energy("dram") + activate_pj_per_bit(chip)
     if chip.cache is None:
-        return Levels(near, 0.0, chip.read_energy("dram") + way)
+        return Levels(near, 0.0, dram + way)
     behind = chip.backing_mm * chip.wire_energy_pj_per_bit_mm + chip.write_energy("cache")
-    return Levels(near, chip.read_energy("cache") + way, chip.read_energy("dram") + behind)
+    crossing = crossing_share(chip) * (chip.read_energy("cache") + chip.write_energy("cache") + _partition_wire(chip))
+    return Levels(near, chip.read_energy("cache") + way, dram + behind + crossing)
+
+
+def activate_pj_per_bit(chip: Chip) -> float:
+    """Energy of opening rows for each bit of a stream, which uses rows whole; 0 where the chip names no part."""
+    return chip.activation_energy / (8 * dram_part(chip.dram.part).row_bytes) if chip.dram.part else 0.0
+
+
+def crossing_share(chip: Chip) -> float:
+    """Share of the bits from DRAM whose home is another partition of the cache than that of the core that reads."""
+    return 1 - 1 / chip.cache.partitions if chip.cache else 0.0
+
+
+def _partition_wire(chip: Chip) -> float:
+    return chip.partition_mm * chip.wire_energy_pj_per_bit_mm
 
 
 def flop_pj(chip: Chip) -> float:
@@ -84,6 +102,8 @@ def accesses_for(chip: Chip, measured: Levels) -> Accesses:
     sram = measured.l1
     way = network_pj_per_bit(chip) + sram
     if chip.cache is None:
-        return Accesses(sram, 0.0, measured.dram - way)
+        return Accesses(sram, 0.0, measured.dram - way - activate_pj_per_bit(chip))
     cache = measured.l2 - way
-    return Accesses(sram, cache, measured.dram - chip.backing_mm * chip.wire_energy_pj_per_bit_mm - cache)
+    crossing = crossing_share(chip) * (2 * cache + _partition_wire(chip))
+    behind = chip.backing_mm * chip.wire_energy_pj_per_bit_mm + cache + crossing + activate_pj_per_bit(chip)
+    return Accesses(sram, cache, measured.dram - behind)
