@@ -27,9 +27,7 @@ from memsim.hierarchy.dram_parts import DramPart
 USUAL_MAP = "lines"
 SEED = 1
 BURSTS = 24_000
-"""Bursts of a measurement, of which a tenth warms up."""
-WALKED = 8_000
-"""Bursts of a measured walk."""
+"""Bursts of a measurement: some refreshes long, so that the one which is cut off at the end weighs little."""
 DRAINED = 0.6
 """Share of the write queue that is written in one go: from the upper watermark, 0.8, to the lower, 0.2."""
 
@@ -172,7 +170,7 @@ def _anywhere(part: DramPart, text: str, write: int) -> tuple[float, ...]:
 def walks(part: DramPart, text: str, stride: int, run_bytes: int, runs: int, write: int) -> tuple[float, float]:
     """(clocks, activates) of a burst in walks over a channel: tiles of a matrix with rows ``stride`` bytes long."""
     bursts = -(-run_bytes // part.burst_bytes)
-    count = max(4, WALKED // (runs * bursts))
+    count = max(4, BURSTS // (runs * bursts))
     random = np.random.default_rng(SEED)
     down = random.integers(0, max(1, part.capacity // (runs * stride) - 1), count) * runs * stride
     across = random.integers(0, max(1, stride // run_bytes), count) * run_bytes

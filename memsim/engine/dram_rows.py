@@ -9,29 +9,46 @@ from itertools import pairwise
 
 import numpy as np
 
+from memsim.dram.maps import address_map
 from memsim.engine import dram
 from memsim.engine.calibration import interleaving, visit_table, walks
 from memsim.engine.layout import TensorLayout
 from memsim.engine.servers import PAGE_SEGMENTS, Array
+from memsim.errors import ChipError, MemsimError
 from memsim.hierarchy import Chip
 from memsim.hierarchy.dram_parts import DramPart, dram_part
 
 
 def part_words(chip: Chip) -> list[int]:
-    """The words of the DRAM's row from `dram.BURST` on; none where the chip names no part."""
+    """The words of the DRAM's row from `dram.BURST` on; none where the chip names no part.
+
+    Raises
+    ------
+    ChipError
+        If ``dram.map`` is no address map of the part.
+    """
     if chip.dram.part is None:
         return []
     part = dram_part(chip.dram.part)
-    table = visit_table(part, chip.dram.map)
-    per_clock = _scaled_ticks_per_clock(part, chip)
-    grain, fan = interleaving(part, chip.dram.map)
+    try:
+        address_map(chip.dram.map, part)
+    except MemsimError as e:
+        raise ChipError(e.cause, where="dram.map", mend=e.mend) from None
+    linear = chip.dram.channel_map == "linear"
+    return channel_words(part, chip.dram.map, chip.dram.channels, linear, _scaled_ticks_per_clock(part, chip))
+
+
+def channel_words(part: DramPart, text: str, channels: int, linear: bool, per_clock: Fraction) -> list[int]:
+    """The same for so many channels of a part; ``per_clock``: ticks in a clock of the part, times `dram.SCALE`."""
+    table = visit_table(part, text)
+    grain, fan = interleaving(part, text)
     words = [
         part.burst_bytes,
         grain,
         fan,
-        grain * part.burst_bytes * chip.dram.channels,
+        grain * part.burst_bytes * channels,
         (fan * part.row_bursts // grain).bit_length() - 1,
-        int(chip.dram.channel_map == "linear"),
+        int(linear),
         round(table.turn * per_clock),
         round(table.turned * dram.SCALE),
         table.drain,
@@ -71,9 +88,8 @@ def _shape(layout: TensorLayout, chip: Chip, channels: int) -> list[int]:
         ways = channels // math.gcd(step, channels)
         run_bytes = math.prod(layout.segment_shape) * layout.tensor.type.bytes // runs
         run_bytes = -(-run_bytes // min(-(-run_bytes // chip.dram.interleave), channels // ways))  # in each channel
-        found = [walks(part, chip.dram.map, pitch * ways // channels, run_bytes, runs, write) for write in (0, 1)]
-        walk = [round(clocks * _scaled_ticks_per_clock(part, chip)) for clocks, _ in found]
-        walk += [round(activates * dram.SCALE) for _, activates in found]
+        per_clock = _scaled_ticks_per_clock(part, chip)
+        walk = walk_words(part, chip.dram.map, pitch * ways // channels, run_bytes, runs, per_clock)
     axes = _axes(layout)
     words = [
         runs,
@@ -86,6 +102,13 @@ def _shape(layout: TensorLayout, chip: Chip, channels: int) -> list[int]:
         *(word for axis in axes for word in axis),
     ]
     return words + [0] * (dram.SHAPE_WORDS - len(words))
+
+
+def walk_words(part: DramPart, text: str, pitch: int, run_bytes: int, runs: int, per_clock: Fraction) -> list[int]:
+    """The words of a shape from `dram.WALK_TICKS` on: what a burst of such walks takes and opens, read and written."""
+    found = [walks(part, text, pitch, run_bytes, runs, write) for write in (0, 1)]
+    ticks, activates = zip(*found, strict=True)
+    return [*(round(clocks * per_clock) for clocks in ticks), *(round(rows * dram.SCALE) for rows in activates)]
 
 
 def _scaled_ticks_per_clock(part: DramPart, chip: Chip) -> Fraction:
