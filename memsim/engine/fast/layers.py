@@ -45,7 +45,7 @@ class Layers:
         self.bases = np.array([plan.layouts[name].base for name in tensors], dtype=np.int64)
         self._names = list(tensors)
         self._number = {name: i for i, name in enumerate(tensors)}
-        self._last_use = np.full(len(tensors), -1, dtype=np.int64)
+        self._last_use = np.full(max(1, len(tensors)), -1, dtype=np.int64)
         for kernel, text in enumerate(plan.kernels):
             self._last_use[[self._number[name] for name in text.tensors if name in self._number]] = kernel
         self._signatures = _signatures(plan.kernels)
