@@ -40,6 +40,9 @@ the runs meet (WAYS), and what a burst of such a walk takes and opens (read, wri
 AXES axes, the segments and the bytes from one index of the grid of segments to the next."""
 MOST_AXES = 6
 SHAPE_WORDS = FIRST_AXIS + 2 * MOST_AXES
+TOGETHER = 4
+"""Rows of a bank that are as good as open. A batch is served at once here; in truth the transfers in flight go through
+their rows together, and a bank serves all that wait for a row before it opens the next."""
 KEY_BITS = 40
 """What a bank has open: the number of the tensor, and one, above so many bits for the region in it."""
 
@@ -74,6 +77,21 @@ def _address(shape: Array, segment: int) -> int:
 
 
 @bare_inlined
+def _use_row(open_rows: Array, bank: int, key: int) -> int:
+    """Make a row the last one used of a bank, whose rows begin at ``bank``; 1 if it was not open."""
+    at, missed = bank, 0
+    while at < bank + TOGETHER and open_rows[at] != key:
+        at += 1
+    if at == bank + TOGETHER:
+        at, missed = at - 1, 1
+    while at > bank:
+        open_rows[at] = open_rows[at - 1]
+        at -= 1
+    open_rows[bank] = key
+    return missed
+
+
+@bare_inlined
 def _open(row: Array, open_rows: Array, place: int, owner: int, origin: int, grain: int, touched: int) -> int:
     """Open the rows of so many grains from one on, region by region; how many were not open."""
     opened, around, last = 0, row[FAN] - 1, grain + touched
@@ -83,10 +101,7 @@ def _open(row: Array, open_rows: Array, place: int, owner: int, origin: int, gra
         first = (region + origin) & (row[CHANNEL_BANKS] // row[FAN] - 1)
         first = place * row[CHANNEL_BANKS] + first * row[FAN]
         for i in range(min(until - grain, row[FAN])):
-            bank = first + ((grain + i) & around)
-            if open_rows[bank] != owner + region:
-                open_rows[bank] = owner + region
-                opened += 1
+            opened += _use_row(open_rows, (first + ((grain + i) & around)) * TOGETHER, owner + region)
         grain = until
     return opened
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from memsim.engine.dram import CHANNEL_BANKS, ROW_WORDS
+from memsim.engine.dram import CHANNEL_BANKS, ROW_WORDS, TOGETHER
 from memsim.engine.dram_rows import latency_ticks, part_words, tensor_shapes
 from memsim.engine.layout import segment_count
 from memsim.engine.memory import BETWEEN, CACHE, DRAM, SHARED, Memory, empty_memory
@@ -114,7 +114,7 @@ class Hardware:
         shapes = tensor_shapes([layouts[name] for name in self.tensors], self.chip, self.memories["dram"][PER_PORT])
         partitions = cache.partitions if cache else 1
         segments = segment_count(layouts)
-        dram_banks = bank_count(self.memories["dram"]) * int(rows[DRAM, CHANNEL_BANKS])
+        dram_banks = bank_count(self.memories["dram"]) * int(rows[DRAM, CHANNEL_BANKS]) * TOGETHER
         return empty_memory(rows, banks, dram_banks, segments, self._bases, shapes, capacity, partitions, write_back)
 
     def port_ticks(self, memory: str, size: int) -> int:

@@ -37,11 +37,24 @@ kernel layer{n} blocks (b 2) {{
   queue store {{ store X{next}[b*16, 0] <- c  pop c }}
 }}
 """
+PART = {
+    "dram.part": "ddr4_3200",
+    "dram.channels": 2,
+    "dram.bandwidth": "51.2 GB/s",
+    "dram.interleave": "256 B",
+    "dram.channel_map": "hashed",
+}
 CACHE = {"capacity": "8 KiB", "slices": 2, "bandwidth": "32 B/cycle", "latency": "3 cycles", "interleave": "64 B"}
 
 
 def loads(trips: int, *, start: str = "0", rows: int = 16) -> Program:
     return parse(LOADS.format(trips=trips, start=start, rows=rows))
+
+
+def partitioned(capacity: str = "8 KiB") -> dict[str, Any]:
+    """The cache in two partitions; their cores are those nearest to each port."""
+    places = [["0 mm", "0 mm"], ["2 mm", "0 mm"]]
+    return {**CACHE, "capacity": capacity, "at": places, "partitions": 2, "partition_latency": "9 cycles"}
 
 
 def layers(count: int) -> Program:
@@ -87,8 +100,13 @@ def test_its_time_is_that_of_the_short_ones_continued() -> None:
         {"dram.channels": 4},
         {"cache": CACHE},
         {"cache": {**CACHE, "write_back": False}, "dram.channels": 2},
+        {"cache": partitioned()},
+        PART,
+        {**PART, "dram.channel_map": "linear"},
+        {**PART, "cache": CACHE},
+        {**PART, "cache": partitioned()},
     ],
-    ids=["one channel", "channels", "a cache", "write-through"],
+    ids=["one channel", "channels", "a cache", "write-through", "partitions", "part", "linear", "cache", "all"],
 )
 @pytest.mark.parametrize(("start", "rows"), [("0", 16), ("i*16", 16 * 2000), ("i%3*16", 48), ("i*16 + 8", 16 * 2000)])
 def test_folded_loops_equal_unfolded_ones(changes: dict[str, Any], start: str, rows: int) -> None:
@@ -99,6 +117,25 @@ def test_a_stream_through_a_cache_is_folded() -> None:
     chip = plain_chip(2, cache={**CACHE, "slices": 1})
     _, done = simulated(loads(1990, start="i*16", rows=16 * 2000), chip)
     assert done < 1990
+
+
+@pytest.mark.parametrize("channel_map", ["hashed", "linear"])
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_long_loop_on_a_part_is_folded_and_exact(channel_map: str, cached: bool) -> None:
+    """A stream comes back to the same banks and places of the address map after some thousand tiles."""
+    changes = {**PART, "dram.channel_map": channel_map, **({"cache": partitioned()} if cached else {})}
+    chip = plain_chip(2, **changes)
+    still = simulated(loads(10**9), chip)
+    assert still[1] < 2000
+    streams = {n: loads(n, start="i*16", rows=16 * n) for n in (30_000, 60_000, 10**6)}
+    results = {n: simulated(program, chip) for n, program in streams.items()}
+    assert results[10**6][1] < 1.01 * results[60_000][1] < 200_000
+    check_equal(streams[30_000], chip)
+    assert results[30_000][1] < 30_000 * 2 * 5
+    opened = {n: sum(c[2] for c in r.run.kernels[0].tally.by_tensor.values()) for n, (r, _) in results.items()}
+    a_tile = (opened[60_000] - opened[30_000]) / 30_000
+    assert opened[10**6] == pytest.approx(opened[30_000] + a_tile * (10**6 - 30_000), rel=1e-3)
+    assert 0.5 < a_tile < 5
 
 
 def test_totals_beyond_64_bits_are_exact() -> None:
@@ -126,6 +163,19 @@ def test_layers_with_tensors_of_their_own_are_simulated_once_or_twice() -> None:
     assert len(run.kernels) == 80 and begun == sorted(begun)
     assert engine.context.skipped > run.ticks * 0.8
     assert len({id(kernel.tally.executions) for kernel in run.kernels}) < 10
+
+
+@pytest.mark.parametrize("channel_map", ["hashed", "linear"])
+def test_layers_on_a_part_are_simulated_once_or_twice(channel_map: str) -> None:
+    """Each layer's tensors have rows of their own; the banks that they lie in are alike."""
+    chip = plain_chip(2, **{**PART, "dram.channel_map": channel_map}, cache=partitioned())
+    check_equal(layers(12), chip)
+    check_equal(layers(12), plain_chip(2, **{**PART, "dram.channel_map": channel_map}))
+    engine = FastEngine(make_plan(layers(80), chip))
+    run = engine.run()
+    assert engine.context.skipped > run.ticks * 0.8
+    opened = [sum(counts[2] for counts in kernel.tally.by_tensor.values()) for kernel in run.kernels]
+    assert len(opened) == 80 and min(opened) > 0
 
 
 def test_cores_that_share_nothing_are_simulated_once() -> None:

@@ -45,6 +45,9 @@ class Layers:
         self.bases = np.array([plan.layouts[name].base for name in tensors], dtype=np.int64)
         self._names = list(tensors)
         self._number = {name: i for i, name in enumerate(tensors)}
+        self._last_use = np.full(max(1, len(tensors)), -1, dtype=np.int64)
+        for kernel, text in enumerate(plan.kernels):
+            self._last_use[[self._number[name] for name in text.tensors if name in self._number]] = kernel
         self._signatures = _signatures(plan.kernels)
         self._previous = _previous_of_same(self._signatures)
         self._used: dict[str, Name] = {}
@@ -111,6 +114,7 @@ class Layers:
         names = np.zeros((len(self.bases) or 1, 2), dtype=np.int64)
         for number in np.unique(owners).tolist():
             names[number] = self.called(self._names[number], kernel)
+        self._close_rows(memory, kernel, owners)
         open_rows = memory.open_rows[memory.open_rows > 0]
         for number in np.unique((open_rows >> KEY_BITS) - 1).tolist():
             names[number] = self.called(self._names[number], kernel)
@@ -127,6 +131,13 @@ class Layers:
             np.maximum(0, lines[:, 3] - clock),
         )
         return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+
+    def _close_rows(self, memory: Memory, kernel: int, cached: Array) -> None:
+        """Close the rows of tensors that nobody asks for any more, nor has the cache: no other finds them open."""
+        used = self._last_use >= kernel
+        used[cached] = True
+        owners = (memory.open_rows >> KEY_BITS) - 1
+        memory.open_rows[(owners >= 0) & ~used[owners]] = 0
 
     def rename(self, memory: Memory, kernel: int, skipped: int) -> None:
         """Give the cache's lines to the tensors that are called, ``skipped`` kernels later, what theirs are now."""
