@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from memsim.hierarchy.area import OTHER
 from memsim.hierarchy.changes import keys_below
+from memsim.hierarchy.dram_parts import dram_part
 from memsim.hierarchy.part import Part
 from memsim.hierarchy.problems import nearest, problem, shown
 from memsim.hierarchy.technology import Technology, named_technology
@@ -20,6 +21,7 @@ _MOST_TICKS_PER_SECOND = 10**15  # an hour stays below 2^62 ticks
 _LONGEST_INTEGER = 1 << 31  # bytes of a transfer times this stay below 2^63
 
 
+_PEAK_TOLERANCE = Fraction(1, 50)  # data sheets round: 3.35 TB/s
 _LONGEST_DURATION = 1 << 56  # ticks; a hundred of them stay below 2^63
 
 
@@ -85,6 +87,24 @@ def check_energy(chip: Chip) -> None:
             f"give dram.read_energy and dram.write_energy, or a known kind; {nearest(dram.kind, known)}",
             key="dram.kind",
         )
+
+
+def check_dram(chip: Chip) -> None:
+    """A bandwidth that is given must be that of the channels of the part, if one is named."""
+    dram = chip.dram
+    if dram.part is None:
+        return
+    given, peak = chip.rate_per_tick(dram.bandwidth) / chip.tick, dram.channels * dram_part(dram.part).peak_bandwidth
+    if abs(given - peak) > _PEAK_TOLERANCE * peak:
+        raise problem(
+            f"{dram.bandwidth} is not the bandwidth of {dram.channels} channels of {dram.part}, {_gigabytes(peak)}",
+            "leave it out, or change dram.channels or the speed in dram.part",
+            key="dram.bandwidth",
+        )
+
+
+def _gigabytes(rate: Fraction) -> str:
+    return f"{float(rate) / 1e9:.6g} GB/s"
 
 
 def check_power(chip: Chip) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field, PlainValidator, model_validator
 
 from memsim.errors import ChipError
 from memsim.hierarchy import area, changes, costs, files
-from memsim.hierarchy.checks import check_area, check_energy, check_power, check_sources, check_time
+from memsim.hierarchy.checks import check_area, check_dram, check_energy, check_power, check_sources, check_time
 from memsim.hierarchy.dram_parts import dram_part
 from memsim.hierarchy.fields import Area, Fraction01, Hertz, Time, Volts, Watts
 from memsim.hierarchy.floorplan import Place, extent, mean_distance, site
@@ -88,6 +88,7 @@ class Chip(Part):
         check_power(self)
         check_area(self)
         check_energy(self)
+        check_dram(self)
         check_sources(self)
         if self.network.topology in MAY_FAIL or self.network.shape or self.network.table:
             self.__dict__["graph"] = self._build_graph()  # nodes may be unknown, apart, or too many

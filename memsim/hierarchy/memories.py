@@ -7,13 +7,18 @@ from typing import Literal, TypeAlias, TypeVar
 
 from pydantic import model_validator
 
+from memsim.errors import ChipError
+from memsim.hierarchy.dram_parts import dram_part
 from memsim.hierarchy.fields import Bandwidth, BitEnergy, Bytes, Count, Hertz, Points, Share, Time
 from memsim.hierarchy.part import GIVEN_BY_OTHERS, NO_TIME, Part
 from memsim.hierarchy.problems import problem
 from memsim.hierarchy.sram import SramFamily
+from memsim.hierarchy.units import Rate
 
 _Ported = TypeVar("_Ported", bound="Cache | SharedMemory | Dram")
 
+
+NO_RATE = Rate(Fraction(0), "s")  # stands in a default until the fields that decide it are known
 
 Policy: TypeAlias = Literal["lru", "plru", "random"]
 """Which line of a set makes room for another."""
@@ -146,10 +151,10 @@ class Dram(Part):
     capacity: Bytes
     channels: Count = GIVEN_BY_OTHERS
     """As many at each port; unless given, one at each."""
-    bandwidth: Bandwidth
-    """Peak of all channels together."""
+    bandwidth: Bandwidth = NO_RATE
+    """Peak of all channels together; where a part is named, its own unless given."""
     efficiency: Share = Fraction(1)
-    """Share of the peak that is left after refresh and turnaround."""
+    """Share of the peak that is left after refresh and turnaround; of a part, its timing decides that."""
     clock: Hertz | None = None
     """A clock of its own; the tick then divides its period too."""
     latency: Time = NO_TIME
@@ -164,3 +169,16 @@ class Dram(Part):
     @model_validator(mode="after")
     def _even(self) -> Dram:
         return _shared_by_ports(self, "channels")
+
+    @model_validator(mode="after")
+    def _as_its_part(self) -> Dram:
+        if self.part is None:
+            if "bandwidth" not in self.model_fields_set:
+                raise problem("bandwidth is missing", 'add it, such as bandwidth = "1 TB/s", or name a part')
+            return self
+        try:
+            peak = dram_part(self.part).peak_bandwidth
+        except ChipError as e:
+            raise problem(e.cause, e.mend, key="part") from None
+        self.fill_in("bandwidth", Rate(peak * self.channels, "s"))
+        return self

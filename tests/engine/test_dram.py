@@ -17,6 +17,8 @@ from memsim.engine.compile_plan import make_plan
 from memsim.engine.dram import NODES, SCALE, TABLE_WORDS, TABLES, serve_channels
 from memsim.engine.hardware import Hardware
 from memsim.engine.layout import TensorLayout
+from memsim.engine.simulate import simulate
+from memsim.errors import ChipError
 from memsim.hierarchy import Chip
 from memsim.hierarchy.dram_parts import DramPart, dram_part
 from memsim.isa import parse
@@ -321,3 +323,15 @@ def limit_ns(part: DramPart) -> float:
     t, clock = part.timing, float(part.tck_ps) / 1000
     windows = part.pseudo_channels * (part.stacks if part.ranks_apart else 1)
     return max(t.faw / 4 / windows, t.rc / part.bank_count) * clock
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [("lanes", "no address map 'lanes'"), ("row:bank:column", "the map 'row:bank:column' places 0 bits of the group")],
+)
+def test_a_map_that_is_none_is_told_by_its_key(text: str, cause: str) -> None:
+    chip = part_chip("ddr4_3200", 2).replace({"dram.map": text})
+    with pytest.raises(ChipError) as caught:
+        simulate(parse(NOTHING.replace("push a", "push a pop a")), chip)
+    assert str(caught.value).startswith(f"dram.map: {cause}")
+    assert "mend: " in str(caught.value)

@@ -351,3 +351,54 @@ def test_a_preset_is_no_path() -> None:
 def test_any_text_is_a_chip_file_or_a_clear_mistake(text: str) -> None:
     assert mistake(text).startswith("mine.toml: ")
     assert "\n  mend: " in mistake(text)
+
+
+# A DRAM part ---------------------------------------------------------------------------------------------------------
+
+
+def with_part(part: str, bandwidth: str = '"64 GB/s"') -> str:
+    """Two channels of a part; HBM2 at 2 Gb/s has 32 GB/s in each."""
+    lines = f'part = "{part}"\nchannels = 2\n' + (f"bandwidth = {bandwidth}\n" if bandwidth else "")
+    return TEXT.replace('bandwidth = "64 GB/s"\n', lines)
+
+
+@pytest.mark.parametrize("bandwidth", ['"64 GB/s"', '"64 B/cycle"', '"63 GB/s"', ""])
+def test_the_bandwidth_of_a_part_is_its_own(bandwidth: str) -> None:
+    chip = Chip.from_text(with_part("hbm2_2000", bandwidth))
+    assert float(chip.rate_per_tick(chip.dram.bandwidth)) == pytest.approx(64, rel=0.02)
+    assert Chip.from_text(chip.to_toml()) == chip
+    assert ("bandwidth" in chip.dram.model_fields_set) == bool(bandwidth)
+
+
+def test_a_bandwidth_that_is_filled_in_follows_the_channels() -> None:
+    chip = Chip.from_text(with_part("hbm2_2000", "")).replace({"dram.channels": 4})
+    assert chip.rate_per_tick(chip.dram.bandwidth) == 128
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            with_part("hbm2_2001x"),
+            "mine.toml: line 16: dram.part: no DRAM part 'hbm2_2001x'; hbm2 goes from 1600 to 2430 Mb/s a pin\n"
+            "  mend: did you mean 'hbm2_2400'?",
+        ),
+        (with_part("hmb3_6400"), "mine.toml: line 16: dram.part: no DRAM part 'hmb3_6400'\n  mend: did you mean "),
+        (
+            with_part("hbm2_2000", '"60 GB/s"'),
+            "mine.toml: line 18: dram.bandwidth: 60 GB/s is not the bandwidth of 2 channels of hbm2_2000, 64 GB/s\n"
+            "  mend: leave it out, or change dram.channels or the speed in dram.part",
+        ),
+        (
+            with_part("hbm2_2000", '"60 B/cycle"'),
+            "mine.toml: line 18: dram.bandwidth: 60 B/cycle is not the bandwidth of 2 channels of hbm2_2000, 64 GB/s\n",
+        ),
+        (
+            TEXT.replace('bandwidth = "64 GB/s"\n', ""),
+            "mine.toml: line 14: dram: bandwidth is missing\n"
+            '  mend: add it, such as bandwidth = "1 TB/s", or name a part',
+        ),
+    ],
+)
+def test_a_mistake_about_a_part_is_told_where_it_stands(text: str, message: str) -> None:
+    assert mistake(text).startswith(message)

@@ -67,7 +67,8 @@ def test_a_dram_part_adds_what_a_closed_row_takes() -> None:
     part = dram_part("hbm2_2000")
     own = (part.timing.rcd_rd + part.timing.cl + part.timing.bl) * part.tck_ps / 1000
     assert own == 30  # 14 + 14 + 2 clocks of 1 ns
-    plain, with_part = (plateaus(study(chip, []))["DRAM"] for chip in (gpu(), gpu(**{"dram.part": "hbm2_2000"})))
+    of_part = {"dram.part": "hbm2_2000", "dram.bandwidth": "32 GB/s"}
+    plain, with_part = (plateaus(study(chip, []))["DRAM"] for chip in (gpu(), gpu(**of_part)))
     assert with_part == pytest.approx(plain + float(own))
 
 
