@@ -56,6 +56,21 @@ def test_collectives(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {p.name for p in folder.iterdir()} == {"collectives.png"}
 
 
+def test_column_walk(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run("column_walk.py")
+    results, opened = found["results"], found["opened"]
+    assert {result.bytes_by_level["dram"] for result in results.values()} == {1024 * 8192 * 2}
+    hashed, linear = (
+        results["by columns", kind].time_s / results["by rows", kind].time_s for kind in ("hashed", "linear")
+    )
+    assert 2 < hashed < linear, "each burst in a row of its own; and where rows are a power of two, in one channel"
+    bursts = 1024 * 8192 * 2 // 32
+    assert opened["by columns", "hashed"] == pytest.approx(bursts, rel=0.01)
+    assert opened["by rows", "hashed"] < bursts / 20
+    assert "rows opened" in capsys.readouterr().out
+    assert {p.name for p in folder.iterdir()} == {"column_walk.png"}
+
+
 def test_fusion(capsys: pytest.CaptureFixture[str]) -> None:
     results = run("fusion.py")["results"]
     one, two = results["one kernel"], results["two kernels"]
