@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib
+import statistics
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from memsim.hierarchy import MatrixUnit, technologies
 from memsim.workloads import WORKLOADS, workload
 
 DATA = Path("validation")
+FAR = 0.05
+"""Relative errors beyond this are shown one by one."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,15 @@ def show(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return made
 
 
+def report(module: str, folder: Path) -> None:
+    """Print the comparisons of a module beside this one that are off by more than 5 %, and a summary of all."""
+    made = list(importlib.import_module(module).comparisons(folder))
+    print(f"\n{module}: those of {len(made)} comparisons that are off by more than {FAR:.0%}")
+    show(c for c in made if abs(c.error) > FAR)
+    errors = [abs(c.error) for c in made]
+    print(f"{module}: median {statistics.median(errors):.2%}, mean {statistics.fmean(errors):.2%}, worst {max(errors):.1%}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print one line a comparison; 1 if a restated constant is not its source's."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -163,6 +176,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nno folder of reference tables was named (--reference DIR): nothing else to compare with")
     else:
         exact += show(unit_energies(folder)) + show(datasheets(folder))
+        for module in ("validate_dram", "validate_noc", "validate_latency", "validate_energy", "validate_presets"):
+            report(module, folder)
         errors = [abs(c.error) for c in show(products(folder))]
         mean = sum(errors) / len(errors)
         print(f"\nmean absolute error of {len(errors)} measured products: {mean:.1%} (beyond their spread)")
