@@ -38,14 +38,18 @@ from memsim.isa.handles import TensorHandle
 Kind: TypeAlias = Literal["read", "write", "copy"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+DTYPE, ELEMENT = "fp32", 4
+"""Of the elements, and their bytes."""
 TILE = 16 << 10
 """Bytes of a tile at least, where the core's memory holds several."""
 ISSUES = 2
 """A tile takes the fastest memory of a core at least as long as so many issues take the transfer engine."""
 TILES_MEASURED = 64
 """Tiles of each core in the difference, at least (where the buffer may be gone through again)."""
-LEAST_DRAM = 16 << 20
-"""Bytes of the DRAM's buffer at least, and at least `TILES_MEASURED` tiles for each core."""
+LEAST_DRAM = 32 << 20
+"""Bytes of the DRAM's buffer at least; and at least twice `TILES_MEASURED` tiles a core, half of them measured."""
+APART = 1.25
+"""All cores are this many times more than the power of two before, or that is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +136,16 @@ def study(
     if kind not in KINDS:
         raise MemsimError(f"unknown kind of stream {kind!r}", where="kind", mend=f"take one of {', '.join(KINDS)}")
     size = default_tile(chip) if tile is None else tile
-    if not 1 <= size <= chip.core.sram.capacity // 2:
-        most = chip.core.sram.capacity // 2
-        raise MemsimError(f"two tiles of {size} B do not fit a core", where="tile", mend=f"give 1 to {most} B")
+    most = chip.core.sram.capacity // 2
+    if not ELEMENT <= size <= most or size % ELEMENT:
+        cause = f"a tile of {size} B is not a number of fp32 of which two tiles fit a core"
+        raise MemsimError(cause, where="tile", mend=f"give a multiple of {ELEMENT} up to {most} B")
     known = level_names(chip, kind)
     for name in levels or ():
         if name not in known:
             cause = f"{chip.name} has no level {name!r} to {kind}"
             raise MemsimError(cause, where="level", mend=f"it has {', '.join(known)}")
-    found = [_level(chip, name, size) for name in levels or known]
+    found = [_level(chip, name) for name in levels or known]
     numbers = cores or default_cores(chip.core_count)
     for number in numbers:
         if not 1 <= number <= chip.core_count:
@@ -153,7 +158,7 @@ def study(
 
 def default_cores(count: int) -> list[int]:
     """Powers of two below the number of cores, and that."""
-    return [1 << power for power in range(count.bit_length()) if 1 << power < count] + [count]
+    return [1 << power for power in range(count.bit_length()) if APART * (1 << power) <= count] + [count]
 
 
 def default_tile(chip: Chip) -> int:
@@ -178,10 +183,10 @@ def level_names(chip: Chip, kind: Kind = "read") -> tuple[str, ...]:
 
 def levels_of(chip: Chip) -> tuple[Level, ...]:
     """The levels that a chip has, with their buffers."""
-    return tuple(_level(chip, name, default_tile(chip)) for name in level_names(chip))
+    return tuple(_level(chip, name) for name in level_names(chip))
 
 
-def _level(chip: Chip, name: str, tile: int) -> Level:
+def _level(chip: Chip, name: str) -> Level:
     core, cache, shared, dram = chip.core, chip.cache, chip.shared, chip.dram
     if name == "sram":
         peak = None if core.sram.bandwidth is None else _gbs(chip, core.sram.bandwidth)
@@ -190,7 +195,7 @@ def _level(chip: Chip, name: str, tile: int) -> Level:
         assert shared is not None
         return Level(name, "shared", shared.capacity // 2, _gbs(chip, shared.bandwidth), again=True)
     if name == "dram":
-        least = max(LEAST_DRAM, 2 * TILES_MEASURED * tile * chip.core_count, 4 * cache.capacity if cache else 0)
+        least = max(LEAST_DRAM, 4 * cache.capacity if cache else 0)
         return Level(name, "dram", min(least, dram.capacity // 2), _gbs(chip, dram.bandwidth), again=False)
     assert cache is not None
     size = cache.capacity // cache.partitions // 2 if name == "cache" else cache.capacity * 7 // 8
@@ -226,6 +231,9 @@ class _Stream:
         self.turn = max(2, level.footprint // self.buffers // (tile * sharing))
         if self.own:
             self.turn = min(self.turn, TILES_MEASURED)
+        elif not level.again:
+            most = chip.dram.capacity // self.buffers // (tile * cores)
+            self.turn = max(2, min(most, max(self.turn, 2 * max(TILES_MEASURED, self.depth))))
 
     def point(self) -> Point:
         """The difference of a short and a long run."""
@@ -254,7 +262,7 @@ class _Stream:
         p = ProgramBuilder("stream", cores=self.cores)
         rows = self.turn if self.own else self.turn * self.cores
         names = {"read": ("source",), "write": ("target",), "copy": ("source", "target")}[self.kind]
-        tensors = {name: p.tensor(name, "int8", (rows, self.tile), self.level.role) for name in names}
+        tensors = {name: p.tensor(name, DTYPE, (rows, self.tile // ELEMENT), self.level.role) for name in names}
         if self.level.again:
             self._kernel(p, "warm", self.turn, tensors)
         self._kernel(p, "stream", tiles, tensors)
@@ -264,7 +272,7 @@ class _Stream:
         source, target = tensors.get("source"), tensors.get("target")
         with p.kernel(name, grid={"core": self.cores}) as kernel:
             (core,) = kernel.coordinates
-            ring = kernel.ring("tiles", self.ring, "int8", (1, self.tile), depth=self.depth)
+            ring = kernel.ring("tiles", self.ring, DTYPE, (1, self.tile // ELEMENT), depth=self.depth)
             with kernel.queue("give"):
                 if source is not None:
                     with kernel.loop("k", tiles) as k:
