@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from memsim.compiled import compiled
 from memsim.dram.channel import Source, run
 from memsim.dram.stimulus import Requests
 from memsim.engine import dram
 from memsim.engine.calibration import USUAL_MAP
 from memsim.engine.dram_rows import channel_words, walk_words
-from memsim.engine.servers import CHUNK, NUM
+from memsim.engine.servers import Array
 from memsim.hierarchy.dram_parts import DramPart, dram_part
 
 INTERLEAVE = 512
@@ -187,21 +188,28 @@ def _bursts(part: DramPart, tile: Tile) -> npt.NDArray[np.int64]:
 def _batches(part: DramPart, text: str, tiles: Sequence[Tile]) -> Cost:
     per_clock = Fraction(TICKS_A_CLOCK * dram.SCALE)
     row = np.array([0, 1, 1, INTERLEAVE, 1, 1, 0, *channel_words(part, text, 1, True, per_clock)], dtype=np.int64)
-    assert (row[CHUNK], row[NUM]) == (INTERLEAVE, 1)
-    free_at, busy, directions = (np.zeros(1, dtype=np.int64) for _ in range(3))
-    open_rows = np.zeros(part.bank_count, dtype=np.int64)
+    shapes = np.array([_shape(part, text, tile) for tile in tiles], dtype=np.int64)
+    open_rows = np.zeros(part.bank_count * dram.TOGETHER, dtype=np.int64)
+    ticks, activates, moved = _serve(row, shapes, np.array(tiles, dtype=np.int64), open_rows)
+    return _cost(part, tiles, ticks / TICKS_A_CLOCK, moved // part.burst_bytes, activates)
+
+
+@compiled
+def _serve(row: Array, shapes: Array, tiles: Array, open_rows: Array) -> tuple[int, int, int]:
+    """One tile after another: (ticks, activates, bytes of bursts)."""
+    free_at, busy, directions = (np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64))
     activates = moved = 0
-    for tile in tiles:
-        shape = _shape(part, text, tile)
-        size, segment = tile.runs * tile.run_bytes, tile.start // SEGMENT
+    for i in range(len(tiles)):
+        start, runs, run_bytes, _, write = tiles[i]
         _, _, rows, more = dram.serve_channels(
-            row, shape, free_at, busy, directions, open_rows, 0, 0, segment, size, tile.runs, tile.write, 0
-        )
+            row, shapes[i], free_at, busy, directions, open_rows,
+            0, 0, start // SEGMENT, runs * run_bytes, runs, write, 0,
+        )  # fmt: skip
         activates, moved = activates + rows, moved + more
-    return _cost(part, tiles, float(free_at[0]) / TICKS_A_CLOCK, moved // part.burst_bytes, activates)
+    return int(free_at[0]), int(activates), int(moved)
 
 
-def _shape(part: DramPart, text: str, tile: Tile) -> npt.NDArray[Any]:
+def _shape(part: DramPart, text: str, tile: Tile) -> Array:
     """A tensor of which any `SEGMENT` bytes may be the beginning of a tile."""
     shape = np.zeros(dram.SHAPE_WORDS, dtype=np.int64)
     shape[[dram.RUNS, dram.PITCH, dram.WAYS]] = tile.runs, tile.pitch, 1
