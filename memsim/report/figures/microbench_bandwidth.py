@@ -17,14 +17,18 @@ def draw_bandwidth(found: Bandwidths) -> Figure:
     figure = style.new_figure(7.5, 4.4)
     axes = figure.subplots()
     cores = sorted({point.cores for point in found.points})
+    peaks: set[float] = set()
     for colour, last in zip(style.CYCLE, found.levels, strict=False):
         points = [p for p in found.points if p.level == last.level and math.isfinite(p.bandwidth_gbs)]
         if not points:
             continue
         label = f"{last.level.name}: {_rate(last)}"
-        axes.plot([p.cores for p in points], [p.bandwidth_gbs for p in points], "o-", color=colour, ms=4, label=label)
+        on_top = {"ls": ":", "zorder": 3} if last.level.name == "cache_all" else {"ls": "-"}  # often that of the DRAM
+        rates = [p.bandwidth_gbs for p in points]
+        axes.plot([p.cores for p in points], rates, marker="o", color=colour, ms=4, label=label, **on_top)
         peak = last.level.peak_gbs
-        if peak is not None and last.level.role != "sram":
+        if peak is not None and last.level.role != "sram" and peak not in peaks:
+            peaks.add(peak)
             axes.axhline(peak, color=colour, lw=0.9, ls="--", zorder=1)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
