@@ -170,3 +170,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_labels_of_the_figure_do_not_meet() -> None:
     assert overlaps(draw_bandwidth(study(chip(**CACHE)))) == []
+
+
+def test_on_a_mesh_the_links_beside_the_ports_are_the_limit() -> None:
+    # toy: from each of two ports, packets go along a row first; three columns of four lie beyond one link of 64 B/ns
+    found = study(Chip.preset("toy"), levels=["dram"], cores=[16])
+    assert gbs(found)[0] == pytest.approx(2 * 64 / 0.75, rel=0.005)
