@@ -97,7 +97,7 @@ class Channels:
             chip = part_chip(name, channels, chunk, channel_map, ports)
             (self.shape,) = dram_rows.tensor_shapes([layout], chip, channels // ports)
         self.free_at, self.busy, self.directions = (np.zeros(channels, dtype=np.int64) for _ in range(3))
-        self.open_rows = np.zeros(channels * self.part.bank_count, dtype=np.int64)
+        self.open_rows = np.zeros(channels * self.part.bank_count * dram.TOGETHER, dtype=np.int64)
 
     @property
     def burst_clocks(self) -> float:
@@ -243,10 +243,11 @@ def test_rows_of_a_tile_are_at_least_one_a_channel_and_stay_open(
     _, _, opened, moved = channels.serve(segment, size, runs)
     touched = np.count_nonzero(channels.busy)
     assert touched <= opened <= moved // channels.part.burst_bytes + touched
-    few = np.count_nonzero(channels.open_rows) == opened  # no bank had two rows of it
+    few = np.count_nonzero(channels.open_rows) == opened  # no bank had more rows of it than it keeps
     again = channels.serve(segment, size, runs)[2]
     assert again == 0 or not few
-    assert channels.serve(segment, size, runs, tensor=1)[2] == opened or not few  # rows of another tensor are others
+    for other in range(1, dram.TOGETHER + 1):  # rows of other tensors are others
+        assert channels.serve(segment, size, runs, tensor=other)[2] == opened or not few
     assert channels.serve(segment, size, runs)[2] == opened or not few
 
 
@@ -260,8 +261,12 @@ def test_neighbours_find_the_row_open_and_the_next_rows_are_in_other_banks() -> 
     assert opened[0] == 2 and opened[:region] == [2, 2] + [0] * (region - 2)
     assert np.count_nonzero(channels.open_rows) == part.bank_count
     assert channels.serve(0, 512)[2] == 0  # four regions fill the sixteen banks
-    channels.serve(4 * region, 512)
-    assert channels.serve(0, 512)[2] == 2  # the fifth took the banks of the first
+    for k in range(1, dram.TOGETHER):
+        channels.serve(4 * region * k, 512)
+    assert channels.serve(0, 512)[2] == 0  # a bank keeps the last rows that it used
+    for k in range(1, dram.TOGETHER + 1):
+        channels.serve(4 * region * k, 512)
+    assert channels.serve(0, 512)[2] == 2  # and no more
 
 
 # ---- directions ----
