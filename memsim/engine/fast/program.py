@@ -343,7 +343,7 @@ class Flattener:
             )
             points = 1 if gather and d == 0 else region.sizes[d]
             most *= min(points, (points - 1) * region.steps[d] // segments[d] + 2)
-        self.pieces = max(self.pieces, most)
+        self.pieces = max(self.pieces, 1 if layout is None else most)
         return number
 
 
