@@ -159,9 +159,8 @@ def report(module: str, folder: Path) -> None:
     print(f"\n{module}: those of {len(made)} comparisons that are off by more than {FAR:.0%}")
     show(c for c in made if abs(c.error) > FAR)
     errors = [abs(c.error) for c in made]
-    print(
-        f"{module}: median {statistics.median(errors):.2%}, mean {statistics.fmean(errors):.2%}, worst {max(errors):.1%}"
-    )
+    median, mean = statistics.median(errors), statistics.fmean(errors)
+    print(f"{module}: median {median:.2%}, mean {mean:.2%}, worst {max(errors):.1%}")
 
 
 def main(arguments: list[str] | None = None) -> int:
