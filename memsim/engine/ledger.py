@@ -18,6 +18,7 @@ from memsim.engine.sheets import (
     AMOUNT,
     COARSE,
     KEYS,
+    L1,
     LINKS,
     MOMENT,
     MOMENT_BITS,
@@ -265,6 +266,8 @@ def unit_energy_pj(chip: Chip, key: Key) -> float:
         return chip.vector_energy(key.access)
     if key.part == WIRES:
         return key.mm * chip.wire_energy_pj_per_bit_mm
+    if key.part == L1:
+        return chip.read_energy("sram") if key.access == "read" else chip.write_energy("sram")
     if key.part == ROWS:
         return chip.activation_energy
     if key.part == LINKS:

@@ -31,6 +31,8 @@ MOMENT_BITS = 60
 WIRES = "wires"
 ROWS = "rows"
 """Part of the rows of DRAM that are opened."""
+L1 = "l1"
+"""Part of a core's own cache, which loads into its registers pass: the same array as its SRAM, at the same energy."""
 LINKS = "links"
 """Part of the links that have an energy of their own; their kind stands in the column ``access``."""
 
@@ -123,6 +125,9 @@ def _lines(step: Step, chip: Chip) -> Iterator[tuple[str, _Line]]:
         yield "moved", line(answering(chip, step.target_role), "write")
     else:
         yield "entered", line(step.target_role, "write")
+        if loads and shared and step.target_role == "reg" and chip.core.l1 is not None:
+            yield "entered", line(L1, "write")
+            yield "entered", line(L1, "read")
     if shared and loads and chip.cache is not None:
         yield "fetched", line("dram", "read")
         yield "fetched", line("cache", "write", operation="fill")
