@@ -174,6 +174,9 @@ def _network(d: _Dice, parts: Parts) -> Parts:
         network["routing"] = "shortest"
     if network["topology"] == "graph":
         network["edges"] = _edges(d, parts)
+        if d.choose(True, False):  # some links have an energy of their own, of one or two kinds
+            own, network["edges"] = network["edges"][::3], [e for i, e in enumerate(network["edges"]) if i % 3]
+            network["links"] = [{"a": a, "b": b, "energy": f"{1 + d.upto(1)} pJ/bit"} for a, b in own]
     return network
 
 

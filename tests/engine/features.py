@@ -293,6 +293,7 @@ FEATURES: dict[str, Callable[[Seen], bool]] = {
         f"{name} network": lambda s, name=name: s.case.chip.network.topology == name
         for name in ("mesh", "torus", "ring", "crossbar", "tree", "graph")
     },
+    "links with their own energy": lambda s: bool(s.case.chip.network.links),
     "preset": lambda s: s.case.chip.name != "drawn",
     "no latency anywhere": lambda s: not (s.case.chip.launch.value or s.case.chip.dram.latency.value),
     "issue takes no time": lambda s: s.case.chip.core.dma.issue.value == 0,

@@ -51,8 +51,8 @@ def by_rows(chip: Chip) -> Result:
 
 
 def by_columns(chip: Chip, width: int = 1) -> Result:
-    """As many elements, a few of each row, 4 KiB apart."""
-    return walk(chip, rows=1024, columns=1024, tile=(1024 // width, width), start=f"0, i*{width}")
+    """As many elements, a few of each row, 32 KiB apart."""
+    return walk(chip, rows=1024, columns=8192, tile=(1024 // width, width), start=f"0, i*{width}")
 
 
 def down(chip: Chip, columns: int) -> Result:
