@@ -25,6 +25,14 @@ from memsim.hierarchy import MatrixUnit, technologies
 from memsim.workloads import WORKLOADS, workload
 
 DATA = Path("validation")
+REPORTS = {
+    "validate_dram": "dram/ramulator2.csv",
+    "validate_noc": "noc/booksim2.csv",
+    "validate_latency": "gpu/latency_vs_footprint.csv",
+    "validate_energy": "energy/cacti_sram_sweep.csv",
+    "validate_presets": "gpu/power_vs_intensity.csv",
+}
+"""Modules beside this one, each with a table that it needs."""
 FAR = 0.05
 """Relative errors beyond this are shown one by one."""
 
@@ -153,8 +161,11 @@ def show(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return made
 
 
-def report(module: str, folder: Path) -> None:
+def report(module: str, table: str, folder: Path) -> None:
     """Print the comparisons of a module beside this one that are off by more than 5 %, and a summary of all."""
+    if not (folder / table).is_file():
+        print(f"\n{module}: no {table} there")
+        return
     made = list(importlib.import_module(module).comparisons(folder))
     print(f"\n{module}: those of {len(made)} comparisons that are off by more than {FAR:.0%}")
     show(c for c in made if abs(c.error) > FAR)
@@ -177,8 +188,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nno folder of reference tables was named (--reference DIR): nothing else to compare with")
     else:
         exact += show(unit_energies(folder)) + show(datasheets(folder))
-        for module in ("validate_dram", "validate_noc", "validate_latency", "validate_energy", "validate_presets"):
-            report(module, folder)
+        for module, table in REPORTS.items():
+            report(module, table, folder)
         errors = [abs(c.error) for c in show(products(folder))]
         mean = sum(errors) / len(errors)
         print(f"\nmean absolute error of {len(errors)} measured products: {mean:.1%} (beyond their spread)")
