@@ -22,6 +22,10 @@ CHECK_LIMIT = 1 << 26
 CHECK_FAILED = 1
 
 
+MOST_PIECES = 4096
+"""Chunks that a vector may be cut into: each is a transfer, on every chip."""
+
+
 def collective(
     operation: Annotated[str, typer.Argument(metavar="OPERATION", help="all_reduce, all_gather, reduce_scatter, …")],
     system: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="A system of chips.")] = "dgx_h100",
@@ -94,7 +98,10 @@ def _work(
 
     each = DTYPES[dtype].bytes if dtype in DTYPES else 1
     elements = _bytes("--size", size) // each
-    pieces = None if chunk is None else max(1, _bytes("--chunk", chunk) // each)
+    pieces = None if chunk is None else _bytes("--chunk", chunk) // each
+    if pieces is not None and elements > MOST_PIECES * pieces:
+        least = f"write at least {max(each, -(-elements * each // MOST_PIECES))} B"
+        raise MemsimError(f"chunks of {chunk} cut a vector of {size} too fine", where="--chunk", mend=least)
     return collective(
         operation, system.count, elements, algorithm=algorithm, dtype=dtype, chunk=pieces, tree=tree, in_steps=in_steps
     )

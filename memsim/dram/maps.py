@@ -96,7 +96,26 @@ def address_map(text: str, part: DramPart) -> AddressMap:
         if xor is not None:
             xors[field] = xor
     _check(places, width, text)
-    return AddressMap(text, {field: _masks(field, places, xors) for field in FIELDS})
+    found = AddressMap(text, {field: _masks(field, places, xors) for field in FIELDS})
+    if not _is_one_to_one([mask for masks in found.masks.values() for mask in masks]):
+        raise MemsimError(
+            f"the map {text!r} gives two addresses the same place",
+            where="map",
+            mend="let no fields be XORed in a circle",
+        )
+    return found
+
+
+def _is_one_to_one(masks: list[int]) -> bool:
+    """Whether sets of bits that are XORed tell all addresses apart: whether they are independent (over GF(2))."""
+    basis: list[int] = []
+    for mask in masks:
+        for known in basis:
+            mask = min(mask, mask ^ known)
+        if mask == 0:
+            return False
+        basis.append(mask)
+    return True
 
 
 def _offsets(width: dict[str, int]) -> dict[str, int]:

@@ -11,6 +11,9 @@ from memsim.dram.stimulus import Requests, traffic
 from memsim.errors import MemsimError
 from memsim.hierarchy.dram_parts import DramPart, dram_part
 
+MOST_REQUESTS = 10**8
+"""Requests of a measurement: their addresses are held in memory."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -72,8 +75,8 @@ def simulate(
         Unless given, ``bank_queues`` for the map ``d3_ddr4_bglow``, whose configuration has it, else ``frfcfs``.
     """
     described = dram_part(part) if isinstance(part, str) else part
-    if n < 1:
-        raise MemsimError(f"{n} requests", where="n", mend="measure at least one")
+    if not 1 <= n <= MOST_REQUESTS:
+        raise MemsimError(f"{n} requests", where="n", mend=f"measure at least one, at most {MOST_REQUESTS}")
     warm = n // 10
     slack = min(mlp, 4096) + 4 * described.queue + 512  # the source goes on while the last that count are served
     requests = traffic(described, pattern, warm + n + slack, reads)

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from memsim.errors import MemsimError
 from memsim.noc import TOPOLOGIES, Measured, Network, NetworkError, Router, pattern, saturation, simulate, sweep
 
 _SIZES = {"mesh": (8, 2), "torus": (8, 2), "ring": (8, 1), "crossbar": (8, 1), "fattree": (4, 3), "dragonfly": (2, 1)}
@@ -100,6 +101,8 @@ class NocResult:
 def study(settings: NocStudy) -> NocResult:
     """Measure one load, or all."""
     network, router = settings.network(), settings.router()
+    if settings.seed < 0:
+        raise MemsimError(f"a seed of {settings.seed}", where="--seed", mend="write a whole number from 0")
     traffic = pattern(settings.traffic, network, seed=settings.seed)
     if settings.rate is not None:
         point = simulate(network, traffic, settings.rate, flits=settings.flits, router=router, seed=settings.seed)

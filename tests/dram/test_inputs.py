@@ -90,3 +90,13 @@ def test_a_mistake_is_told(change: dict[str, object], words: str) -> None:
     settings = {"part": "hbm2_2000", "pattern": "seq", **change}
     with pytest.raises(MemsimError, match=words):
         simulate(settings.pop("part"), settings.pop("pattern"), **settings)
+
+
+def test_a_map_that_puts_two_addresses_in_one_place_is_refused() -> None:
+    with pytest.raises(MemsimError, match="two addresses the same place"):
+        address_map("row^bank:bank^row:group:pc:column", dram_part("hbm2_2000"))
+
+
+def test_no_more_requests_than_memory_holds() -> None:
+    with pytest.raises(MemsimError, match="at most 100000000"):
+        simulate("hbm2_2000", n=10**14)
