@@ -122,7 +122,8 @@ def _core(d: _Dice, cores: int) -> Parts:
 def _matrix(d: _Dice) -> Parts:
     kind = d.choose("dot", "weight_stationary", "output_stationary")
     if kind == "dot":
-        return {"kind": kind, "native": {dtype: [4, 4, 4, 2] for dtype in MMA_TYPES}, "latency": d.cycles(9)}
+        cycles = d.choose(2, 2, 16)
+        return {"kind": kind, "native": {dtype: [4, 4, 4, cycles] for dtype in MMA_TYPES}, "latency": d.cycles(9)}
     scales = dict.fromkeys(MMA_TYPES, d.choose(1, "1/2"))
     return {"kind": "systolic", "rows": 4, "cols": 4, "count": d.choose(1, 2), "dataflow": kind, "cycles_scale": scales}
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memsim.engine.compile_plan import make_plan
+from memsim.engine.dram import region_bytes
 from memsim.engine.fast.program import Flattener, LoopText
 from memsim.engine.fast.strides import Move, Stride, stride_of, whole_periods
 from memsim.engine.hardware import Hardware
 from memsim.engine.layout import TensorLayout
+from memsim.engine.memory import DRAM, read
 from memsim.engine.plan import Access
 from memsim.engine.servers import scatter
 from memsim.isa import parse
@@ -74,6 +77,33 @@ def test_with_several_banks_whole_pages_of_the_address_map_are_alike(channels: i
 def test_a_cache_has_an_address_map_of_its_own() -> None:
     cache = {"capacity": "1 MiB", "bandwidth": "64 B/cycle", "slices": 16, "interleave": "64 B", "latency": "4 cycles"}
     assert iterations("load a <- X[i*16, 0]", 2, cache=cache) == iterations("load a <- X[i*16, 0]", 16)
+
+
+@pytest.mark.parametrize("channel_map", ["hashed", "linear"])
+@pytest.mark.parametrize(("part", "channels"), [("ddr4_3200", 2), ("hbm3_6400", 6)])
+@pytest.mark.parametrize("step", [16, 48])
+def test_after_a_stride_a_part_serves_the_same_in_the_next_rows(
+    part: str, channels: int, channel_map: str, step: int
+) -> None:
+    chip = {"dram.part": part, "dram.channel_map": channel_map, "dram.interleave": "256 B"}
+    text = TEXT.replace("65536", str(1 << 22)).format(body=f"load a <- X[i*{step}, 0]", uses="pop a")
+    plan = make_plan(parse(text), plain_chip(2, **{"dram.channels": channels}, **chip))
+    hardware = Hardware(plan)
+    found = stride_of(next(iter(Flattener(plan.kernels[0]).flatten().loops.values())), hardware)
+    assert found is not None
+    (move,) = found.moves
+    assert move.bytes == found.iterations * step * 64 and move.segments == found.iterations * step // 16
+    regions = move.bytes // region_bytes(hardware.memories["dram"])
+    for segment in (0, 1, 7, 1000):
+        memories = []
+        for at in (segment, segment + move.segments):
+            memory = hardware.empty_memory()
+            read(memory, DRAM, 0, np.array([at, 1024, 1], dtype=np.int64), 0, 1, 0)
+            memories.append(memory)
+        first, later = memories
+        assert first.busy.tolist() == later.busy.tolist() and first.counts.tolist() == later.counts.tolist()
+        used = first.open_rows > 0
+        assert used.any() and (later.open_rows == first.open_rows + regions * used).all()
 
 
 def test_a_step_of_half_a_segment_counts_in_pairs() -> None:
