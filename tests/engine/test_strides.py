@@ -18,6 +18,7 @@ from memsim.engine.layout import TensorLayout
 from memsim.engine.memory import DRAM, read
 from memsim.engine.plan import Access
 from memsim.engine.servers import scatter
+from memsim.hierarchy.dram_parts import dram_part
 from memsim.isa import parse
 from memsim.isa.closures import compile_expression
 from memsim.isa.expr import Expr, var
@@ -85,7 +86,8 @@ def test_a_cache_has_an_address_map_of_its_own() -> None:
 def test_after_a_stride_a_part_serves_the_same_in_the_next_rows(
     part: str, channels: int, channel_map: str, step: int
 ) -> None:
-    chip = {"dram.part": part, "dram.channel_map": channel_map, "dram.interleave": "256 B"}
+    peak = f"{float(channels * dram_part(part).peak_bandwidth / 10**9)} GB/s"
+    chip = {"dram.part": part, "dram.bandwidth": peak, "dram.channel_map": channel_map, "dram.interleave": "256 B"}
     text = TEXT.replace("65536", str(1 << 22)).format(body=f"load a <- X[i*{step}, 0]", uses="pop a")
     plan = make_plan(parse(text), plain_chip(2, **{"dram.channels": channels}, **chip))
     hardware = Hardware(plan)
