@@ -29,9 +29,9 @@ class Memory(Part):
 
     capacity: Bytes
     bandwidth: Bandwidth | None = None
-    """Of each port; None is never a bottleneck."""
+    """Of the port that reads and writes share; None is never a bottleneck."""
     ports: Count = 1
-    """1: reads and writes share the port; 2: one for each."""
+    """What they cost in energy and area; in the engines reads and writes share one port of ``bandwidth``."""
     banks: Count = 1
     latency: Time = NO_TIME
     read_energy: BitEnergy | None = None
