@@ -1,0 +1,1 @@
+"""Straight-line programs over scalars at addresses: their text, and the models that price them."""
