@@ -16,7 +16,7 @@ from memsim.errors import MemsimError
 from memsim.locality.bytedmd.columns import Trace
 from memsim.locality.bytedmd.functions import replaced_functions
 from memsim.locality.bytedmd.prices import price
-from memsim.locality.bytedmd.recorder import INSIDE, Recorder, new_number
+from memsim.locality.bytedmd.recorder import Recorder, new_number, of_user
 from memsim.locality.bytedmd.traced import Traced, activate
 from memsim.locality.score import Score
 
@@ -67,7 +67,7 @@ def trace(function: Callable[..., Any], args: Sequence[Any]) -> Trace:
     _check_call(function, args, name)
     if _holder == threading.get_ident():
         raise MemsimError(
-            "a trace inside a traced function", where=name, mend="call the function itself, or trace it afterwards"
+            "a trace inside a traced function", where=name, mend="call that function itself, or trace it alone"
         )
     if not _turn.acquire(timeout=PATIENCE_S):
         raise MemsimError(
@@ -151,7 +151,7 @@ def _first(given: object) -> int:
     left = [given]
     while left:
         one = left.pop()
-        if isinstance(one, Traced):
+        if type(one) is Traced:
             return one._number
         if isinstance(one, (list, tuple)):
             left.extend(reversed(one))
@@ -162,15 +162,14 @@ def _raise(error: Exception, name: str) -> None:
     """Tell where the user's function went wrong."""
     if isinstance(error, MemsimError):
         raise error
-    frames = [
-        frame
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-        if not frame.f_globals.get("__name__", "").startswith(INSIDE)
-    ]
-    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame in frames]
-    where = f"{frames[-1].f_code.co_filename}:{lines[-1]}" if frames else name
+    where = name
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if of_user(frame):
+            where = f"{frame.f_code.co_filename}:{line}"
     raise MemsimError(
-        f"{name} raised {type(error).__name__}: {error}", where=where, mend="see that it runs on plain numbers"
+        f"{name} raised {type(error).__name__}: {error}",
+        where=where,
+        mend="see that it runs on plain numbers, and asks no more of them than operators and functions of math",
     ) from error
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from math import isqrt
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def price(trace: Trace, dialect: str = "main", bytes_per_element: int = 1) -> Sc
     -------
     Score
         ``reads`` are those that were priced, with those at exit where the dialect has them. Details are
-        ``bytes_per_element``, ``elements``, ``operations``, ``value`` and ``escapes``.
+        ``bytes_per_element``, ``elements``, ``operations``, ``value`` (as JSON has it) and ``escapes``.
 
     Raises
     ------
@@ -111,10 +111,19 @@ def price(trace: Trace, dialect: str = "main", bytes_per_element: int = 1) -> Sc
             "bytes_per_element": bytes_per_element,
             "elements": trace.elements,
             "operations": trace.operations,
-            "value": trace.value,
+            "value": _plain(trace.value),
             "escapes": [asdict(escape) for escape in trace.escapes],
         },
     )
+
+
+def _plain(value: Any) -> Any:
+    """A returned value as JSON has it: what it has no numbers for as text, tuples as lists."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else str(value)
 
 
 def _total(counts: Array, size: int) -> int:

@@ -75,12 +75,18 @@ class Recorder:
         return Trace(np.array(arguments, np.int64), reads, offsets, results, sent, escapes=escapes)
 
 
+def of_user(frame: FrameType) -> bool:
+    """Whether a frame is neither of this package nor of numpy, which calls back to it."""
+    name: str = frame.f_globals.get("__name__") or ""
+    return not f"{name}.".startswith((f"{INSIDE}.", "numpy."))
+
+
 def place_of_user() -> str:
-    """File and line of the innermost frame that is not of this package."""
+    """File and line of the innermost frame of the user."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(INSIDE):
+    while frame is not None and not of_user(frame):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "the traced function"
 
 
-__all__ = ["MADE", "READ", "Recorder", "new_number", "place_of_user"]
+__all__ = ["MADE", "READ", "Recorder", "new_number", "of_user", "place_of_user"]

@@ -37,6 +37,9 @@ class Traced:
 
     __slots__ = ("_number", "_value")
 
+    # isinstance() answers as for the number, so that functions which ask take the branch that they would take.
+    __class__ = property(lambda self: type(self._value))
+
     def __init__(self, value: Any, number: int) -> None:
         self._value = value
         self._number = number
@@ -263,7 +266,6 @@ def _add_methods() -> None:
     methods |= {name: _escape(name, function) for name, function in ESCAPES.items()}
     for name, method in methods.items():
         setattr(Traced, f"__{name}__", method)
-    Number.register(Traced)
 
 
 _add_methods()
