@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from memsim.compiled import compiled, inlined
+from memsim.caches.fenwick import add, renumber, sum_to
+from memsim.compiled import compiled
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -79,51 +80,15 @@ def _distances(items: Array, weights: Array) -> Array:
     for i in range(len(items)):
         item = items[i]
         if now == times:
-            now = _renumber(tree, last, owner, weights)
+            now = renumber(tree, last, owner, weights)
         now += 1
         if last[item]:
-            found[i] = marked - _sum_to(tree, last[item])
-            _add(tree, last[item], -weights[item])
+            found[i] = marked - sum_to(tree, last[item])
+            add(tree, last[item], -weights[item])
         else:
             found[i] = COLD
             marked += weights[item]
-        _add(tree, now, weights[item])
+        add(tree, now, weights[item])
         last[item] = now
         owner[now] = item
     return found
-
-
-@compiled
-def _renumber(tree: Array, last: Array, owner: Array, weights: Array) -> int:
-    """Give the last uses the times 1, 2, … in their order; returns the last of these."""
-    now = 0
-    for time in range(1, len(tree)):
-        item = owner[time]
-        if last[item] == time:
-            now += 1
-            last[item] = now
-            owner[now] = item
-    tree[:] = 0
-    for time in range(1, now + 1):
-        tree[time] = weights[owner[time]]
-    for time in range(1, len(tree)):
-        above = time + (time & -time)
-        if above < len(tree):
-            tree[above] += tree[time]
-    return now
-
-
-@inlined
-def _sum_to(tree: Array, time: int) -> int:
-    total = 0
-    while time > 0:
-        total += tree[time]
-        time &= time - 1
-    return total
-
-
-@inlined
-def _add(tree: Array, time: int, amount: int) -> None:
-    while time < len(tree):
-        tree[time] += amount
-        time += time & -time
