@@ -18,6 +18,9 @@ from memsim.engine.servers import LATENCY, PORTS
 from memsim.engine.tally import Counts, Run, Tally
 from memsim.isa.model import Gather, Load
 
+_MOST_WAYS = 1_000_000
+"""Pairs of a core and a memory port, up to which every route is looked at."""
+
 
 def time_bounds(plan: Plan, run: Run, hardware: Hardware) -> dict[str, Fraction]:
     """Each bound's name and its time in ticks."""
@@ -117,6 +120,8 @@ def _shortest_way(role: str, hardware: Hardware) -> int:
     chip = hardware.chip
     row = hardware.memories[answering(hardware.chip, role)]
     nodes = {memory_node(chip, role, port) for port in range(row[PORTS])}
+    if len(nodes) * chip.core_count > _MOST_WAYS:
+        return row[LATENCY]  # looser, but a bound; millions of routes would take minutes
     ways = [
         hardware.route(node_of(core), (node,)).latency + hardware.route(node, (node_of(core),)).latency
         for core in range(chip.core_count)

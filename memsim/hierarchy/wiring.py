@@ -123,8 +123,11 @@ class Wiring:
 
     def memories_to_nearest(self, names: list[str]) -> None:
         """Link each memory port to the nearest of some nodes, the first of those that are as near."""
-        for name, place in self.memories.items():
-            self.link(name, min(names, key=lambda node: manhattan(self.place(node), place)))
+        import numpy as np
+
+        xs, ys = np.array([self.place(name) for name in names]).T
+        for name, (x, y) in self.memories.items():
+            self.link(name, names[int(np.argmin(np.abs(xs - x) + np.abs(ys - y)))])
 
     # Topologies --------------------------------------------------------------------------------------------------
 

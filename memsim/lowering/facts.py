@@ -15,6 +15,9 @@ from memsim.lowering.rings import Room
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
+_MOST_PATHS = 2**32
+"""Bytes of the tables that say, for each memory port, which links lead to which core."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -101,8 +104,15 @@ class Facts:
     def _paths(self) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
         """For each memory port, whether the route to a core (row) takes a link (column)."""
         numbers, rates = self._edges
-        result = []
-        for node in self.chip.memory_nodes("dram"):
+        result: list[np.ndarray[Any, np.dtype[np.bool_]]] = []
+        nodes = self.chip.memory_nodes("dram")
+        if self.cores * len(rates) * len(nodes) > _MOST_PATHS:
+            raise ChipError(
+                f"{self.cores:,} cores behind {len(nodes)} memory ports are too many for the compiler",
+                where=f"chip {self.chip.name}",
+                mend="write the tile program by hand, or make core.grid smaller",
+            )
+        for node in nodes:
             taken = np.zeros((self.cores, len(rates)), bool)
             for core in range(self.cores):
                 route = self.chip.route(node, f"core{core}")

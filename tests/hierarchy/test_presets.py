@@ -47,7 +47,7 @@ def test_the_presets_are_those_of_the_documentation() -> None:
     gpus += " mi100 mi210 mi300x rtx_3090 rtx_4090 rtx_pro_6000_server"
     others = "tpu_v4i tpu_v4 tpu_v5e tpu_v5p groq_lpu wse_2 wse_3 gc200"
     others += " m1_ultra m2_ultra snapdragon_8gen1 snapdragon_8gen2 a17_pro"
-    assert set(Chip.presets()) == {"toy", "dally_grid", *gpus.split(), *others.split()}
+    assert set(Chip.presets()) == {"toy", "dally_grid", "sutro_spatial", *gpus.split(), *others.split()}
 
 
 def peak_flops(name: str, dtype: str) -> float:

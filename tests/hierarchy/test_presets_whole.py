@@ -13,7 +13,7 @@ from memsim.hierarchy.dram_parts import dram_part
 from memsim.hierarchy.paths import Levels, level_energies, stream_power_w
 
 PRESETS = Chip.presets()
-MADE_UP = {"toy", "dally_grid"}
+MADE_UP = {"toy", "dally_grid", "sutro_spatial"}
 
 
 @cache
