@@ -10,6 +10,8 @@ writes each of its targets. Rings of blocks that follow each other on a core tak
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -48,6 +50,7 @@ MOST_STEPS = 1_000_000
 _EMPTY = np.zeros(0)
 
 _Act: TypeAlias = Callable[[Frame], None]
+_Body: TypeAlias = tuple[Step | LoopSteps, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,8 @@ class _Follower:
     def __init__(self, program: Program, found: Touches) -> None:
         self.program, self.touches = program, found
         self.steps = 0
+        self.executed: Counter[tuple[int, str]] = Counter()
+        """Instructions by block of the kernel and queue."""
         self.places: dict[tuple[int, str, str, int, int], _Slots] = {}
         """By kernel, group, ring, core and which of the core's resident blocks."""
         self.cluster: Mapping[tuple[str, int], Rings] | None = None
@@ -167,28 +172,28 @@ class _Follower:
         for cluster in _clusters(kernel, cores):
             if core is not None and all(block.core != core for block in cluster):
                 continue
+            self.executed.clear()
             self.placed = {block.key: block for block in cluster}
             _run_cluster(cluster, kernel, compiled, poppers, {block.core: {} for block in cluster})
 
-    def _followed(
-        self, body: tuple[Step | LoopSteps, ...], scope: Scope, core: int | None
-    ) -> tuple[Step | LoopSteps, ...]:
+    def _followed(self, body: _Body, scope: Scope, core: int | None) -> _Body:
         """The same statements with actions that only tell what they touch; pushes and pops stay as they are."""
         followed: list[Step | LoopSteps] = []
         for item in body:
             if isinstance(item, LoopSteps):
                 followed.append(replace(item, body=self._followed(item.body, scope, core)))
-            elif isinstance(item.instruction, (Push, Pop)):
-                followed.append(replace(item, action=self._counted(item.action)))
-            else:
-                followed.append(replace(item, action=self._counted(self._action(item.instruction, scope, core))))
+                continue
+            keeps = isinstance(item.instruction, (Push, Pop))
+            act = item.action if keeps else self._action(item.instruction, scope, core)
+            followed.append(replace(item, action=self._counted(act, scope.queue.name)))
         return tuple(followed)
 
-    def _counted(self, act: _Act) -> _Act:
+    def _counted(self, act: _Act, queue: str) -> _Act:
         def action(frame: Frame) -> None:
             self.steps += 1
             if self.steps > MOST_STEPS:
                 _check_steps(self.program, self.steps)
+            self.executed[frame.block, queue] += 1
             act(frame)
 
         return action
@@ -295,7 +300,11 @@ class _Follower:
             if core is not None and at != core:
                 return
             starts = tuple([cut.start for cut in box_at(frame.env).slices])
-            places = [starts] if rows is None else [(starts[0] + row, starts[1]) for row in rows(len(found.times))]
+            places = (
+                [starts]
+                if rows is None
+                else [(starts[0] + row, starts[1]) for row in rows(self.executed[frame.block, scope.queue.name])]
+            )
             owner = at if tensor.role in PER_CORE_ROLES else 0
             for place in places:
                 found.times.append(self.touches.count)
@@ -307,15 +316,15 @@ class _Follower:
 
 
 def _rows(gather: Gather, scope: Scope) -> Callable[[int], list[int]]:
-    """The rows that a gather takes when ``done`` have been taken before: values are not known, as to the engines.
+    """The rows that a gather takes as the ``sequence``-th instruction of its queue, by the engines' rule.
 
-    Uniform: evenly spread, in a new phase each time; sequential: adjacent.
+    Values are not known. Uniform: evenly spread, in a new phase each time; sequential: adjacent.
     """
-    count, rows = int(np.prod(scope.group.ring(gather.index.ring).shape)), gather.src.sizes[0]
+    count, rows = math.prod(scope.group.ring(gather.index.ring).shape), gather.src.sizes[0]
 
-    def taken(done: int) -> list[int]:
+    def taken(sequence: int) -> list[int]:
         if gather.distribution == "sequential":
-            return [(done + i) % rows for i in range(count)]
-        return [(i * rows // count + done // count * 2654435761) % rows for i in range(count)]
+            return [(sequence * count + i) % rows for i in range(count)]
+        return [(i * rows // count + sequence * 2654435761) % rows for i in range(count)]
 
     return taken

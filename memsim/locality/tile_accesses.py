@@ -77,16 +77,16 @@ def tile_accesses(
     chosen = role or roles[0]
     found = touches(program, chosen, cores=None if chip is None else chip.core_count, core=core)
     name = program.name if core is None else f"{program.name}, core {core}"
-    if not found.count:
-        raise MemsimError(
-            f"{name} uses nothing in {chosen}", where=f"program {program.name}", mend="take another memory"
-        )
     columns = [_cells(tensor, regions, name) for tensor, regions in _by_tensor(found.regions)]
     if found.slots:
         slots = np.array(found.slots, np.int64)
         writes = np.array(found.slot_writes, np.bool_)
         columns.append(
             (np.array(found.slot_times, np.int64), slots, writes, np.array(found.slot_bytes, np.int64)[slots])
+        )
+    if not any(len(times) for times, _, _, _ in columns):
+        raise MemsimError(
+            f"{name} uses nothing in {chosen}", where=f"program {program.name}", mend="take another memory"
         )
     check_count(sum(len(times) for times, _, _, _ in columns), name, _MEND)
     noun = f"tile of {chosen}" if chosen not in PER_CORE_ROLES else f"tile of {chosen} of a core"
@@ -124,10 +124,7 @@ def _cells(tensor: Tensor, regions: list[TouchedRegion], name: str) -> tuple[Arr
     axes = range(len(tensor.shape))
     cuts = [np.unique(np.concatenate([edge[:, d] for b in boxes for edge in (b.starts, b.ends)])) for d in axes]
     ranges = [
-        tuple(
-            np.stack([np.searchsorted(cuts[d], edge[:, d]) for d in axes], axis=1).reshape(len(box.times), -1)
-            for edge in (box.starts, box.ends)
-        )
+        tuple(np.stack([np.searchsorted(cuts[d], edge[:, d]) for d in axes], axis=1) for edge in (box.starts, box.ends))
         for box in boxes
     ]
     counts = [np.prod(high - low, axis=1) for low, high in ranges]
@@ -145,7 +142,7 @@ def _cells(tensor: Tensor, regions: list[TouchedRegion], name: str) -> tuple[Arr
 def _boxes(tensor: Tensor, region: TouchedRegion) -> _Boxes:
     """The region each time, cut at the edge of the tensor; strided dimensions as boxes of one element each."""
     times, cores = np.array(region.times, np.int64), np.array(region.cores, np.int64)
-    starts = np.array(region.starts, np.int64).reshape(len(times), -1)
+    starts = np.array(region.starts, np.int64).reshape(len(times), len(region.sizes))
     sizes = list(region.sizes)
     for d, step in enumerate(region.steps):
         if step > 1 and sizes[d] > 1:
