@@ -48,6 +48,8 @@ class Diagnosis:
     ----------
     name, noun, unit
         Of the program, what an item is, and what sizes count; see `Accesses`.
+    placed
+        Whether items have places; else distances are those of an LRU stack.
     accesses, reads, writes
         How many.
     items
@@ -78,6 +80,7 @@ class Diagnosis:
     name: str
     noun: str
     unit: str
+    placed: bool
     accesses: int
     reads: int
     items: int
@@ -123,7 +126,7 @@ class Diagnosis:
     def summary(self) -> dict[str, Any]:
         """The totals, as plain JSON."""
         names = (
-            "name", "noun", "unit", "accesses", "reads", "writes", "items", "volume", "footprint", "cold",
+            "name", "noun", "unit", "placed", "accesses", "reads", "writes", "items", "volume", "footprint", "cold",
             "peak_live", "cost",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
@@ -160,6 +163,7 @@ def diagnose(accesses: Accesses) -> Diagnosis:
         name=accesses.name,
         noun=accesses.noun,
         unit=accesses.unit,
+        placed=accesses.distances is not None,
         accesses=len(accesses),
         reads=int((~accesses.writes).sum()),
         items=int((reuse == COLD).sum()),
