@@ -1,0 +1,161 @@
+"""Simulated annealing of a schedule by small changes, each priced by allocating anew."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memsim.compiled import compiled
+from memsim.locality.optimise.colouring import _by_end, _layers
+from memsim.locality.optimise.moves import (
+    Draft,
+    add_copy,
+    draft_of,
+    drop_copy,
+    is_valid,
+    move_read,
+    move_run,
+    regroup,
+    schedule_of,
+)
+from memsim.locality.optimise.values import Schedule
+from memsim.locality.shells import Array, shell
+
+
+def anneal(
+    schedule: Schedule, trials: int, seed: int, hot: float, cold: float = 0.2, reach: int = 40
+) -> tuple[Schedule, int]:
+    """Change a schedule at random, and keep what is cheaper, or by chance a little dearer.
+
+    Parameters
+    ----------
+    schedule
+        To start from.
+    trials
+        Changes to try.
+    seed
+        Of the random numbers: the same seed gives the same schedule.
+    hot, cold
+        The temperature at the first and at the last trial, in units of cost.
+    reach
+        How far instructions move.
+
+    Returns
+    -------
+    schedule, cost
+        The cheapest that was met, and its cost as `colouring.allocate` places it.
+    """
+    room = max(64, len(schedule) // 4)
+    draft = draft_of(schedule, room)
+    best = draft_of(schedule, room)
+    cost = _anneal(draft, best, trials, seed, hot, cold, reach)
+    return schedule_of(best), int(cost)
+
+
+@compiled
+def _anneal(draft: Draft, best: Draft, trials: int, seed: int, hot: float, cold: float, reach: int) -> int:
+    np.random.seed(seed)
+    place = np.empty(len(draft.ops), np.int64)
+    saved_sources, saved_order, saved_sizes = draft.sources.copy(), draft.order.copy(), draft.sizes.copy()
+    is_valid(draft, place)
+    now = draft_cost(draft, place)
+    least = now
+    for trial in range(trials):
+        heat = hot * (cold / hot) ** (trial / trials)
+        kind = np.random.random()
+        if kind < 0.45:
+            changed = move_run(draft, reach)
+        elif kind < 0.57:
+            changed = add_copy(draft, reach)
+        elif kind < 0.7:
+            changed = drop_copy(draft)
+        elif kind < 0.85:
+            changed = move_read(draft, 20 * reach)
+        else:
+            changed = regroup(draft, reach)
+        keep = False
+        if changed and is_valid(draft, place):
+            cost = draft_cost(draft, place)
+            keep = cost <= now or np.random.random() < np.exp((now - cost) / heat)
+        if keep:
+            now = cost
+            _save(draft, saved_sources, saved_order, saved_sizes)
+            if draft.sizes[2] > len(draft.ops) - 4:
+                _renumber(draft)
+                _save(draft, saved_sources, saved_order, saved_sizes)
+            if now < least:
+                least = now
+                _whole(draft, best)
+        elif changed:
+            draft.sources[:], draft.order[:], draft.sizes[:] = saved_sources, saved_order, saved_sizes
+    return least
+
+
+@compiled
+def _save(draft: Draft, sources: Array, order: Array, sizes: Array) -> None:
+    sources[:], order[:], sizes[:] = draft.sources, draft.order, draft.sizes
+
+
+@compiled
+def _whole(draft: Draft, best: Draft) -> None:
+    best.ops[:], best.sources[:], best.immediates[:], best.root[:] = (
+        draft.ops,
+        draft.sources,
+        draft.immediates,
+        draft.root,
+    )
+    best.order[:], best.outputs[:], best.sizes[:] = draft.order, draft.outputs, draft.sizes
+
+
+@compiled
+def _renumber(draft: Draft) -> None:
+    """Number the values anew in the order of time, so that numbers of dropped copies can be used again."""
+    inputs, count, used = draft.sizes
+    renamed = np.arange(len(draft.ops))
+    for t in range(count):
+        renamed[draft.order[t]] = inputs + t
+    ops, sources, immediates, root = draft.ops.copy(), draft.sources.copy(), draft.immediates.copy(), draft.root.copy()
+    for t in range(count):
+        v, w = draft.order[t], inputs + t
+        draft.ops[w], draft.immediates[w] = ops[v], immediates[v]
+        for j in range(3):
+            s = sources[v, j]
+            draft.sources[w, j] = renamed[s] if s >= 0 else -1
+    for t in range(count):
+        w = inputs + t
+        draft.root[w] = draft.root[draft.sources[w, 0]] if draft.ops[w] == 3 else w
+        draft.order[t] = w
+    for v in range(inputs + count, len(draft.ops)):
+        draft.root[v] = v
+    for i in range(len(draft.outputs)):
+        draft.outputs[i] = renamed[draft.outputs[i]]
+    draft.sizes[2] = inputs + count
+
+
+@compiled
+def draft_cost(draft: Draft, place: Array) -> int:
+    """The cost of a draft as layers place it; ``place`` is when each value is written."""
+    inputs, count, _ = draft.sizes
+    total = inputs + count
+    start, end, reads = np.empty(total, np.int64), np.empty(total, np.int64), np.zeros(total, np.int64)
+    for v in range(inputs):
+        start[v], end[v] = -1, 0
+    for t in range(count):
+        start[inputs + t], end[inputs + t] = t, t + 1
+    for t in range(count):
+        v = draft.order[t]
+        for j in range(3):
+            s = draft.sources[v, j]
+            if s >= 0:
+                s = s if s < inputs else inputs + place[s]
+                reads[s] += 1
+                end[s] = max(end[s], t)
+    for o in draft.outputs:
+        s = o if o < inputs else inputs + place[o]
+        reads[s] += 1
+        end[s] = count + 1
+    order = _by_end(end)
+    addresses = _layers(start[order], end[order], reads[order], order)
+    cost = 0
+    for v in range(total):
+        cost += reads[v] * shell(addresses[v])
+    return cost
