@@ -97,9 +97,7 @@ def _send(start: Array, end: Array, used: Array, idle: Array, via: Array, instan
 
 
 @bare_inlined
-def _relax(
-    heap: Array, size: int, near: Array, via: Array, potential: Array, length: int, to: int, by: int
-) -> int:
+def _relax(heap: Array, size: int, near: Array, via: Array, potential: Array, length: int, to: int, by: int) -> int:
     reduced = length - potential[to]
     if reduced < near[to]:
         near[to], via[to] = reduced, by

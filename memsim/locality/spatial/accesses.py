@@ -108,7 +108,9 @@ def energy_fj(program: SpatialProgram, accesses: Accesses, machine: Machine) -> 
     total = sum((max(Fraction(FLOOR_FJ), wire * d) * n for d, n in enumerate(at_distance.tolist())), Fraction(0))
     tape = accesses.ports >= 0
     total += wire * side * int(accesses.hops[~tape].sum(dtype=np.int64))
-    halves = 2 * int(accesses.hops[tape].sum(dtype=np.int64)) + int(tape.sum())  # of tiles: from y = 0 to row j's middle
+    halves = 2 * int(accesses.hops[tape].sum(dtype=np.int64)) + int(
+        tape.sum()
+    )  # of tiles: from y = 0 to row j's middle
     return total + wire / 2 * Fraction(side, 2) * halves
 
 

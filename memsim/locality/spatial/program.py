@@ -190,7 +190,9 @@ def _extra(takes: str, value: object, where: str) -> int:
     """The immediate of an instruction as a number."""
     if takes == "predicate":
         if value not in PREDICATES:
-            raise ProgramError(f"{value!r} is not a comparison", where=where, mend=f"use one of {', '.join(PREDICATES)}")
+            raise ProgramError(
+                f"{value!r} is not a comparison", where=where, mend=f"use one of {', '.join(PREDICATES)}"
+            )
         return PREDICATES.index(str(value))
     if takes == "integer":
         if not isinstance(value, (int, np.integer)) or not -(2**63) <= int(value) < 2**63:
@@ -205,9 +207,7 @@ def _pair(value: object, where: str) -> Cell:
         x, y = int(value[0]), int(value[1])
         if 0 <= min(x, y) and max(x, y) < 1 << _Y_BITS:
             return x, y
-    raise ProgramError(
-        f"{value!r} is no place", where=where, mend="give two whole numbers from 0 on, such as (64, 0)"
-    )
+    raise ProgramError(f"{value!r} is no place", where=where, mend="give two whole numbers from 0 on, such as (64, 0)")
 
 
 __all__ = ["NONE", "Cell", "Core", "Op", "SpatialProgram"]

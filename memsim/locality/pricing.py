@@ -1,0 +1,150 @@
+"""One program under one model, or under every model that can take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import isqrt
+from typing import Any
+
+from memsim.errors import MemsimError
+from memsim.locality import challenges
+from memsim.locality.bytedmd import DIALECTS, price
+from memsim.locality.files import AnyProgram
+from memsim.locality.loops import scoring as loops
+from memsim.locality.loops.model import LoopProgram
+from memsim.locality.loops.unrolling import unroll
+from memsim.locality.scalar import dally1, dally2
+from memsim.locality.scalar.as_trace import trace_of
+from memsim.locality.scalar.dally2 import Cells
+from memsim.locality.scalar.program import ScalarProgram
+from memsim.locality.scalar.symbolic import prove_product
+from memsim.locality.scalar.tracking import track
+from memsim.locality.score import Score
+from memsim.locality.spatial import score as spatial
+from memsim.locality.spatial.program import SpatialProgram
+
+MODELS = ("dally1", "dally2", "dally3", "bytedmd", "dmc", "ard", "dmd")
+"""Every model that prices a program, in the order of tables."""
+
+
+def score(
+    program: AnyProgram,
+    model: str = "dally1",
+    *,
+    machine: str | None = None,
+    placement: Cells | None = None,
+    dialect: str = "main",
+    bytes_per_element: int = 1,
+) -> Score:
+    """Price a program under one model.
+
+    Parameters
+    ----------
+    program
+        A straight line, a program with loops (which ``dally1`` and ``dally2`` price without unrolling it), or a spatial
+        one (``dally3`` alone).
+    model
+        One of `MODELS`.
+    machine
+        Of ``dally1``: ``matmul`` or ``int8``; the first that has every instruction, unless given.
+    placement
+        Of ``dally2``: the cell of each address; the half diamond unless given.
+    dialect, bytes_per_element
+        Of ``bytedmd``.
+
+    Returns
+    -------
+    Score
+        With ``correct`` still open: see `decide`.
+
+    Raises
+    ------
+    MemsimError
+        If there is no such model, or it cannot take the program.
+    """
+    if model not in MODELS:
+        raise MemsimError(f"there is no model {model!r}", where="model", mend=f"choose one of {', '.join(MODELS)}")
+    if isinstance(program, SpatialProgram):
+        if model != "dally3":
+            raise MemsimError(
+                f"{model} has no cores or cells",
+                where="model",
+                mend="score a spatial program under dally3, or write it with addresses",
+            )
+        return spatial.score(program)
+    if isinstance(program, LoopProgram) and model in ("dally1", "dally2") and placement is None:
+        return loops.score(program, model, machine if model == "dally1" else None)
+    straight = unroll(program) if isinstance(program, LoopProgram) else program
+    prices: Mapping[str, Callable[[], Score]] = {
+        "dally1": lambda: dally1.score(straight, machine),
+        "dally2": lambda: dally2.score(straight, placement),
+        "dally3": lambda: spatial.score_scalar(straight),
+        "bytedmd": lambda: price(trace_of(straight), dialect, bytes_per_element),
+        "dmc": lambda: track(straight)[0],
+        "ard": lambda: track(straight)[1],
+        "dmd": lambda: track(straight)[2],
+    }
+    return prices[model]()
+
+
+def score_all(program: AnyProgram, **options: Any) -> tuple[list[Score], dict[str, str]]:
+    """The scores of every model that can take a program, ByteDMD in each dialect, and why the others cannot.
+
+    Parameters
+    ----------
+    program
+        See `score`.
+    options
+        ``machine``, ``placement``, ``bytes_per_element`` of `score`.
+    """
+    scores: list[Score] = []
+    refusals: dict[str, str] = {}
+    for model in MODELS:
+        for dialect in DIALECTS if model == "bytedmd" else ("main",):
+            try:
+                scores.append(score(program, model, dialect=dialect, **options))
+            except MemsimError as error:
+                refusals[model] = error.cause
+    return scores, refusals
+
+
+def decide(program: AnyProgram, machine: str | None = None, challenge: str | None = None) -> tuple[bool | None, str]:
+    """Whether a program computes what it should: what a challenge asks, or else a product of two square matrices.
+
+    Parameters
+    ----------
+    program
+        Programs with loops are unrolled for it.
+    machine
+        Products are proved for machine ``matmul``, or where none is given.
+    challenge
+        One of `memsim.locality.challenges.CHALLENGES`.
+
+    Returns
+    -------
+    correct, reason
+        ``None`` where nothing says what it should compute, or that was not decided.
+    """
+    if isinstance(program, SpatialProgram):
+        return None, "no reference for spatial programs"
+    try:
+        straight = unroll(program) if isinstance(program, LoopProgram) else program
+    except MemsimError as error:
+        return None, f"not decided: {error.cause}"
+    if challenge is not None:
+        return challenges.verify(straight, challenge)
+    if straight.version > 0 or machine == "int8" or not _is_square_product(straight):
+        return None, "no challenge was named, and it is no product of two square matrices on machine matmul"
+    proof = prove_product(straight)
+    return proof.holds, proof.reason
+
+
+def decided(scores: list[Score], correct: bool | None, reason: str) -> list[Score]:
+    """The scores with a verdict."""
+    return [replace(one, correct=correct, reason=reason) for one in scores]
+
+
+def _is_square_product(program: ScalarProgram) -> bool:
+    n = isqrt(len(program.outputs))
+    return n >= 1 and (len(program.inputs), len(program.outputs)) == (2 * n * n, n * n)
