@@ -68,6 +68,29 @@ class ArrayLog:
         self.stack.read(array._name)
 
 
+def _forward(function: Callable[..., Any]) -> Callable[..., TrackedArray]:
+    def operate(self: TrackedArray, other: Any) -> TrackedArray:
+        self._check_operand(other)
+        return self._apply(function, self, other)
+
+    return operate
+
+
+def _reflected(function: Callable[..., Any]) -> Callable[..., TrackedArray]:
+    def operate(self: TrackedArray, other: Any) -> TrackedArray:
+        self._check_operand(other)
+        return self._apply(function, other, self)
+
+    return operate
+
+
+def _unary(function: Callable[..., Any]) -> Callable[[TrackedArray], TrackedArray]:
+    def operate(self: TrackedArray) -> TrackedArray:
+        return self._apply(function, self)
+
+    return operate
+
+
 class TrackedArray:
     """An array that tells its `ArrayLog` when it is read; results are new arrays, written after that.
 
@@ -100,6 +123,20 @@ class TrackedArray:
         """The sum of all elements, or along one axis: reads the array and writes the result."""
         return self._apply(lambda values: values.sum(axis=axis), self)
 
+    __add__, __radd__ = _forward(operator.add), _reflected(operator.add)
+    __sub__, __rsub__ = _forward(operator.sub), _reflected(operator.sub)
+    __mul__, __rmul__ = _forward(operator.mul), _reflected(operator.mul)
+    __truediv__, __rtruediv__ = _forward(operator.truediv), _reflected(operator.truediv)
+    __floordiv__, __rfloordiv__ = _forward(operator.floordiv), _reflected(operator.floordiv)
+    __mod__, __rmod__ = _forward(operator.mod), _reflected(operator.mod)
+    __pow__, __rpow__ = _forward(operator.pow), _reflected(operator.pow)
+    __lt__, __le__ = _forward(operator.lt), _forward(operator.le)
+    __gt__, __ge__ = _forward(operator.gt), _forward(operator.ge)
+    __eq__: Any = _forward(operator.eq)  # as numpy: element by element
+    __ne__: Any = _forward(operator.ne)
+    __hash__ = object.__hash__
+    __neg__, __pos__, __abs__ = _unary(operator.neg), _unary(operator.pos), _unary(operator.abs)
+
     def __matmul__(self, other: Any) -> TrackedArray:
         """The matrix product. It writes a copy of its right operand (its columns as rows), and reads that and the left.
 
@@ -108,15 +145,14 @@ class TrackedArray:
         """
         if not isinstance(other, TrackedArray):
             self._refuse(f"combined with a {type(other).__name__}")
+        self._check_operand(other)
         _check_product(self._values.shape, other._values.shape)
-        columns = other._log._written(other._values.T)
+        columns = self._log._written(other._values.T)
         return self._apply(lambda left, right: left @ right.T, self, columns)
 
     def _apply(self, function: Callable[..., Any], *operands: Any) -> TrackedArray:
         """Read the tracked operands, and write what the function makes of all."""
         tracked = [one for one in operands if isinstance(one, TrackedArray)]
-        if any(one._log is not self._log for one in tracked):
-            raise MemsimError("the arrays have different logs", where="operand", mend="make them with one ArrayLog")
         plain = [one._values if isinstance(one, TrackedArray) else one for one in operands]
         try:
             result = function(*plain)
@@ -128,6 +164,13 @@ class TrackedArray:
         for one in tracked:
             self._log._read(one)
         return self._log._written(result)
+
+    def _check_operand(self, other: object) -> None:
+        """Refuse what is neither a constant nor an array of the same log."""
+        if not isinstance(other, (TrackedArray, int, float, complex, np.number)):
+            self._refuse(f"combined with a {type(other).__name__}")
+        if isinstance(other, TrackedArray) and other._log is not self._log:
+            raise MemsimError("the arrays have different logs", where="operand", mend="make them with one ArrayLog")
 
     def _refuse(self, what: str) -> NoReturn:
         raise MemsimError(f"a tracked array is {what}", where=f"array {self._name}", mend=f"use {KNOWN}")
@@ -171,31 +214,5 @@ def _check_product(left: tuple[int, ...], right: tuple[int, ...]) -> None:
             f"arrays of shape {left} and {right} have no product", where="@", mend="give shapes (m, k) and (k, n)"
         )
 
-
-def _forward(function: Callable[..., Any], reverse: bool) -> Callable[..., TrackedArray]:
-    def operate(self: TrackedArray, other: Any) -> TrackedArray:
-        if not isinstance(other, (TrackedArray, int, float, complex, np.number)):
-            self._refuse(f"combined with a {type(other).__name__}")
-        return self._apply(function, *((other, self) if reverse else (self, other)))
-
-    return operate
-
-
-def _unary(function: Callable[..., Any]) -> Callable[[TrackedArray], TrackedArray]:
-    return lambda self: self._apply(function, self)
-
-
-def _add_methods() -> None:
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-        function = getattr(operator, name)
-        setattr(TrackedArray, f"__{name}__", _forward(function, reverse=False))
-        setattr(TrackedArray, f"__r{name}__", _forward(function, reverse=True))
-    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
-        setattr(TrackedArray, f"__{name}__", _forward(getattr(operator, name), reverse=False))
-    for name in ("neg", "pos", "abs"):
-        setattr(TrackedArray, f"__{name}__", _unary(getattr(operator, name)))
-
-
-_add_methods()
 
 __all__ = ["ArrayLog", "TrackedArray"]
