@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from memsim import engine, hierarchy, isa, lowering, report, workloads
+    from memsim import engine, hierarchy, isa, locality, lowering, report, workloads
     from memsim.engine import Result, simulate
     from memsim.errors import ChipError, MemsimError, ProgramError, WorkloadError
     from memsim.hierarchy import Chip
@@ -47,6 +47,7 @@ __all__ = [
     "hierarchy",
     "interpret",
     "isa",
+    "locality",
     "lowering",
     "parse",
     "random_inputs",

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from memsim.cli import _chips, _collective, _microbench, _programs, _run, _workloads
+from memsim.cli import _chips, _collective, _dmd, _microbench, _programs, _run, _score, _workloads
 from memsim.cli._errors import guarded
 
 __all__ = ["app", "main", "run"]
@@ -33,6 +33,8 @@ app.add_typer(_microbench.app, name="microbench")
 app.command()(_programs.asm)
 app.command()(_programs.check)
 app.command()(_programs.analyze)
+app.command()(_score.score)
+app.command()(_dmd.dmd)
 
 
 def _show_version(wanted: bool) -> None:

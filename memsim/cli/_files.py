@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     from memsim.isa import Program
 
 
-def read_text(path: Path) -> str:
-    """The text of a file, or an error that says why it cannot be had."""
+def read_bytes(path: Path) -> bytes:
+    """What is in a file, or an error that says why it cannot be had."""
     if path.is_dir():
         raise MemsimError("is a folder, not a file", where=str(path), mend="name a file in it")
     if not path.exists():
         raise MemsimError("no such file", where=str(path), mend=_similar_files(path))
+    return path.read_bytes()
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, or an error that says why it cannot be had."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bytes(path).decode()
     except UnicodeDecodeError as error:
         raise MemsimError(
             f"is not a text file: byte {error.start} is not UTF-8", where=str(path), mend="save it as UTF-8 text"

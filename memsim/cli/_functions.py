@@ -85,5 +85,6 @@ def _beside(path: Path) -> Iterator[None]:
 
 
 def _line_in(path: Path, error: BaseException) -> str:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).absolute() == path.absolute()]
     return f"{path}: line {lines[-1]}" if lines else str(path)

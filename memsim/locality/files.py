@@ -23,8 +23,8 @@ _SPATIAL = re.compile(rb"(?m)^\s*(core|word)\b|\d:\d")
 def read(source: bytes | str, file: str | None = None) -> AnyProgram:
     """Read a program in whichever form it has.
 
-    A JSON object and a text that declares regions are programs with loops; a text that names cores or cells is a spatial
-    one; every other text is a straight line.
+    A JSON object and a text that declares regions are programs with loops; a text that names cores or cells is a
+    spatial one; every other text is a straight line.
 
     Raises
     ------

@@ -97,15 +97,24 @@ def score_all(program: AnyProgram, **options: Any) -> tuple[list[Score], dict[st
         See `score`.
     options
         ``machine``, ``placement``, ``bytes_per_element`` of `score`.
+
+    Raises
+    ------
+    MemsimError
+        If no model can take it: what the first says.
     """
     scores: list[Score] = []
     refusals: dict[str, str] = {}
+    errors: list[MemsimError] = []
     for model in MODELS:
         for dialect in DIALECTS if model == "bytedmd" else ("main",):
             try:
                 scores.append(score(program, model, dialect=dialect, **options))
             except MemsimError as error:
                 refusals[model] = error.cause
+                errors.append(error)
+    if not scores:
+        raise errors[0]
     return scores, refusals
 
 
@@ -133,6 +142,7 @@ def decide(program: AnyProgram, machine: str | None = None, challenge: str | Non
     except MemsimError as error:
         return None, f"not decided: {error.cause}"
     if challenge is not None:
+        _check_challenge(challenge, machine)
         return challenges.verify(straight, challenge)
     if straight.version > 0 or machine == "int8" or not _is_square_product(straight):
         return None, "no challenge was named, and it is no product of two square matrices on machine matmul"
@@ -143,6 +153,21 @@ def decide(program: AnyProgram, machine: str | None = None, challenge: str | Non
 def decided(scores: list[Score], correct: bool | None, reason: str) -> list[Score]:
     """The scores with a verdict."""
     return [replace(one, correct=correct, reason=reason) for one in scores]
+
+
+def _check_challenge(name: str, machine: str | None) -> None:
+    """Refuse a challenge that there is not, and one that runs on another machine."""
+    task = challenges.CHALLENGES.get(name)
+    if task is None:
+        raise MemsimError(
+            f"there is no challenge {name!r}",
+            where="challenge",
+            mend=f"choose one of {', '.join(challenges.CHALLENGES)}",
+        )
+    if machine not in (None, task.machine):
+        raise MemsimError(
+            f"{name} runs on machine {task.machine}, not {machine}", where="machine", mend="leave the machine out"
+        )
 
 
 def _is_square_product(program: ScalarProgram) -> bool:

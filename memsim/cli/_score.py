@@ -1,0 +1,150 @@
+"""``memsim score``: what a scalar program costs under the models of the Sutro Group, and whether it is right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memsim.cli._console import phase
+from memsim.cli._files import check_figure, check_writable, read_bytes, read_text, write_json
+from memsim.errors import MemsimError
+
+if TYPE_CHECKING:
+    from memsim.locality.files import AnyProgram
+    from memsim.locality.score import Score
+
+WRONG = 1
+"""Exit status when a challenge that was named is not met."""
+
+
+def score(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Scalar programs: straight, with loops, or spatial.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="dally1, dally2, dally3, bytedmd, dmc, ard or dmd. Default: each that can."),
+    ] = None,
+    machine: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of dally1: matmul or int8. Default: the first that can run it.")
+    ] = None,
+    challenge: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What it should compute, such as parity-32-5 or matmul-16.")
+    ] = None,
+    placement: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help='Of dally2: the cell of each address, {"1": [3, 4]}.')
+    ] = None,
+    dialect: Annotated[str, typer.Option(metavar="NAME", help="Of bytedmd; see: memsim dmd --help.")] = "main",
+    bytes_per_element: Annotated[int, typer.Option("--bytes", metavar="B", help="Of an element, for bytedmd.")] = 1,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Vary the disputed constants: which rankings of the files flip?")
+    ] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="With --sensitivity: draw the ranks.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the scores (- prints them).")
+    ] = None,
+) -> None:
+    """Price scalar programs by where their words lie, and decide whether they are right."""
+    to_stdout = json_file is not None and str(json_file) == "-"
+    check_writable(None if to_stdout else json_file)
+    check_figure(plot)
+    if plot is not None and not sensitivity:
+        raise MemsimError("there is nothing to draw", where="--plot", mend="add --sensitivity, or see: memsim diagnose")
+    programs = {str(path): _read(path) for path in files}
+    if sensitivity:
+        from memsim.cli._sensitivity import compare
+
+        compare(programs, json_file, plot)
+        return
+    options: dict[str, Any] = {"machine": machine, "bytes_per_element": bytes_per_element}
+    options["placement"] = _read_placement(placement) if placement is not None else None
+    found = {name: _priced(program, model, dialect, challenge, options) for name, program in programs.items()}
+    if not to_stdout:
+        for name, (scores, refusals) in found.items():
+            _print(name, scores, refusals)
+    if json_file is not None:
+        told = [_json(name, model, *scored) for name, scored in found.items()]
+        write_json(told[0] if len(told) == 1 else {"programs": told}, None if to_stdout else json_file)
+    if challenge is not None and not all(scores[0].correct for scores, _ in found.values()):
+        raise typer.Exit(WRONG)
+
+
+def _read(path: Path) -> AnyProgram:
+    from memsim.locality.files import read
+
+    return read(read_bytes(path), str(path))
+
+
+def _priced(
+    program: AnyProgram, model: str | None, dialect: str, challenge: str | None, options: dict[str, Any]
+) -> tuple[list[Score], dict[str, str]]:
+    """Scores with a verdict, and why other models cannot take the program."""
+    from memsim.locality import pricing
+
+    with phase("scoring"):
+        refusals: dict[str, str] = {}
+        if model is not None:
+            scores = [pricing.score(program, model, dialect=dialect, **options)]
+        else:
+            scores, refusals = pricing.score_all(program, **options)
+    with phase("checking"):
+        verdict = pricing.decide(program, options["machine"], challenge)
+    return pricing.decided(scores, *verdict), refusals
+
+
+def _read_placement(path: Path) -> dict[int, tuple[int, int]]:
+    """The cell of each address from a JSON object."""
+    example = 'write {"1": [3, 4], "2": [0, 1]}'
+    try:
+        found = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise MemsimError(
+            f"no JSON: {error.msg.lower()}", where=f"{path}: line {error.lineno}, column {error.colno}", mend=example
+        ) from None
+    if not isinstance(found, dict):
+        raise MemsimError("is no JSON object", where=str(path), mend=example)
+    cells: dict[int, tuple[int, int]] = {}
+    for key, cell in found.items():
+        whole = isinstance(cell, list) and len(cell) == 2 and all(type(part) is int for part in cell)
+        if not whole or not key.isdecimal() or int(key) in cells:
+            raise MemsimError(f"{key!r}: {json.dumps(cell)} gives no cell", where=str(path), mend=example)
+        cells[int(key)] = (cell[0], cell[1])
+    return cells
+
+
+def _json(name: str, model: str | None, scores: list[Score], refusals: dict[str, str]) -> dict[str, Any]:
+    """The score of the model that was named; else that of the first that can, with all of them beside it."""
+    if model is not None:
+        return {"file": name, **scores[0].to_json()}
+    first = scores[0].to_json() if scores else {}
+    return {"file": name, **first, "models": [one.to_json() for one in scores], "refused": refusals}
+
+
+def _print(name: str, scores: list[Score], refusals: dict[str, str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for header in ("model", "dialect", "version"):
+        table.add_column(header, no_wrap=True)
+    table.add_column("cost", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for header in ("reads", "writes"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for one in scores:
+        cost = f"{one.cost:,}" if isinstance(one.cost, int) else f"{one.cost:,.2f}"
+        row = (one.model, one.dialect, one.version, cost, one.unit, f"{one.reads:,}", f"{one.writes:,}")
+        table.add_row(*map(Text, row))
+    console.print(Text(name, style="bold"))
+    if scores:
+        console.print(table)
+    for model, cause in refusals.items():
+        console.print(Text(f"{model}: {cause}", style="dim"), soft_wrap=True)
+    if scores:
+        verdict = {True: "right", False: "WRONG", None: "not checked"}[scores[0].correct]
+        console.print(Text(f"{verdict}: {scores[0].reason}"), soft_wrap=True)
