@@ -175,8 +175,9 @@ def _reuse(found: Sequence[Diagnosis]) -> Table:
 def _distances(found: Sequence[Diagnosis]) -> Table:
     """Distances in powers of two."""
     table = _table("distance", [header for d in found for header in (d.name, "cost")])
-    most = max((int(d.distances["distance"][-1]) for d in found if len(d.distances["distance"])), default=0)
-    for power in range((most - 1).bit_length() + 1 if most else 0):
+    ends = [int(d.distances["distance"][end]) for d in found for end in (0, -1) if len(d.distances["distance"])]
+    nearest, farthest = min(ends, default=1), max(ends, default=1)
+    for power in range((nearest - 1).bit_length(), (farthest - 1).bit_length() + 1 if ends else 0):
         cells = []
         for d in found:
             near = [int(k) <= 1 << power for k in d.distances["distance"]]
@@ -184,5 +185,6 @@ def _distances(found: Sequence[Diagnosis]) -> Table:
                 amounts = d.distances[column].tolist()
                 inside = sum(amount for amount, kept in zip(amounts, near, strict=True) if kept)
                 cells.append(f"{inside / max(1, sum(amounts)):.2%}")
-        table.add_row(f"{1 << power:,}", *cells)
+        if any(cell != "0.00%" for cell in cells):
+            table.add_row(f"{1 << power:,}", *cells)
     return table

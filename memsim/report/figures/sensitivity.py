@@ -49,7 +49,7 @@ def draw_sensitivity(found: Sensitivity) -> Figure:
     _tell(axes, found, flips)
     axes.set_xlabel("energy over that of the cheapest program; tinted: some pair's order flips")
     figure.suptitle("Rankings under disputed constants", x=0.01, ha="left", fontsize=11, fontweight="bold")
-    figure.legend(loc="outside lower center", ncols=min(4, len(found.programs)))
+    figure.legend(loc="outside lower center", ncols=min(5, len(found.programs)))
     return figure
 
 
@@ -66,7 +66,7 @@ def _scale(axes: Axes, most: float) -> None:
     """Linear up to a factor of four, logarithmic beyond."""
     if most > 4:
         axes.set_xscale("log")
-        ticks = [m * 10.0**p for p in range(18) for m in (1, 2, 5)]
+        ticks = [1, 1.5, 2, 3, 4, 5, 7, 10] if most < 10 else [m * 10.0**p for p in range(18) for m in (1, 2, 5)]
         shown = [tick for tick in ticks if tick <= most * 1.2]
         axes.xaxis.set_major_locator(FixedLocator(shown[:: -(-len(shown) // 10)]))
         axes.xaxis.set_minor_locator(NullLocator())
