@@ -30,6 +30,9 @@ _PLACES = {True: "distance of the place", False: "distance in an LRU stack: root
 _WIDE = 72
 """Letters of a label that takes half the page."""
 
+_CLEAR = 7
+"""Points from an axis to its labels that keep the first of them clear of the zero of the other axis."""
+
 _POWERS = ("", "Ki", "Mi", "Gi", "Ti")
 
 
@@ -106,7 +109,7 @@ def _live(axes: Axes, diagnoses: Sequence[Diagnosis]) -> None:
     axes.set_ylim(0, 1.12 * top)
     axes.set_xlim(0, 100 if together else diagnoses[0].accesses)
     _plain(axes)
-    axes.tick_params(axis="x", pad=7)  # clear of the zero of the other axis
+    axes.tick_params(axis="x", pad=_CLEAR)
     axes.yaxis.set_major_locator(MultipleLocator(_step(top)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -180,6 +183,7 @@ def _binary(axes: Axes, unit: str) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _amount(value)))
     axes.grid(axis="both")
     axes.tick_params(length=0)
+    axes.tick_params(axis="x", pad=_CLEAR)
 
 
 def _amount(value: float) -> str:
