@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 from memsim.errors import ProgramError
 from memsim.isa.lexical import shorten, similar
@@ -27,8 +28,8 @@ LEAST_LITERAL, GREATEST_LITERAL = -128, 2**32 - 1
 def check_program(program: LoopProgram) -> None:
     """Refuse a program that is not well formed."""
     _check_regions(program)
-    pending: list[tuple[Loop | Operation, tuple[Loop, ...], str]]
-    pending = [(statement, (), f"body[{i}]") for i, statement in enumerate(program.body)][::-1]
+    none: tuple[Loop, ...] = ()
+    pending = [(statement, none, f"body[{i}]") for i, statement in enumerate(program.body)][::-1]
     while pending:
         statement, loops, path = pending.pop()
         if isinstance(statement, Loop):
@@ -72,7 +73,7 @@ def _check_overlaps(program: LoopProgram) -> None:
     spans = sorted(
         (program.bases[r.name], program.bases[r.name] + r.words - 1, i) for i, r in enumerate(program.regions)
     )
-    for (_, end, i), (begin, _, j) in zip(spans, spans[1:], strict=False):
+    for (_, end, i), (begin, _, j) in pairwise(spans):
         if begin <= end:
             first, second = program.regions[min(i, j)], program.regions[max(i, j)]
             raise ProgramError(

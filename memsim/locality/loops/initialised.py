@@ -9,7 +9,7 @@ from memsim.errors import ProgramError
 from memsim.locality.loops import exact
 from memsim.locality.loops.model import LoopProgram, Region, Visit
 from memsim.locality.loops.proofs import proved
-from memsim.locality.loops.touches import Item, touches, when
+from memsim.locality.loops.touches import Item, Touch, touches, when
 from memsim.locality.loops.writing import ref_text
 
 
@@ -51,7 +51,7 @@ def check_initialised(program: LoopProgram) -> None:
     mend = f"write it before, or give region `{found.region.name}` the role input"
     if found.visit is None:
         raise ProgramError(
-            f"address {address}, word {found.word} of `{found.region.name}`, is an output but nothing was written to it",
+            f"word {found.word} of `{found.region.name}` (address {address}) is an output but was never written",
             where=found.region.where or found.region.name,
             mend=mend,
         )
@@ -102,7 +102,7 @@ def _how(region: Region, items: tuple[Item, ...]) -> str:
     return "proved" if proved(items, region.words, region.is_input, region.is_output) else "followed"
 
 
-def _read(region: Region, touch: exact.Touch, counters: dict[str, int]) -> tuple[tuple[int, ...], Offence]:
+def _read(region: Region, touch: Touch, counters: dict[str, int]) -> tuple[tuple[int, ...], Offence]:
     word = touch.offset + sum(factor * counters[name] for name, factor in touch.factors.items())
     values = {loop.name: loop.start + counters.get(loop.name, 0) for loop in touch.visit.loops}
     return when(touch, counters), Offence(region, word, touch.visit, touch.part, values)

@@ -227,15 +227,17 @@ def _check(name: str, value: Any, path: str) -> None:
 
 def _explain(error: ValidationError) -> tuple[str, str]:
     """Cause and mend of what differs from the schema."""
-    found, rule, wanted = error.instance, error.validator, error.validator_value
-    assert isinstance(error.schema, Mapping)
+    found: Any = error.instance
+    rule = error.validator
+    wanted: Any = error.validator_value
     shown = "an object" if isinstance(found, dict) else "a list" if isinstance(found, list) else shorten(repr(found))
     if rule == "required":
         missing = next(name for name in wanted if name not in found)
         return f"`{missing}` is missing", f"add `{missing}`"
     if rule == "additionalProperties" and isinstance(wanted, bool):
-        extra = next(str(name) for name in found if name not in error.schema["properties"])
-        return f"unknown key `{shorten(extra)}`", nearest(extra, error.schema["properties"])
+        schema: Any = error.schema
+        extra = next(str(name) for name in found if name not in schema["properties"])
+        return f"unknown key `{shorten(extra)}`", nearest(extra, schema["properties"])
     if rule == "enum":
         return f"unknown value {shown}", nearest(str(found), wanted)
     kinds = {"object": "an object", "array": "a list", "integer": "a whole number", "string": "a text"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from memsim.errors import ProgramError
 from memsim.locality.loops.builder import loop, op, program, ref, region
 from memsim.locality.loops.model import Loop, LoopProgram, Operation, Region, Statement
@@ -23,7 +25,7 @@ def naive_matmul(n: int, tape: bool = False) -> LoopProgram:
     """
     _check_sizes(n=n)
     c = ref("C", i=n, j=1)
-    body = [
+    body: list[Statement] = [
         op("mul", c, ref("A", i=n), ref("B", j=1)),
         loop("k", n - 1, [op("mul", "t", ref("A", i=n, k=1), ref("B", k=n, j=1)), op("add", c, "t")], start=1),
     ]
@@ -54,16 +56,20 @@ def tiled_matmul(n: int, tile: int, tape: bool = False) -> LoopProgram:
     t, steps = tile, n // tile
 
     def load(first: int) -> list[Loop]:
-        """The tiles of A and B, of k0 = 0 or of each k0 = ``first`` …"""
-        k = {"k0": 1} if first else {}
-        a = ref("A", i0=t * n, i=n, j=1, **{name: t for name in k})
-        b = ref("B", j0=t, i=n, j=1, **{name: t * n for name in k})
+        """Copy in the tiles of A and B: those of k0 = 0, or of any k0 from ``first`` on."""
+        k = bool(first)
+        a = ref("A", i0=t * n, i=n, j=1, k0=t * k)
+        b = ref("B", j0=t, i=n, j=1, k0=t * n * k)
         return [_square("i", "j", t, [op("copy", ref(s, i=t, j=1), big)]) for s, big in (("sA", a), ("sB", b))]
 
     sc = ref("sC", i=t, j=1)
     product = op("mul", "t", ref("sA", i=t, k=1), ref("sB", k=t, j=1))
     add = [product, op("add", sc, "t")]
-    begin = [op("mul", "t", ref("sA", i=t), ref("sB", j=1)), op("copy", sc, "t"), loop("k", t - 1, add, start=1)]
+    begin: list[Statement] = [
+        op("mul", "t", ref("sA", i=t), ref("sB", j=1)),
+        op("copy", sc, "t"),
+        loop("k", t - 1, add, start=1),
+    ]
     body = [
         *load(0),
         _square("i", "j", t, begin),
@@ -129,14 +135,14 @@ def _matrices(n: int, tape: bool) -> list[Region]:
 _ROLES = ("input", "input", "output")
 
 
-def _square(first: str, second: str, count: int, body: list[Statement]) -> Loop:
+def _square(first: str, second: str, count: int, body: Sequence[Statement]) -> Loop:
     return loop(first, count, [loop(second, count, body)])
 
 
-def _on_tape(body: list[Statement], n: int, tape: bool) -> list[Statement]:
+def _on_tape(body: Sequence[Statement], n: int, tape: bool) -> list[Statement]:
     """A product with what it receives before and sends afterwards."""
     if not tape:
-        return body
+        return [*body]
 
     def all_words(name: str, operation: Operation) -> Loop:
         return loop("w", n * n, [operation])

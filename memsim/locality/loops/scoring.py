@@ -1,8 +1,8 @@
 """The score of a program with loops without running it: for each operand the sum of a cost over its iteration box.
 
-Model 1 charges a read of address ``a`` its shell, ``ceil(sqrt(a))``; Model 2 charges reads and writes
-``max(50, 2h)`` fJ and ``max(250, 4h)`` and ``max(250, 2h)`` ticks (`memsim.locality.scalar.dally2`), in the half diamond
-whose shells are Model 1's. The scores are those of the unrolled program.
+Model 1 charges a read of address ``a`` its shell ``h = ceil(sqrt(a))``. Model 2 charges a read ``max(50, 2h)`` fJ and
+``max(250, 4h)`` ticks, a write ``max(50, 2h)`` fJ and ``max(250, 2h)`` ticks (`memsim.locality.scalar.dally2`), in the
+half diamond, whose shells are those of Model 1. The scores are those of the unrolled program.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def total(box: Box, rate: Rate) -> int:
         return 0
     if not box.dims:
         return box.repeats * rate.at(box.base)
-    way = cheapest(box)
+    way = cheapest(box, rate)
     if way.pieces <= PYTHON_PIECES and way.row >= 0:
         return box.repeats * _rows(box, way.row, rate)
     fits = _fits(box, way.row, rate)
@@ -110,7 +110,7 @@ def total(box: Box, rate: Rate) -> int:
     return box.repeats * _compiled(box, way.row, rate)
 
 
-def cheapest(box: Box) -> Way:
+def cheapest(box: Box, rate: Rate) -> Way:
     """The way that takes the fewest pieces; a row before a histogram where they are equal."""
     ways = []
     points = box.points
@@ -118,7 +118,7 @@ def cheapest(box: Box) -> Way:
         shells = distance(box.base + stride * (extent - 1)) - distance(box.base) + 1
         ways.append(Way(i, points // extent * (1 if stride == 1 else min(extent, shells))))
     cells = span(box.dims) // gcd(*(stride for stride, _ in box.dims)) + 1
-    if len(box.dims) > 1 and cells <= MAX_CELLS and points * distance(box.last) < 2**48:
+    if len(box.dims) > 1 and cells <= MAX_CELLS and _fits(box, -1, rate):
         ways.append(Way(-1, cells * (len(box.dims) + 1)))
     return min(ways, key=lambda way: way.pieces)
 

@@ -129,10 +129,10 @@ def _unexpected(source: Source, error: Any) -> ProgramError:
         return source.error_at(place, 1, f"the text ends too early: expected {listed}", "close every `{` and `[`")
     previous = source.text[: token.start_pos].split()
     mend = ""
-    if token.type == "NAME" and previous and previous[-1].isidentifier() and previous[-1] not in BY_NAME:
-        mend = similar(previous[-1], [*BY_NAME, "for", "region"])
-    elif token == "region":
+    if "region" in previous[-2:]:  # where no region can stand, the word is read as a name
         mend = "declare regions before the first loop or operation"
+    elif token.type == "NAME" and previous and previous[-1].isidentifier() and previous[-1] not in BY_NAME:
+        mend = similar(previous[-1], [*BY_NAME, "for", "region"])
     return source.error(token, f"unexpected `{shorten(token)}`: expected {listed}", mend)
 
 
@@ -149,7 +149,7 @@ class _Reader:
         for node in tree.children:
             kind = node.data  # type: ignore[union-attr]
             if kind == "note":
-                notes.append(self.note(node.children[0]))  # type: ignore[union-attr]
+                notes.append(self.note(node.children[0]))  # type: ignore[union-attr, arg-type]
             elif kind == "region":
                 regions.append(self.region(children(node)))  # type: ignore[arg-type]
             else:

@@ -6,7 +6,7 @@ import numpy as np
 
 from memsim.compiled import compiled
 from memsim.errors import ProgramError
-from memsim.locality.loops.model import Loop, LoopProgram, Operation, Ref, Statement
+from memsim.locality.loops.model import Loop, LoopProgram, Operation, Ref, Region, Statement
 from memsim.locality.scalar.program import NONE, ScalarProgram
 from memsim.locality.scalar.text import _slots
 from memsim.locality.shells import Array
@@ -28,20 +28,22 @@ def unroll(program: LoopProgram) -> ScalarProgram:
             f"the program unrolls to {program.instructions:,} instructions, and the most is {MAX_INSTRUCTIONS:,}",
             mend="score the loop form, which needs no unrolling, or make the counts smaller",
         )
-    lists = [
-        np.array([a for r in program.regions if chosen(r) for a in _addresses(program, r.name)], np.int64)
-        for chosen in (lambda r: r.is_input, lambda r: r.is_output)
-    ]
-    plan = _Plan(program)
-    ops, values, immediates = _unroll(*plan.arrays(), program.instructions)
-    addresses, columns = _slots(b"", (lists[0], values, lists[1]))
+    inputs = _words(program, [region for region in program.regions if region.is_input])
+    outputs = _words(program, [region for region in program.regions if region.is_output])
+    ops, values, immediates = _unroll(*_Plan(program).arrays(), program.instructions)
+    addresses, columns = _slots(b"", (inputs, values, outputs))
     offsets = np.zeros(len(ops), np.int64)
     return ScalarProgram(ops, columns[1], immediates, columns[0], columns[2], addresses, offsets)
 
 
-def _addresses(program: LoopProgram, name: str) -> range:
-    base = program.bases[name]
-    return range(base, base + program.by_name[name].words)
+def _words(program: LoopProgram, regions: list[Region]) -> Array:
+    """The addresses of regions, one after another."""
+    words = sum(region.words for region in regions)
+    if words > MAX_INSTRUCTIONS:
+        mend = "score the loop form, which needs no unrolling, or make the regions smaller"
+        raise ProgramError(f"{words:,} inputs or outputs, and the most is {MAX_INSTRUCTIONS:,}", mend=mend)
+    parts = [np.arange(program.bases[r.name], program.bases[r.name] + r.words) for r in regions]
+    return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
 
 
 class _Plan:
