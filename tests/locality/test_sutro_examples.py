@@ -13,7 +13,9 @@ from memsim.locality.scalar import dally1
 from memsim.locality.scalar.execute import execute
 from memsim.locality.scalar.text import parse
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "sutro"
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = ROOT / "examples" / "sutro"
+COSTS = {"8-2": 5_631, "20-3": 38_989, "32-5": 124_779}
 
 
 def run(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
@@ -34,8 +36,8 @@ def test_symmetry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 def test_small_parities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     results = run("parity.py", monkeypatch, "8-2", "20-3", "--out", str(tmp_path))["results"]
-    for size, (cost, correct) in results.items():
-        assert correct is True
+    assert results == {size: (COSTS[size], True) for size in ("8-2", "20-3")}
+    for size, (cost, _) in results.items():
         assert dally1.score(parse((tmp_path / f"parity-{size}.ir").read_bytes()), "int8").cost == cost
     assert "1,140 instances" in capsys.readouterr().out
 
@@ -43,12 +45,15 @@ def test_small_parities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
 def test_the_large_parity_is_right_on_every_mask(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cost, correct = run("parity.py", monkeypatch, "32-5")["results"]["32-5"]
-    assert correct is True
-    assert cost < 382_794, "the published best, though the tasks may differ"
+    assert run("parity.py", monkeypatch, "32-5")["results"]["32-5"] == (COSTS["32-5"], True)
     text = capsys.readouterr().out
     assert "201,376 instances" in text
     assert "published: best 382,794 (" in text
+
+
+def test_the_documentation_has_the_costs() -> None:
+    page = (ROOT / "docs" / "models" / "scalar.md").read_text(encoding="utf-8")
+    assert "| " + " | ".join(f"{cost:,}" for cost in (*COSTS.values(), 20, 72)) + " |" in page
 
 
 def test_parity_does_not_depend_on_how_many_bits_are_in_the_mask() -> None:

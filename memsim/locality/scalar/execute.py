@@ -89,14 +89,8 @@ def _checked(program: ScalarProgram, inputs: ArrayLike) -> Array:
 
 
 def _execute_int8(program: ScalarProgram, inputs: Array) -> Array:
-    wrong = (inputs < -128) | (inputs > 127)
-    if wrong.any():
-        instance, column = (int(place) for place in np.argwhere(wrong)[0])
-        raise ProgramError(
-            f"input {column} of instance {instance} is {inputs[instance, column]}",
-            where="inputs",
-            mend="machine int8 takes numbers from -128 to 127",
-        )
+    if inputs.dtype != np.int8:
+        _check_bytes(inputs)
     rows = len(program.addresses) + 1
     block = min(max(CACHE_BYTES // rows, MIN_BLOCK), MAX_BLOCK, max(MAX_BYTES // rows, 1), max(len(inputs), 1))
     found = np.empty((len(inputs), len(program.outputs)), np.int8)
@@ -116,6 +110,18 @@ def _execute_int8(program: ScalarProgram, inputs: Array) -> Array:
             mend="divide by what is never zero, or `select` another divisor",
         )
     return found
+
+
+def _check_bytes(inputs: Array) -> None:
+    """Refuse inputs beyond signed 8 bits."""
+    wrong = (inputs < -128) | (inputs > 127)
+    if wrong.any():
+        instance, column = (int(place) for place in np.argwhere(wrong)[0])
+        raise ProgramError(
+            f"input {column} of instance {instance} is {inputs[instance, column]}",
+            where="inputs",
+            mend="machine int8 takes numbers from -128 to 127",
+        )
 
 
 @compiled
