@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from memsim.cli import _chips, _collective, _dmd, _microbench, _programs, _run, _score, _workloads
+from memsim.cli import _chips, _collective, _diagnose, _dmd, _microbench, _programs, _run, _score, _workloads
 from memsim.cli._errors import guarded
 
 __all__ = ["app", "main", "run"]
@@ -35,6 +35,7 @@ app.command()(_programs.check)
 app.command()(_programs.analyze)
 app.command()(_score.score)
 app.command()(_dmd.dmd)
+app.command()(_diagnose.diagnose)
 
 
 def _show_version(wanted: bool) -> None:

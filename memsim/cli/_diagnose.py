@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memsim.cli._files import check_figure, check_writable, read_chip, read_program, read_text, write_json
+from memsim.cli._files import check_figure, check_writable, read_chip, read_program, write_json
+from memsim.cli._scalar import names_of, read_any, straight
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from memsim.hierarchy import Chip
     from memsim.locality.accesses import Accesses
     from memsim.locality.diagnose import Diagnosis
-    from memsim.locality.scalar.program import ScalarProgram
 
 Files = Annotated[
     list[Path],
@@ -64,26 +64,13 @@ def diagnose(
         _plot(found, machine, memory, plot)
 
 
-def names_of(files: Sequence[Path]) -> list[str]:
-    """A name for each file: without folders and suffix where these are told apart by it, else in full."""
-    stems = [file.stem for file in files]
-    return stems if len({*stems}) == len(stems) else [str(file) for file in files]
-
-
-def read_scalar(file: Path) -> ScalarProgram:
-    """Parse a scalar program; errors name the file, line and column."""
-    from memsim.locality.scalar.text import parse
-
-    return parse(read_text(file), str(file))
-
-
 def _accesses(file: Path, name: str, chip: Chip | None, memory: str | None, core: int | None) -> Accesses:
     from dataclasses import replace
 
     if file.suffix != ".tile":
         from memsim.locality.accesses import scalar_accesses
 
-        return scalar_accesses(read_scalar(file), name=name)
+        return scalar_accesses(straight(read_any(file), str(file)), name=name)
     from memsim import isa
     from memsim.locality.tile_accesses import tile_accesses
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memsim.cli._console import phase
-from memsim.cli._files import check_figure, check_writable, read_bytes, read_text, write_json
+from memsim.cli._files import check_figure, check_writable, read_text, write_json
+from memsim.cli._scalar import names_of, read_any, straight
 from memsim.errors import MemsimError
 
 if TYPE_CHECKING:
     from memsim.locality.files import AnyProgram
     from memsim.locality.score import Score
+    from memsim.locality.sensitivity import Sensitivity
 
 WRONG = 1
 """Exit status when a challenge that was named is not met."""
@@ -42,7 +44,15 @@ def score(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Vary the disputed constants: which rankings of the files flip?")
     ] = False,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="With --sensitivity: draw the ranks.")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="With --sensitivity: every combination, not one dispute at a time.")
+    ] = False,
+    near: Annotated[
+        int, typer.Option(metavar="WORDS", help="With --sensitivity: addresses beyond lie in DRAM, which has rows.")
+    ] = 16_384,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="With --sensitivity: draw each variation's energies.")
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the scores (- prints them).")
     ] = None,
@@ -53,29 +63,36 @@ def score(
     check_figure(plot)
     if plot is not None and not sensitivity:
         raise MemsimError("there is nothing to draw", where="--plot", mend="add --sensitivity, or see: memsim diagnose")
-    programs = {str(path): _read(path) for path in files}
-    if sensitivity:
-        from memsim.cli._sensitivity import compare
-
-        compare(programs, json_file, plot)
-        return
+    programs = {name: read_any(path) for name, path in zip(names_of(files), files, strict=True)}
     options: dict[str, Any] = {"machine": machine, "bytes_per_element": bytes_per_element}
     options["placement"] = _read_placement(placement) if placement is not None else None
     found = {name: _priced(program, model, dialect, challenge, options) for name, program in programs.items()}
     if not to_stdout:
         for name, (scores, refusals) in found.items():
             _print(name, scores, refusals)
+    study = _vary(programs, full, near, plot, not to_stdout) if sensitivity else None
     if json_file is not None:
         told = [_json(name, model, *scored) for name, scored in found.items()]
-        write_json(told[0] if len(told) == 1 else {"programs": told}, None if to_stdout else json_file)
+        whole = told[0] if len(told) == 1 else {"programs": told}
+        write_json({**whole, **({"sensitivity": study.to_json()} if study else {})}, None if to_stdout else json_file)
     if challenge is not None and not all(scores[0].correct for scores, _ in found.values()):
         raise typer.Exit(WRONG)
 
 
-def _read(path: Path) -> AnyProgram:
-    from memsim.locality.files import read
+def _vary(programs: dict[str, AnyProgram], full: bool, near: int, plot: Path | None, shown: bool) -> Sensitivity:
+    """Vary the disputed constants, print what flips and draw it."""
+    from memsim.cli import _sensitivity
 
-    return read(read_bytes(path), str(path))
+    with phase("varying constants"):
+        found = _sensitivity.study(
+            {name: straight(program, name) for name, program in programs.items()}, full=full, near=near
+        )
+    if shown:
+        typer.echo()
+        _sensitivity.show(found)
+    if plot is not None:
+        _sensitivity.draw(found, plot)
+    return found
 
 
 def _priced(

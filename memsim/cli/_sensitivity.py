@@ -1,62 +1,38 @@
-"""``memsim sensitivity``: which rankings of scalar programs flip when disputed constants of data movement move."""
+"""``memsim score --sensitivity``: which rankings of scalar programs flip when disputed constants of data movement move."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
-
-from memsim.cli._diagnose import ToJson, names_of, read_scalar
-from memsim.cli._files import check_figure, check_writable, write_json
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from memsim.locality.scalar.program import ScalarProgram
     from memsim.locality.sensitivity import Sensitivity
 
 MOST_LINES = 20
 """Flips and variations that are printed one by one."""
 
 
-def sensitivity(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE FILE...", help="Scalar programs to rank.", readable=False)
-    ],
-    full: Annotated[bool, typer.Option("--full", help="Every combination, not one dispute at a time.")] = False,
-    near: Annotated[
-        int, typer.Option(metavar="WORDS", help="Addresses beyond this lie in DRAM, for row activation.")
-    ] = 16_384,
-    json_file: ToJson = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw each variation's energies.")] = None,
-) -> None:
-    """Vary wire energy, writes, arithmetic, fetch and row activation, and say which rankings flip."""
-    to_stdout = json_file is not None and str(json_file) == "-"
-    check_writable(None if to_stdout else json_file)
-    check_figure(plot)
-    found = study(files, full=full, near=near)
-    if not to_stdout:
-        show(found)
-    if json_file is not None:
-        write_json(found.to_json(), None if to_stdout else json_file)
-    if plot is not None:
-        from memsim.cli._files import replacing
-        from memsim.report.figures.sensitivity import draw_sensitivity
-        from memsim.report.figures.style import save
-
-        with replacing(plot) as target:
-            save(draw_sensitivity(found), target)
-
-
-def study(files: Sequence[Path], *, full: bool = False, near: int = 16_384) -> Sensitivity:
-    """Price the programs of files under all variations."""
+def study(programs: Mapping[str, ScalarProgram], *, full: bool = False, near: int = 16_384) -> Sensitivity:
+    """Price programs under all variations."""
     from memsim.locality.constants import Rows, variations
     from memsim.locality.sensitivity import rankings
 
-    programs = {name: read_scalar(file) for file, name in zip(files, names_of(files), strict=True)}
     return rankings(programs, variations(full=full, rows=Rows(near_words=near)))
+
+
+def draw(found: Sensitivity, path: Path) -> None:
+    """Draw each variation's energies."""
+    from memsim.cli._files import replacing
+    from memsim.report.figures.sensitivity import draw_sensitivity
+    from memsim.report.figures.style import save
+
+    with replacing(path) as target:
+        save(draw_sensitivity(found), target)
 
 
 def show(found: Sensitivity) -> None:

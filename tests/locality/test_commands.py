@@ -1,4 +1,4 @@
-"""The commands ``diagnose`` and ``sensitivity``, in an application of their own."""
+"""``memsim diagnose`` and ``memsim score --sensitivity``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from memsim.cli._diagnose import diagnose
-from memsim.cli._sensitivity import sensitivity
+from memsim.cli import app
 from memsim.errors import MemsimError
 from tests.locality.products import naive, tiled
-
-app = typer.Typer(rich_markup_mode=None)
-app.command()(diagnose)
-app.command()(sensitivity)
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -91,17 +85,17 @@ def test_mistakes(products: tuple[Path, Path], tmp_path: Path) -> None:
 
 def test_rankings(products: tuple[Path, Path], tmp_path: Path) -> None:
     figure, target = tmp_path / "figure.png", tmp_path / "out.json"
-    output = run("sensitivity", *products, "--plot", figure, "--json", target)
+    output = run("score", *products, "--plot", figure, "--json", target, "--sensitivity")
     assert row(output, "Model 2") == ["Model", "2", "1.25", "nJ", "(1)", "1.45", "nJ", "(2)", "1.00"]
     assert row(output, "wire 100") == ["wire", "100", "3.51", "nJ", "(2)", "1.60", "nJ", "(1)", "1", "-1.00"]
     assert "wire 280: tiled is cheaper than naive, 0.366 of it; it is 1.15 of it in Model 2" in output
     assert figure.read_bytes().startswith(b"\x89PNG")
-    assert len(json.loads(target.read_text())["flips"]) == 2
+    assert len(json.loads(target.read_text())["sensitivity"]["flips"]) == 2
 
 
 def test_every_combination(products: tuple[Path, Path]) -> None:
-    output = run("sensitivity", *products, "--full")
-    told = json.loads(run("sensitivity", *products, "--full", "--json", "-"))
+    output = run("score", *products, "--full", "--sensitivity")
+    told = json.loads(run("score", *products, "--full", "--json", "-", "--sensitivity"))["sensitivity"]
     flipping = len({flip["variation"] for flip in told["flips"]})
     assert f"{flipping} of 179 variations flip a pair" in output
     assert f"and {len(told['flips']) - 20} more" in output
@@ -110,9 +104,9 @@ def test_every_combination(products: tuple[Path, Path]) -> None:
 def test_nothing_flips(products: tuple[Path, Path], tmp_path: Path) -> None:
     same = tmp_path / "same.ir"
     same.write_text(products[0].read_text())
-    assert "no pair of programs changes its order against Model 2" in run("sensitivity", products[0], same)
+    assert "no pair of programs changes its order against Model 2" in run("score", products[0], same, "--sensitivity")
     with pytest.raises(MemsimError, match="1 programs have no order"):
-        run("sensitivity", same)
-    again = json.loads(run("sensitivity", same, tmp_path / "naive.ir", "--near", 100, "--json", "-"))
+        run("score", same, "--sensitivity")
+    again = json.loads(run("score", same, tmp_path / "naive.ir", "--near", 100, "--json", "-", "--sensitivity"))["sensitivity"]
     priced = [r["activation_fj"] for r in again["rows"] if r["variation"] == "row activation"]
     assert priced[0] == priced[1] > 0
