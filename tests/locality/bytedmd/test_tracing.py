@@ -287,6 +287,27 @@ def test_other_threads_use_math_meanwhile_and_wait_with_traces() -> None:
     assert type(math.sqrt(4.0)) is float
 
 
+def test_waiting_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memsim.locality.bytedmd.front.PATIENCE_S", 0.01)
+    caught: list[MemsimError] = []
+
+    def other() -> None:
+        try:
+            trace(lambda a: a, [1])
+        except MemsimError as error:
+            caught.append(error)
+
+    def function(a: Any) -> Any:
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(10)
+        return a
+
+    trace(function, [1])
+    assert [error.cause for error in caught] == ["another trace has run for 0 s"]
+    assert trace(lambda a: a, [1]).value == 1
+
+
 def test_dead_values_and_values_returned_twice_are_priced() -> None:
     def function(a: Any, b: Any) -> Any:
         a[0] + a[1]
