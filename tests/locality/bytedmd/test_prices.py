@@ -88,7 +88,7 @@ def test_a_trace_without_operations_costs_what_it_returns() -> None:
 
 
 def test_columns_may_be_of_any_integers_and_not_writable() -> None:
-    columns = [np.array(column, np.uint16) for column in ([0, 0], [0, 1, 2], [0, 2, 3], [], [2])]
+    columns: list[Any] = [np.array(column, np.uint16) for column in ([0, 0], [0, 1, 2], [0, 2, 3], [], [2])]
     columns[3] = np.array([2, -1], np.int8)
     for column in columns:
         column.flags.writeable = False
