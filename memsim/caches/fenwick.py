@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from memsim.compiled import compiled, inlined
+from memsim.compiled import bare_inlined, compiled
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 
-@inlined
+@bare_inlined
 def sum_to(tree: Array, time: int) -> int:
     """The sum of the marks at the times 1 to ``time``."""
     total = 0
@@ -25,7 +25,7 @@ def sum_to(tree: Array, time: int) -> int:
     return total
 
 
-@inlined
+@bare_inlined
 def add(tree: Array, time: int, amount: int) -> None:
     """Add ``amount`` to the mark at ``time``."""
     while time < len(tree):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType
 from typing import Any
 
-from memsim.locality.bytedmd.traced import record
+from memsim.locality.bytedmd.traced import Traced, record, record_one
 
 Function = Callable[..., Any]
 
@@ -21,6 +21,8 @@ AS_OPERATORS = ("floor", "ceil", "trunc", "prod", "sumprod")
 def _replacement(function: Function) -> Function:
     @functools.wraps(function)
     def call(*operands: Any, **options: Any) -> Any:
+        if len(operands) == 1 and not options and type(operands[0]) is Traced:
+            return record_one(function, operands[0]._number, operands[0]._value)
         return record(function, operands, options)
 
     return call

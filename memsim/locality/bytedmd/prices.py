@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from memsim.caches.fenwick import add, renumber, sum_to
-from memsim.compiled import bare_inlined, compiled, inlined
+from memsim.compiled import bare_inlined, compiled
 from memsim.errors import MemsimError
 from memsim.locality.bytedmd.columns import NO_RESULT, Trace
 from memsim.locality.bytedmd.dialects import dialect_named
@@ -204,7 +204,7 @@ def _run(
             _place(stack, results[operation])
 
 
-@inlined
+@bare_inlined
 def _read_at_once(stack: Stack, waiting: Array, reads: Array, low: int, high: int, lasts: Array, counts: Array) -> None:
     """Price all reads of an operation, then move its values to the top in the order of their first reads."""
     tree, last, owner, weights, clock = stack
@@ -218,7 +218,7 @@ def _read_at_once(stack: Stack, waiting: Array, reads: Array, low: int, high: in
             _move(stack, waiting, reads[i], lasts[reads[i]] >= high)
 
 
-@inlined
+@bare_inlined
 def _depth(stack: Stack, waiting: Array, item: int) -> int:
     """How deep a value lies: where it waits, or below the values used since its last use."""
     tree, last, _, _, clock = stack
@@ -227,7 +227,7 @@ def _depth(stack: Stack, waiting: Array, item: int) -> int:
     return depth
 
 
-@inlined
+@bare_inlined
 def _move(stack: Stack, waiting: Array, item: int, stays: bool) -> None:
     """Take a value from where it is, and put it on top if it stays."""
     tree, last, _, _, clock = stack
@@ -241,7 +241,7 @@ def _move(stack: Stack, waiting: Array, item: int, stays: bool) -> None:
         _place(stack, item)
 
 
-@inlined
+@bare_inlined
 def _place(stack: Stack, item: int) -> None:
     """Put a value that is not on the stack on top of it."""
     tree, last, owner, weights, clock = stack

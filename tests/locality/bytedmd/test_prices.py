@@ -87,6 +87,14 @@ def test_a_trace_without_operations_costs_what_it_returns() -> None:
     assert [price(empty, dialect).cost for dialect in DIALECTS] == [0, 4, 0, 4, 5]
 
 
+def test_columns_may_be_of_any_integers_and_not_writable() -> None:
+    columns: list[Any] = [np.array(column, np.uint16) for column in ([0, 0], [0, 1, 2], [0, 2, 3], [], [2])]
+    columns[3] = np.array([2, -1], np.int8)
+    for column in columns:
+        column.flags.writeable = False
+    assert [price(Trace(*columns), dialect).cost for dialect in DIALECTS] == [4, 5, 4, 5, 5]
+
+
 BAD: dict[str, tuple[Callable[[], Any], str, str]] = {
     "dialect": (lambda: price(Trace.of([1], [], []), "trunk"), "dialect", "'trunk' is no dialect of ByteDMD"),
     "dialect of a kind": (lambda: price(Trace.of([1], [], []), 3), "dialect", "3 is no dialect"),  # type: ignore[arg-type]

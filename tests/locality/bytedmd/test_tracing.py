@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 import math
 import operator
 import threading
 from collections.abc import Callable
+from fractions import Fraction
 from math import log2, sqrt
 from math import sqrt as root
 from typing import Any
@@ -285,6 +287,37 @@ def test_other_threads_use_math_meanwhile_and_wait_with_traces() -> None:
     thread.join(10)
     assert found == [4.0, 2.0]
     assert type(math.sqrt(4.0)) is float
+
+
+def test_a_score_is_plain_json() -> None:
+    def function(a: Any, b: Any) -> Any:
+        return {1: (a, 1j * b), "none": [None, a > b, Fraction(1, 3)]}
+
+    shown = json.loads(json.dumps(bytedmd(function, [1, 2.5]).to_json()))
+    assert shown["value"] == {"1": [1, "2.5j"], "none": [None, False, "1/3"]}
+    names = ("model", "dialect", "version", "bytes_per_element", "elements", "operations", "escapes")
+    assert [shown[name] for name in names] == ["bytedmd", "main", "2cc2a62", 1, 2, 2, []]
+
+
+def test_waiting_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memsim.locality.bytedmd.front.PATIENCE_S", 0.01)
+    caught: list[MemsimError] = []
+
+    def other() -> None:
+        try:
+            trace(lambda a: a, [1])
+        except MemsimError as error:
+            caught.append(error)
+
+    def function(a: Any) -> Any:
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(10)
+        return a
+
+    trace(function, [1])
+    assert [error.cause for error in caught] == ["another trace has run for 0 s"]
+    assert trace(lambda a: a, [1]).value == 1
 
 
 def test_dead_values_and_values_returned_twice_are_priced() -> None:
