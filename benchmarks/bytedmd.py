@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from memsim.locality.bytedmd import DIALECTS, price, trace
+from memsim.locality.tracing import DIALECTS, price, trace
 
 T = TypeVar("T")
 SIZES = (16, 32, 64, 128)

@@ -5,7 +5,6 @@
 """
 
 from memsim.locality.accesses import Accesses, scalar_accesses
-from memsim.locality.bytedmd import DIALECTS, Trace, bytedmd, price, trace
 from memsim.locality.challenges import CHALLENGES, Challenge
 from memsim.locality.diagnose import Diagnosis, diagnose
 from memsim.locality.files import read
@@ -15,6 +14,7 @@ from memsim.locality.scalar.program import ScalarProgram
 from memsim.locality.scalar.symbolic import Proof, prove_product
 from memsim.locality.score import Score
 from memsim.locality.tile_accesses import tile_accesses
+from memsim.locality.tracing import DIALECTS, Trace, bytedmd, price, trace
 from memsim.locality.trackers import ArrayLog, LRUStackTracker, MemTracker, TrackedArray
 
 __all__ = [

@@ -9,7 +9,6 @@ from typing import Any
 
 from memsim.errors import MemsimError
 from memsim.locality import challenges
-from memsim.locality.bytedmd import DIALECTS, price
 from memsim.locality.files import AnyProgram
 from memsim.locality.loops import scoring as loops
 from memsim.locality.loops.model import LoopProgram
@@ -23,6 +22,7 @@ from memsim.locality.scalar.tracking import track
 from memsim.locality.score import Score
 from memsim.locality.spatial import score as spatial
 from memsim.locality.spatial.program import SpatialProgram
+from memsim.locality.tracing import DIALECTS, price
 
 MODELS = ("dally1", "dally2", "dally3", "bytedmd", "dmc", "ard", "dmd")
 """Every model that prices a program, in the order of tables."""

@@ -107,6 +107,8 @@ def test_nothing_flips(products: tuple[Path, Path], tmp_path: Path) -> None:
     assert "no pair of programs changes its order against Model 2" in run("score", products[0], same, "--sensitivity")
     with pytest.raises(MemsimError, match="1 programs have no order"):
         run("score", same, "--sensitivity")
-    again = json.loads(run("score", same, tmp_path / "naive.ir", "--near", 100, "--json", "-", "--sensitivity"))["sensitivity"]
+    again = json.loads(run("score", same, tmp_path / "naive.ir", "--near", 100, "--json", "-", "--sensitivity"))[
+        "sensitivity"
+    ]
     priced = [r["activation_fj"] for r in again["rows"] if r["variation"] == "row activation"]
     assert priced[0] == priced[1] > 0

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from memsim.compiled import compiled
-from memsim.locality.bytedmd import Trace
 from memsim.locality.scalar.instructions import Op
 from memsim.locality.scalar.program import ScalarProgram, check_initialised
 from memsim.locality.shells import Array
+from memsim.locality.tracing import Trace
 
 _CONSTANT = -1
 _COPY, _SET, _RECV, _SEND = int(Op.COPY), int(Op.SET), int(Op.RECV), int(Op.SEND)

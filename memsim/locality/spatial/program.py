@@ -205,7 +205,7 @@ def _pair(value: object, where: str) -> Cell:
     """A cell or a core as two whole numbers of at least 0 that a grid may have."""
     if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(n, (int, np.integer)) for n in value):
         x, y = int(value[0]), int(value[1])
-        if 0 <= min(x, y) and max(x, y) < 1 << _Y_BITS:
+        if min(x, y) >= 0 and max(x, y) < 1 << _Y_BITS:
             return x, y
     raise ProgramError(f"{value!r} is no place", where=where, mend="give two whole numbers from 0 on, such as (64, 0)")
 

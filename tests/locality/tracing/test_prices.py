@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memsim.errors import MemsimError
-from memsim.locality.bytedmd import DIALECTS, Trace, depth_cost, depth_counts, price
-from tests.locality.bytedmd import naive
+from memsim.locality.tracing import DIALECTS, Trace, depth_cost, depth_counts, price
+from tests.locality.tracing import naive
 
 
 @st.composite

@@ -13,7 +13,7 @@ from typing import NoReturn
 import numpy as np
 
 from memsim.errors import MemsimError
-from memsim.locality.bytedmd.columns import NO_RESULT, Escape, Trace
+from memsim.locality.tracing.columns import NO_RESULT, Escape, Trace
 
 MADE, READ = -1, -2
 """Ends of an operation among the numbers that it reads: with a result, or without."""

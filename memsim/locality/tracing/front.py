@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from memsim.errors import MemsimError
-from memsim.locality.bytedmd.columns import Trace
-from memsim.locality.bytedmd.functions import replaced_functions
-from memsim.locality.bytedmd.prices import price
-from memsim.locality.bytedmd.recorder import Recorder, new_number, of_user
-from memsim.locality.bytedmd.traced import Traced, activate
 from memsim.locality.score import Score
+from memsim.locality.tracing.columns import Trace
+from memsim.locality.tracing.functions import replaced_functions
+from memsim.locality.tracing.prices import price
+from memsim.locality.tracing.recorder import Recorder, new_number, of_user
+from memsim.locality.tracing.traced import Traced, activate
 
 PATIENCE_S = 600.0
 """How long a trace waits for one in another thread."""

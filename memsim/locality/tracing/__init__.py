@@ -3,10 +3,10 @@
 `trace` runs a function and records what it does; `price` prices the record under a dialect; `bytedmd` does both.
 """
 
-from memsim.locality.bytedmd.columns import NO_RESULT, Escape, Trace
-from memsim.locality.bytedmd.dialects import DIALECTS, Dialect
-from memsim.locality.bytedmd.front import bytedmd, trace
-from memsim.locality.bytedmd.prices import depth_cost, depth_counts, price
+from memsim.locality.tracing.columns import NO_RESULT, Escape, Trace
+from memsim.locality.tracing.dialects import DIALECTS, Dialect
+from memsim.locality.tracing.front import bytedmd, trace
+from memsim.locality.tracing.prices import depth_cost, depth_counts, price
 
 __all__ = [
     "DIALECTS",

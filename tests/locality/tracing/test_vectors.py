@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from memsim.locality.bytedmd import DIALECTS, bytedmd
+from memsim.locality.tracing import DIALECTS, bytedmd
 from tests.locality.programs import TABLE, matmul_ijk, ones
 
 THREE = ("main", "dev", "classic-14")

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from memsim.errors import MemsimError
-from memsim.locality.bytedmd.recorder import MADE, READ, Recorder, new_number, place_of_user
+from memsim.locality.tracing.recorder import MADE, READ, Recorder, new_number, place_of_user
 
 Function = Callable[..., Any]
 

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memsim.errors import MemsimError
-from memsim.locality.bytedmd import DIALECTS, Trace, bytedmd, trace
+from memsim.locality.tracing import DIALECTS, Trace, bytedmd, trace
 from tests.locality.programs import fft_like, mlp
 
 Listed = list[tuple[list[int], bool]]
@@ -300,7 +300,7 @@ def test_a_score_is_plain_json() -> None:
 
 
 def test_waiting_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memsim.locality.bytedmd.front.PATIENCE_S", 0.01)
+    monkeypatch.setattr("memsim.locality.tracing.front.PATIENCE_S", 0.01)
     caught: list[MemsimError] = []
 
     def other() -> None:

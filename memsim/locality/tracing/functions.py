@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType
 from typing import Any
 
-from memsim.locality.bytedmd.traced import Traced, record, record_one
+from memsim.locality.tracing.traced import Traced, record, record_one
 
 Function = Callable[..., Any]
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from memsim.errors import MemsimError
-from memsim.locality.bytedmd import Escape, bytedmd, trace
+from memsim.locality.tracing import Escape, bytedmd, trace
 
 
 def default(a: Any, function: Callable[[Any], Any] = math.sqrt) -> Any: return function(a)  # fmt: skip
