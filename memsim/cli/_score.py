@@ -72,7 +72,7 @@ def score(
             _print(name, scores, refusals)
     study = _vary(programs, full, near, plot, not to_stdout) if sensitivity else None
     if json_file is not None:
-        told = [_json(name, model, *scored) for name, scored in found.items()]
+        told = [_json(str(path), model, *scored) for path, scored in zip(files, found.values(), strict=True)]
         whole = told[0] if len(told) == 1 else {"programs": told}
         write_json({**whole, **({"sensitivity": study.to_json()} if study else {})}, None if to_stdout else json_file)
     if challenge is not None and not all(scores[0].correct for scores, _ in found.values()):
@@ -132,12 +132,12 @@ def _read_placement(path: Path) -> dict[int, tuple[int, int]]:
     return cells
 
 
-def _json(name: str, model: str | None, scores: list[Score], refusals: dict[str, str]) -> dict[str, Any]:
+def _json(file: str, model: str | None, scores: list[Score], refusals: dict[str, str]) -> dict[str, Any]:
     """The score of the model that was named; else that of the first that can, with all of them beside it."""
     if model is not None:
-        return {"file": name, **scores[0].to_json()}
+        return {"file": file, **scores[0].to_json()}
     first = scores[0].to_json() if scores else {}
-    return {"file": name, **first, "models": [one.to_json() for one in scores], "refused": refusals}
+    return {"file": file, **first, "models": [one.to_json() for one in scores], "refused": refusals}
 
 
 def _print(name: str, scores: list[Score], refusals: dict[str, str]) -> None:

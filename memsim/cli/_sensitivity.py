@@ -1,4 +1,4 @@
-"""``memsim score --sensitivity``: which rankings of scalar programs flip when disputed constants of data movement move."""
+"""``memsim score --sensitivity``: which rankings of programs flip when disputed constants move."""
 
 from __future__ import annotations
 

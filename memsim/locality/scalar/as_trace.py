@@ -1,8 +1,8 @@
 """A scalar program as ByteDMD sees it: values that are made and read, wherever they lie.
 
-ByteDMD prices values, not places. So ``copy`` is free, as ``b = a`` is in Python; what ``set`` writes is a constant, and
-reading a constant is free; an operation on constants alone makes another. ``recv`` makes a value without a read, and
-``send`` reads one. The inputs are the elements of one list, the outputs are what is returned.
+ByteDMD prices values, not places. So ``copy`` is free, as ``b = a`` is in Python; what ``set`` writes is a constant,
+and reading a constant is free; an operation on constants alone makes another. ``recv`` makes a value without a read,
+and ``send`` reads one. The inputs are the elements of one list, the outputs are what is returned.
 """
 
 from __future__ import annotations
