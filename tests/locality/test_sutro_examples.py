@@ -15,7 +15,7 @@ from memsim.locality.scalar.text import parse
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples" / "sutro"
-COSTS = {"8-2": 5_631, "20-3": 38_989, "32-5": 124_779}
+COSTS = {"8-2": 5_352, "20-3": 37_021, "32-5": 119_190}
 
 
 def run(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
