@@ -31,7 +31,7 @@ def test_symmetry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         assert dally1.score(program, "int8").cost == cost
         # each input once, at 1 ... n; an `and` a pair but the first, of addresses 1 and 2; the output at 1
         assert cost == sum(dally1.distances(program.addresses)) + 3 * (n // 2 - 1) + 1
-    assert "run on all 65,536 instances" in capsys.readouterr().out
+    assert "right on all 65,536 instances" in capsys.readouterr().out
 
 
 def test_small_parities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +47,7 @@ def test_the_large_parity_is_right_on_every_mask(
 ) -> None:
     assert run("parity.py", monkeypatch, "32-5")["results"]["32-5"] == (COSTS["32-5"], True)
     text = capsys.readouterr().out
-    assert "201,376 instances" in text
+    assert "right on 201,376 instances of seed 2026" in text
     assert "published: best 382,794 (" in text
 
 
