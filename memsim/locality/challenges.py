@@ -106,7 +106,8 @@ def verify(program: ScalarProgram, challenge: Challenge | str) -> tuple[bool | N
                 f"it should be {wanted[instance, output]}"
             )
         first += len(inputs)
-    return True, f"run on {'all' if task.exhaustive else 'each of'} {task.instances:,} instances"
+    how = f"all {task.instances:,} instances" if task.exhaustive else f"{task.instances:,} instances of seed {SEED}"
+    return True, f"right on {how}"
 
 
 def _challenge(name: str) -> Challenge:

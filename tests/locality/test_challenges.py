@@ -92,7 +92,7 @@ def test_products_are_proved() -> None:
 
 def test_wrong_programs_are_told_with_an_output() -> None:
     right = "1,2,3,4,5,6;cmp 1,1,6,eq;cmp 2,2,5,eq;cmp 3,3,4,eq;and 1,2;and 1,3;1"
-    assert verify(parse(right), "symmetry-6") == (True, "run on all 64 instances")
+    assert verify(parse(right), "symmetry-6") == (True, "right on all 64 instances")
     late = verify(parse(right.replace("and 1,3;", "")), "symmetry-6")
     assert late == (False, "output 0 of instance 4 is 1; it should be 0")  # 000100: only the middle pair differs
     mask = ",".join(["1"] * 8)
