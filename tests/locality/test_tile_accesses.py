@@ -219,8 +219,8 @@ def test_too_many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_long_program_takes_one_core() -> None:
-    text = BLOCKS.format(occupancy=1).replace("b 4", "b 500001").replace("[64]", "[8000016]")
-    with pytest.raises(MemsimError, match="1,000,002 instructions run") as raised:
+    text = BLOCKS.format(occupancy=1).replace("b 4", "b 1000001").replace("[64]", "[16000016]")
+    with pytest.raises(MemsimError, match="2,000,002 instructions run, and at most 2,000,000 are followed") as raised:
         tile_accesses(parse(text), plain_chip(2))
     assert "--core" in str(raised.value)
 
