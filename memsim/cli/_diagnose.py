@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from memsim.cli._files import check_figure, check_writable, read_chip, read_program, read_text, write_json
+from memsim.errors import MemsimError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from memsim.locality.accesses import Accesses
     from memsim.locality.diagnose import Diagnosis
     from memsim.locality.scalar.program import ScalarProgram
+
+_TILE = ".tile"
 
 Files = Annotated[
     list[Path],
@@ -48,6 +51,7 @@ def diagnose(
     to_stdout = json_file is not None and str(json_file) == "-"
     check_writable(None if to_stdout else json_file)
     check_figure(plot)
+    _check_options(files, {"--memory": memory, "--chip": chip, "--core": core})
     machine = None if chip is None else read_chip(chip)
     from memsim.locality.accesses import by_value
     from memsim.locality.diagnose import diagnose as diagnosed
@@ -62,6 +66,23 @@ def diagnose(
         write_json({"programs": [d.to_json() for d in found]}, None if to_stdout else json_file)
     if plot is not None:
         _plot(found, machine, memory, plot)
+
+
+def _check_options(files: Sequence[Path], options: Mapping[str, object]) -> None:
+    """Refuse a mixture of programs, and options of tile programs where there are none."""
+    tiles = [file for file in files if file.suffix == _TILE]
+    given = next((name for name, value in options.items() if value is not None), None)
+    if given is not None and not tiles:
+        raise MemsimError(
+            f"{files[0]} is no tile program, and only those have memories and cores",
+            where=given,
+            mend="leave it out, or name files that end in .tile",
+        )
+    if tiles and len(tiles) < len(files):
+        other = next(file for file in files if file.suffix != _TILE)
+        raise MemsimError(
+            f"{tiles[0]} counts bytes and {other} words", where="diagnose", mend="diagnose them one after the other"
+        )
 
 
 def names_of(files: Sequence[Path]) -> list[str]:
@@ -80,7 +101,7 @@ def read_scalar(file: Path) -> ScalarProgram:
 def _accesses(file: Path, name: str, chip: Chip | None, memory: str | None, core: int | None) -> Accesses:
     from dataclasses import replace
 
-    if file.suffix != ".tile":
+    if file.suffix != _TILE:
         from memsim.locality.accesses import scalar_accesses
 
         return scalar_accesses(read_scalar(file), name=name)
@@ -110,11 +131,11 @@ def _plot(found: Sequence[Diagnosis], chip: Chip | None, memory: str | None, pat
 def _print(found: Sequence[Diagnosis]) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console, unit = Console(highlight=False), f"{found[0].unit}s"
     for title, table in (
         ("", _totals(found)),
-        ("share that misses in a fully associative LRU cache", _misses(found)),
-        ("share of the accesses, by the size of other items since the last use", _reuse(found)),
+        (f"share that misses in a fully associative LRU cache of so many {unit}", _misses(found)),
+        (f"share of the accesses, by {unit} of other items since the last use", _reuse(found)),
         ("share of what is read, and of what it costs, at this distance or nearer", _distances(found)),
     ):
         if title:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import event, given
 
 from memsim.engine.static_cache import cache_traffic
 from memsim.errors import MemsimError
-from memsim.isa import Gather, Load, Program, Store, analyze, parse, verify
+from memsim.isa import Gather, Instruction, Load, Program, Region, Store, analyze, interpret, parse, verify
 from memsim.isa.model import ring_written, transfer_target
 from memsim.isa.sites import reads_of, sites_of
 from memsim.locality.accesses import Accesses
@@ -19,7 +20,7 @@ from memsim.locality.tile_accesses import memories, tile_accesses
 from tests.engine.machines import plain_chip
 from tests.engine.test_static_cache import cached, loads
 from tests.isa.kernels import matmul
-from tests.strategies import least_cores, programs
+from tests.strategies import inputs_for, least_cores, programs
 
 
 def moved(accesses: Accesses) -> tuple[int, int]:
@@ -65,6 +66,31 @@ def test_bytes_are_those_of_the_closed_forms(program: Program) -> None:
         if sum(expected):
             event(f"{role} compared")
             assert moved(tile_accesses(program, chip, role=role)) == expected, role
+
+
+def runs(stream: list[tuple[bool, int]]) -> list[tuple[bool, int]]:
+    """Bytes read and written by turns."""
+    return [(writes, sum(size for _, size in part)) for writes, part in groupby(stream, key=lambda entry: entry[0])]
+
+
+@given(programs())
+def test_the_order_is_that_of_the_interpreter(program: Program) -> None:
+    cores = program.cores or least_cores(program)
+    stream: list[tuple[bool, int]] = []
+
+    def observer(kernel: str, group: str, block: int, queue: str, instruction: Instruction, size: int) -> None:
+        region = instruction.dst if isinstance(instruction, Store) else getattr(instruction, "src", None)
+        if isinstance(region, Region) and program.tensor(region.tensor).role == "dram" and size:
+            stream.append((isinstance(instruction, Store), size))
+
+    interpret(program, inputs_for(program), cores=cores, observer=observer)
+    if not stream:
+        return
+    found = tile_accesses(program, plain_chip(cores), role="dram")
+    told = [(writes, size) for _, size, writes in sized(found)]
+    assert runs(told) == runs(stream)
+    ends = np.cumsum([size for _, size in told]).tolist()
+    assert {*np.cumsum([size for _, size in stream]).tolist()} <= {*ends}  # no item straddles two instructions
 
 
 def test_slots_are_filled_and_read_whole() -> None:
