@@ -44,8 +44,8 @@ from memsim.isa.model import (
     transfer_target,
 )
 
-MOST_STEPS = 1_000_000
-"""Executed instructions that are followed at most: some 5 us each."""
+MOST_STEPS = 2_000_000
+"""Executed instructions that are followed at most: some 2 us and 100 bytes each."""
 
 _EMPTY = np.zeros(0)
 

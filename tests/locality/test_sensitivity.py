@@ -216,6 +216,8 @@ def test_rows_open_and_close() -> None:
     program = parse("recv 11;recv 15;add 1,11,15;copy 12,1;add 1,1,1;copy 14,12;copy 15,14;send 15")
     # reads 11 (opens), 15 (opens); writes 12 (opens); reads 12, writes 14: open; reads 14: open, writes 15 (opens)
     assert address_counts(program, [rows]).row_changes == {rows: 4}
+    last = parse("recv 10;copy 10,10;copy 9,10")
+    assert address_counts(last, [rows, Rows(9, 4)]).row_changes == {rows: 0, Rows(9, 4): 1}
     found = price(program, Constants(activation_fj=7, rows=rows))
     assert found.activation == 28
     assert found.total == found.reads + found.writes + 28

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 
 import numpy as np
 import pytest
 from hypothesis import event, given
 
-from memsim.engine.static_cache import cache_traffic
+from memsim.engine.compile_plan import make_plan
+from memsim.engine.hardware import Hardware
+from memsim.engine.static_cache import _feeders, cache_traffic
 from memsim.errors import MemsimError
-from memsim.isa import Gather, Load, Program, Store, analyze, parse, verify
+from memsim.isa import Gather, Instruction, Load, Program, Region, Store, analyze, interpret, parse, verify
 from memsim.isa.model import ring_written, transfer_target
 from memsim.isa.sites import reads_of, sites_of
+from memsim.isa.touches import touches
 from memsim.locality.accesses import Accesses
 from memsim.locality.diagnose import diagnose
 from memsim.locality.tile_accesses import memories, tile_accesses
 from tests.engine.machines import plain_chip
 from tests.engine.test_static_cache import cached, loads
 from tests.isa.kernels import matmul
-from tests.strategies import least_cores, programs
+from tests.strategies import inputs_for, least_cores, programs
 
 
 def moved(accesses: Accesses) -> tuple[int, int]:
@@ -65,6 +69,31 @@ def test_bytes_are_those_of_the_closed_forms(program: Program) -> None:
         if sum(expected):
             event(f"{role} compared")
             assert moved(tile_accesses(program, chip, role=role)) == expected, role
+
+
+def runs(stream: list[tuple[bool, int]]) -> list[tuple[bool, int]]:
+    """Bytes read and written by turns."""
+    return [(writes, sum(size for _, size in part)) for writes, part in groupby(stream, key=lambda entry: entry[0])]
+
+
+@given(programs())
+def test_the_order_is_that_of_the_interpreter(program: Program) -> None:
+    cores = program.cores or least_cores(program)
+    stream: list[tuple[bool, int]] = []
+
+    def observer(kernel: str, group: str, block: int, queue: str, instruction: Instruction, size: int) -> None:
+        region = instruction.dst if isinstance(instruction, Store) else getattr(instruction, "src", None)
+        if isinstance(region, Region) and program.tensor(region.tensor).role == "dram" and size:
+            stream.append((isinstance(instruction, Store), size))
+
+    interpret(program, inputs_for(program), cores=cores, observer=observer)
+    if not stream:
+        return
+    found = tile_accesses(program, plain_chip(cores), role="dram")
+    told = [(writes, size) for _, size, writes in sized(found)]
+    assert runs(told) == runs(stream)
+    ends = np.cumsum([size for _, size in told]).tolist()
+    assert {*np.cumsum([size for _, size in stream]).tolist()} <= {*ends}  # no item straddles two instructions
 
 
 def test_slots_are_filled_and_read_whole() -> None:
@@ -219,29 +248,57 @@ def test_too_many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_long_program_takes_one_core() -> None:
-    text = BLOCKS.format(occupancy=1).replace("b 4", "b 500001").replace("[64]", "[8000016]")
-    with pytest.raises(MemsimError, match="1,000,002 instructions run") as raised:
+    text = BLOCKS.format(occupancy=1).replace("b 4", "b 1000001").replace("[64]", "[16000016]")
+    with pytest.raises(MemsimError, match="2,000,002 instructions run, and at most 2,000,000 are followed") as raised:
         tile_accesses(parse(text), plain_chip(2))
     assert "--core" in str(raised.value)
 
 
-def test_gathers_take_the_rows_of_the_engines_rule() -> None:
-    program = parse("""
+@pytest.mark.parametrize("distribution", ["sequential", "uniform"])
+def test_gathers_take_the_rows_of_the_engine(distribution: str) -> None:
+    gather = f"gather e <- W[8:29, 0:16] by ids distribution {distribution}"
+    program = parse(f"""
     program p
-    tensor W dram fp32 [8, 4]
-    tensor I dram int32 [4]
-    kernel k blocks (b 1) {
-      ring ids sram int32 [4] depth 1
-      ring e sram fp32 [4, 4] depth 2
-      queue load {
-        load ids <- I[0]
-        gather e <- W[0:8, 0:4] by ids distribution sequential
-        gather e <- W[0:8, 0:4] by ids distribution sequential
-        pop ids
-      }
-      queue use { pop e pop e }
-    }""")
+    tensor W dram fp32 [64, 16]
+    tensor I dram int32 [8]
+    kernel k blocks (b 3) {{
+      ring ids sram int32 [8] depth 1
+      ring e sram fp32 [8, 16] depth 2
+      queue load {{ load ids <- I[0]  loop i 3 {{ {gather} {gather} }}  pop ids }}
+      queue use {{ loop i 6 {{ pop e }} }}
+    }}""")
     verify(program)
-    found = tile_accesses(program, role="dram")
-    assert [size for _, size, _ in sized(found)] == [16] * 9
-    assert len(np.unique(found.items)) == 9
+    chip = cached()  # segments of 64 bytes: a row of W each
+    plan = make_plan(program, chip)
+    feeders = _feeders(Hardware(plan), plan.kernels[0])
+    expected = [{segment for segment, _ in access.pieces()} for feeder in feeders for access in feeder.accesses]
+    gathers = touches(program, "dram").regions[1:]
+    rows = sorted(row for region in gathers for row in zip(region.times, region.starts, strict=True))
+    told = [{start for _, (start, _) in rows[i : i + 8]} for i in range(0, len(rows), 8)]
+    found = [part for part in expected if len(part) > 1]
+    row, segment = min(map(min, told)), min(map(min, found))
+    assert [{at - row for at in part} for part in told] == [{at - segment for at in part} for part in found]
+
+
+CLUSTER = """
+program p
+tensor X dram fp32 [64]
+kernel k blocks (b 4) cluster (2) {
+  ring t sram fp32 [16] depth 1
+  ring s sram fp32 [16] depth 1
+  queue load { load t <- X[b*16] }
+  queue turn { send s to (b//2*2 + 1 - b%2) <- t  pop t }
+  queue use { pop s }
+}"""
+
+
+def test_one_core_of_a_cluster() -> None:
+    """Blocks 0 and 2 run on core 0, 1 and 3 on core 1; each sends its tile to the other of its cluster."""
+    program, chip = parse(CLUSTER), plain_chip(2)
+    assert sized(tile_accesses(program, chip, role="dram", core=0)) == [(0, 64, False), (1, 64, False)]
+    both = tile_accesses(program, chip, role="sram")
+    assert len(both) == 4 * 3  # filled by the load, read, and sent
+    assert diagnose(both).items == 4
+    one = tile_accesses(program, chip, role="sram", core=1)
+    assert len(one) == 2 * 3
+    assert [writes for _, _, writes in sized(one)] == [True, False, True] * 2
