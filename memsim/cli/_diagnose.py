@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-<<<<<<< HEAD
 from memsim.cli._files import check_figure, check_writable, read_chip, read_program, write_json
 from memsim.cli._scalar import names_of, read_any, straight
-=======
-from memsim.cli._files import check_figure, check_writable, read_chip, read_program, read_text, write_json
 from memsim.errors import MemsimError
->>>>>>> wt-diagnose
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -89,96 +85,6 @@ def _check_options(files: Sequence[Path], options: Mapping[str, object]) -> None
         )
 
 
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from memsim.hierarchy import Chip
-    from memsim.locality.accesses import Accesses
-    from memsim.locality.diagnose import Diagnosis
-
-_TILE = ".tile"
-
-Files = Annotated[
-    list[Path],
-    typer.Argument(metavar="FILE...", help="Tile programs (.tile) or scalar programs (any other).", readable=False),
-]
-ToJson = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers (- prints them).")]
-
-
-def diagnose(
-    files: Files,
-    values: Annotated[
-        bool, typer.Option("--values", help="Items are values, one for each write, instead of addresses or tiles.")
-    ] = False,
-    memory: Annotated[
-        str | None, typer.Option(metavar="ROLE", help="Of a tile program: dram, sram …; the farthest unless given.")
-    ] = None,
-    chip: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE.toml", help="Tells a tile program's cores, and marks the cache.")
-    ] = None,
-    core: Annotated[
-        int | None, typer.Option(metavar="N", help="Of a tile program: only what this core accesses, from 0.")
-    ] = None,
-    json_file: ToJson = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw four panels, for up to 4 programs.")] = (
-        None
-    ),
-) -> None:
-    """Miss-ratio curve, live set, reuse distances and distances of reads, of programs side by side."""
-    to_stdout = json_file is not None and str(json_file) == "-"
-    check_writable(None if to_stdout else json_file)
-    check_figure(plot)
-    _check_options(files, {"--memory": memory, "--chip": chip, "--core": core})
-    machine = None if chip is None else read_chip(chip)
-    from memsim.locality.accesses import by_value
-    from memsim.locality.diagnose import diagnose as diagnosed
-
-    found = []
-    for file, name in zip(files, names_of(files), strict=True):
-        accesses = _accesses(file, name, machine, memory, core)
-        found.append(diagnosed(by_value(accesses) if values else accesses))
-    if not to_stdout:
-        _print(found)
-    if json_file is not None:
-        write_json({"programs": [d.to_json() for d in found]}, None if to_stdout else json_file)
-    if plot is not None:
-        _plot(found, machine, memory, plot)
-
-
-<<<<<<< HEAD
-=======
-def _check_options(files: Sequence[Path], options: Mapping[str, object]) -> None:
-    """Refuse a mixture of programs, and options of tile programs where there are none."""
-    tiles = [file for file in files if file.suffix == _TILE]
-    given = next((name for name, value in options.items() if value is not None), None)
-    if given is not None and not tiles:
-        raise MemsimError(
-            f"{files[0]} is no tile program, and only those have memories and cores",
-            where=given,
-            mend="leave it out, or name files that end in .tile",
-        )
-    if tiles and len(tiles) < len(files):
-        other = next(file for file in files if file.suffix != _TILE)
-        raise MemsimError(
-            f"{tiles[0]} counts bytes and {other} words", where="diagnose", mend="diagnose them one after the other"
-        )
-
-
-def names_of(files: Sequence[Path]) -> list[str]:
-    """A name for each file: without folders and suffix where these are told apart by it, else in full."""
-    stems = [file.stem for file in files]
-    return stems if len({*stems}) == len(stems) else [str(file) for file in files]
-
-
-def read_scalar(file: Path) -> ScalarProgram:
-    """Parse a scalar program; errors name the file, line and column."""
-    from memsim.locality.scalar.text import parse
-
-    return parse(read_text(file), str(file))
-
-
->>>>>>> wt-diagnose
 def _accesses(file: Path, name: str, chip: Chip | None, memory: str | None, core: int | None) -> Accesses:
     from dataclasses import replace
 
