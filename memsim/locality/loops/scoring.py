@@ -77,10 +77,10 @@ def accesses(program: LoopProgram, tape: bool) -> tuple[Accesses, Accesses]:
         if not visit.times:
             continue
         if operation.dst is not None and not (tape and operation.op is Op.RECV):
-            _add(writes, box_of(program.bases[operation.dst.region], operation.dst, visit.loops))
+            add_box(writes, box_of(program.bases[operation.dst.region], operation.dst, visit.loops))
         if not (tape and operation.op is Op.SEND):
             for ref in operation.src:
-                _add(reads, box_of(program.bases[ref.region], ref, visit.loops))
+                add_box(reads, box_of(program.bases[ref.region], ref, visit.loops))
     return reads, writes
 
 
@@ -90,7 +90,8 @@ def region_box(program: LoopProgram, region: Region) -> Box:
     return Box(program.bases[region.name], dims)
 
 
-def _add(found: Accesses, box: Box) -> None:
+def add_box(found: Accesses, box: Box) -> None:
+    """Count the accesses of a box."""
     found[box.base, box.dims] += box.repeats
 
 
@@ -109,7 +110,7 @@ def _dally1(program: LoopProgram, machine: str | None) -> Score:
     reads, writes = accesses(program, tape=False)
     for region in program.regions:
         if region.is_output:
-            _add(reads, region_box(program, region))
+            add_box(reads, region_box(program, region))
     return Score(
         model="dally1",
         dialect=chosen,
@@ -189,4 +190,4 @@ def _check_grid(program: LoopProgram) -> None:
         )
 
 
-__all__ = ["ENGINE", "accesses", "region_box", "score"]
+__all__ = ["ENGINE", "Accesses", "accesses", "add_box", "region_box", "score"]

@@ -323,7 +323,7 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "p.loops").write_text(str(want))
     (tmp_path / "p.json").write_text(json.dumps(to_json(want)))
     assert read(tmp_path / "p.loops") == read(tmp_path / "p.json") == want
-    with pytest.raises(ProgramError, match="absent.loops: cannot be read"):
+    with pytest.raises(ProgramError, match=r"absent\.loops: cannot be read"):
         read(tmp_path / "absent.loops")
 
 
