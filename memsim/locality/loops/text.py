@@ -101,7 +101,7 @@ def _grammar() -> Lark:
     from lark import Lark
 
     grammar = (Path(__file__).parent / "loops.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True)
+    return Lark(grammar, parser="lalr", maybe_placeholders=False)
 
 
 def _check_depth(source: Source) -> None:
