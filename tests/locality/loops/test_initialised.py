@@ -135,6 +135,13 @@ PROVED = {
     "the same word in the same iteration": "for i 2 { for j 5 { set A[i+2*j], 0 for k 9 { add A[i+2*j], A[i+2*j] } } }",
     "a tile that every iteration fills again": "for i 3 { for j 4 { set A[j], 0 } for j 2 { send A[2*j+1] } }",
     "words with gaps, read with the same gaps": "for i 4 { set A[3*i], 0 } for i 2 { send A[6*i+3] }",
+    "rows whose ends are columns": (
+        "for t 3 { set A[3*t], 0 set A[3*t+2], 0 } set A[9], 0 for t 3 { set A[3*t+1], 0 for i 3 { send A[3*t+i] } }"
+    ),
+    "a stencil over time": (
+        "for t 8 { set A[5*t], 0 set A[5*t+4], 0 } for i 1..4 { set A[i], 0 } "
+        "for t 1..8 { for i 1..4 { add A[5*t+i], A[5*t+i-6], A[5*t+i-4] } } for i 40 { send A[i] }"
+    ),
     "a recurrence": "set A, 0 for i 1..10 { add A[i], A[i-1], A[i-1] }",
     "a recurrence in an outer loop": "for o 2 { set A, 0 for i 1..10 { add A[i], A[i-1], A[i-1] } }",
 }
@@ -142,7 +149,7 @@ PROVED = {
 
 @pytest.mark.parametrize("name", PROVED)
 def test_rules(name: str) -> None:
-    program = parse(f"region A 10\n{PROVED[name]}")
+    program = parse(f"region A 40\n{PROVED[name]}")
     assert naive_verdict(program) is None
     assert proofs(program) == {"A": "proved"}
     check_initialised(program)
