@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memsim.locality.loops.builder import loop, op, program, ref, region
+from memsim.locality.loops.histograms import access_counts
 from memsim.locality.loops.initialised import check_initialised
 from memsim.locality.loops.jsonform import from_json, to_json
 from memsim.locality.loops.kernels import naive_matmul, nearest_neighbour, tiled_matmul
@@ -18,6 +19,7 @@ __all__ = [
     "Operation",
     "Ref",
     "Region",
+    "access_counts",
     "check_initialised",
     "from_json",
     "loop",

@@ -166,14 +166,16 @@ def check_ref(program: LoopProgram, visit: Visit, part: str, ref: Ref) -> None:
         raise ProgramError(f"{_shown(ref)} is not whole", where=visit.place(part), mend="use whole numbers")
     bound = {loop.name: loop for loop in visit.loops}
     for name, _ in ref.coefficients:
-        if name not in bound:
-            raise ProgramError(
-                f"`{name}` in `{_shown(ref)}` is no loop around it",
-                where=visit.place(part),
-                mend=similar(name, [*bound]) or (f"the loops are {', '.join(bound)}" if bound else "put it in a loop"),
-            )
+        check_bound(name, tuple(bound), visit.place(part))
     if visit.times:
         _check_bounds(region, visit, part, ref, bound)
+
+
+def check_bound(name: str, bound: tuple[str, ...], where: Where) -> None:
+    """Refuse a counter that is not one of the loops around."""
+    if name not in bound:
+        listed = f"the loops are {', '.join(bound)}" if bound else "put it in a loop"
+        raise ProgramError(f"no loop around it is called `{name}`", where=where, mend=similar(name, bound) or listed)
 
 
 def _check_bounds(region: Region, visit: Visit, part: str, ref: Ref, bound: dict[str, Loop]) -> None:

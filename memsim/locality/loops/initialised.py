@@ -9,7 +9,7 @@ from memsim.errors import ProgramError
 from memsim.locality.loops import exact
 from memsim.locality.loops.model import LoopProgram, Region, Visit
 from memsim.locality.loops.proofs import proved
-from memsim.locality.loops.touches import Item, Touch, touches, when
+from memsim.locality.loops.touches import Item, Touch, index_of, touches, when
 from memsim.locality.loops.writing import ref_text
 
 
@@ -23,6 +23,8 @@ class Offence:
         Where the word is.
     word
         Its place in the region, from 0.
+    index
+        The number of the instruction in the unrolled program, from 0; the number of instructions for an output.
     visit, part
         The operation and its operand; ``None`` and empty where the word is an output.
     counters
@@ -31,6 +33,7 @@ class Offence:
 
     region: Region
     word: int
+    index: int
     visit: Visit | None
     part: str
     counters: Mapping[str, int]
@@ -71,22 +74,29 @@ def first_offence(program: LoopProgram) -> Offence | None:
     Raises
     ------
     ProgramError
-        If it could not be decided.
+        If a region could not be decided, and no other has an offence.
     """
     found = touches(program)
     reads: list[tuple[tuple[int, ...], Offence]] = []
     outputs: list[Offence] = []
+    undecided: list[ProgramError] = []
     for region in program.regions:
         items = found.get(region.name, ())
         if proved(items, region.words, region.is_input, region.is_output):
             continue
-        answer = exact.run(region.name, items, region.words, region.is_output)
+        try:
+            answer = exact.run(region.name, items, region.words, region.is_output)
+        except ProgramError as error:
+            undecided.append(error)
+            continue
         if isinstance(answer, int):
-            outputs.append(Offence(region, answer, None, "", {}))
+            outputs.append(Offence(region, answer, program.instructions, None, "", {}))
         elif answer is not None:
-            reads.append(_read(region, *answer))
+            reads.append(_read(program, region, *answer))
     if reads:
         return min(reads, key=lambda entry: entry[0])[1]
+    if undecided and not outputs:
+        raise undecided[0]
     return outputs[0] if outputs else None
 
 
@@ -102,7 +112,10 @@ def _how(region: Region, items: tuple[Item, ...]) -> str:
     return "proved" if proved(items, region.words, region.is_input, region.is_output) else "followed"
 
 
-def _read(region: Region, touch: Touch, counters: dict[str, int]) -> tuple[tuple[int, ...], Offence]:
+def _read(
+    program: LoopProgram, region: Region, touch: Touch, counters: dict[str, int]
+) -> tuple[tuple[int, ...], Offence]:
     word = touch.offset + sum(factor * counters[name] for name, factor in touch.factors.items())
     values = {loop.name: loop.start + counters.get(loop.name, 0) for loop in touch.visit.loops}
-    return when(touch, counters), Offence(region, word, touch.visit, touch.part, values)
+    index = index_of(program, touch, counters)
+    return when(touch, counters), Offence(region, word, index, touch.visit, touch.part, values)

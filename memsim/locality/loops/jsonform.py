@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from memsim.errors import Location, ProgramError
 from memsim.isa.lexical import nearest, shorten
-from memsim.locality.loops.checks import GREATEST_LITERAL, LEAST_LITERAL, MAX_NESTING, NAME
+from memsim.locality.loops.checks import GREATEST_LITERAL, LEAST_LITERAL, MAX_NESTING, NAME, check_bound
 from memsim.locality.loops.model import ROLES, Loop, LoopProgram, Operation, Ref, Region, Statement
 from memsim.locality.scalar.dally2 import HALF_DIAMOND
 from memsim.locality.scalar.instructions import BY_NAME, PREDICATES
@@ -120,13 +120,22 @@ def from_json(document: str | bytes | Mapping[str, Any], file: str | None = None
         Names the path, such as ``body[3].body[0].src[1]``, the cause and the mend.
     """
     data = _loaded(document, file) if isinstance(document, (str, bytes)) else document
+    try:
+        return _program(data)
+    except ProgramError as error:
+        if file is None:
+            raise
+        raise ProgramError(error.cause, where=f"{file}: {error.where}", mend=error.mend) from None
+
+
+def _program(data: Any) -> LoopProgram:
     _check("program", data, "")
     regions = []
     for i, entry in enumerate(data["regions"]):
         where = f"regions[{i}]"
         _check("region", entry, where)
         regions.append(Region(entry["name"], entry["words"], entry.get("role", "none"), entry.get("base"), where))
-    body = tuple(_statement(entry, f"body[{i}]", 0) for i, entry in enumerate(data["body"]))
+    body = tuple(_statement(entry, f"body[{i}]", ()) for i, entry in enumerate(data["body"]))
     return LoopProgram(tuple(regions), body, tuple((key, data[key]) for key in data if key in NOTES))
 
 
@@ -170,18 +179,19 @@ def _ref_json(ref: Ref) -> dict[str, Any]:
     return {"region": ref.region, "offset": ref.offset, "coefficients": dict(ref.coefficients)}
 
 
-def _statement(entry: Any, path: str, depth: int) -> Statement:
+def _statement(entry: Any, path: str, bound: tuple[str, ...]) -> Statement:
     is_loop = isinstance(entry, dict) and "loop" in entry
     _check("loop" if is_loop else "operation", entry, path)
     if not is_loop:
-        return _operation(entry, path)
-    if depth >= MAX_NESTING:
+        return _operation(entry, path, bound)
+    if len(bound) >= MAX_NESTING:
         raise ProgramError(f"loops nest more than {MAX_NESTING} deep", where=path, mend="merge loops")
-    body = tuple(_statement(inner, f"{path}.body[{i}]", depth + 1) for i, inner in enumerate(entry["body"]))
+    names = (*bound, entry["loop"])
+    body = tuple(_statement(inner, f"{path}.body[{i}]", names) for i, inner in enumerate(entry["body"]))
     return Loop(entry["loop"], entry.get("start", 0), entry["count"], body, path)
 
 
-def _operation(entry: dict[str, Any], path: str) -> Operation:
+def _operation(entry: dict[str, Any], path: str, bound: tuple[str, ...]) -> Operation:
     kind = BY_NAME[entry["op"]]
     for key, takes in (("imm", "integer"), ("predicate", "predicate")):
         if key in entry and kind.takes != takes:
@@ -189,15 +199,18 @@ def _operation(entry: dict[str, Any], path: str) -> Operation:
     if kind.takes == "integer" and "imm" not in entry:
         raise ProgramError("`set` without `imm`", where=path, mend='add the number, such as `"imm": 0`')
     dst = entry.get("dst")
-    target = None if dst is None else _ref(dst, f"{path}.dst")
-    sources = tuple(_ref(ref, f"{path}.src[{i}]") for i, ref in enumerate(entry.get("src", ())))
+    target = None if dst is None else _ref(dst, f"{path}.dst", bound)
+    sources = tuple(_ref(ref, f"{path}.src[{i}]", bound) for i, ref in enumerate(entry.get("src", ())))
     immediate = PREDICATES.index(entry.get("predicate", "lt")) if kind.takes == "predicate" else entry.get("imm", 0)
     return Operation(kind.op, target, sources, immediate, path)
 
 
-def _ref(entry: dict[str, Any], path: str) -> Ref:
+def _ref(entry: dict[str, Any], path: str, bound: tuple[str, ...]) -> Ref:
     _check("ref", entry, path)
-    return Ref(entry["region"], entry.get("offset", 0), tuple(entry.get("coefficients", {}).items()), path)
+    coefficients = entry.get("coefficients", {})
+    for name in coefficients:
+        check_bound(name, bound, path)
+    return Ref(entry["region"], entry.get("offset", 0), tuple(coefficients.items()), path)
 
 
 @cache

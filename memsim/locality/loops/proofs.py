@@ -6,7 +6,8 @@ a loop ends, its counter becomes a dimension of the box. A read is proved by kno
 the same way: what it may be, over all counters on which they do not depend, has to be within their union.
 
 So these are proved: a region that an earlier nest has filled; a word written earlier in the same iteration; a tile
-that an earlier loop within the same outer iteration has filled; and unions of these.
+that an earlier loop within the same outer iteration has filled; and unions of these, a row of words written in this
+iteration with its first word from a column written before.
 
 Where that fails, the first iteration of a loop is taken by itself, and in all others what the one before has written is
 known too. That proves recurrences such as ``P[i] = P[i - 1] + x[i]``.
@@ -20,11 +21,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from memsim.locality.loops.boxes import Box, Dims, normal
-from memsim.locality.loops.covers import Cover, covered
+from memsim.locality.loops.covers import MAX_LATTICES, Cover, covered
 from memsim.locality.loops.touches import Item, Nest, Touch
 
 MAX_STEPS = 50_000
 """Touches gone through while first iterations are taken by themselves."""
+
+MAX_SHIFT = 4
+"""Steps of a longer dimension that are looked at beside a loop."""
 
 Signature = tuple[tuple[str, int], ...]
 """How a known box moves with the counters of the loops around: name and words a step."""
@@ -116,15 +120,33 @@ def _signature(touch: Touch) -> Signature:
 
 def _known(touch: Touch, counts: Mapping[str, int], layers: list[Layer]) -> bool:
     """Whether a read is within what is known, whatever the counters."""
-    signatures = {signature for layer in layers for signature in layer}
-    for signature in signatures:
+    for signature in {signature for layer in layers for signature in layer}:
         if any(touch.factors.get(name) != factor for name, factor in signature):
             continue
         fixed = {name for name, _ in signature}
         free = ((factor, counts[name]) for name, factor in touch.factors.items() if name not in fixed)
-        if covered(normal(touch.offset, free), [layer[signature] for layer in layers if signature in layer]):
+        box, covers = normal(touch.offset, free), [layer[signature] for layer in layers if signature in layer]
+        if covered(box, covers) or (fixed and covered(box, [*covers, _slices(signature, counts, layers)])):
             return True
     return False
+
+
+def _slices(signature: Signature, counts: Mapping[str, int], layers: list[Layer]) -> Cover:
+    """What of boxes that do not move with a counter lies where the boxes of a signature do: a row of a column.
+
+    A box with a dimension of the stride that the counter has holds, for each of its values, one step of this dimension;
+    and, if the dimension is longer than the loop, one step before or after.
+    """
+    found = Cover()
+    for name, factor in signature:
+        rest = tuple(term for term in signature if term[0] != name)
+        boxes = [box for layer in layers if rest in layer for box in layer[rest].lattices[:MAX_LATTICES]]
+        for base, dims in boxes:
+            for i, (stride, extent) in enumerate(dims):
+                if stride == factor:
+                    for step in range(min(extent - counts[name] + 1, MAX_SHIFT)):
+                        found.add(base + factor * step, dims[:i] + dims[i + 1 :])
+    return found
 
 
 def _moved(items: tuple[Item, ...], name: str, fixed: bool) -> tuple[Item, ...]:

@@ -22,10 +22,14 @@ from memsim.locality.score import Score
 ENGINE = "closed form"
 """What computed these scores."""
 
+MODELS = ("dally1", "dally2")
+"""The models that price programs with loops."""
+
 SHELLS = Rate(1, 1)
 ENERGY = Rate(dally2.FLOOR_FJ, dally2.FJ_PER_UM)
 READ_TICKS = Rate(dally2.FLOOR_TICKS, dally2.READ_TICKS_PER_UM)
 WRITE_TICKS = Rate(dally2.FLOOR_TICKS, dally2.WRITE_TICKS_PER_UM)
+"""What an access costs: a read under Model 1; energy, and time of a read and of a write, under Model 2."""
 
 Accesses: TypeAlias = Counter[tuple[int, Dims]]
 """How often the points of a box without repeats are accessed, by its base and dimensions."""
@@ -48,10 +52,9 @@ def score(program: LoopProgram, model: str = "dally2", machine: str | None = Non
     ProgramError
         If the model cannot run the program, the program reads what was never written, or a sum takes too many pieces.
     """
-    prices = {"dally1": _dally1, "dally2": _dally2}
-    if model not in prices:
+    if model not in MODELS:
         raise ProgramError(
-            f"there is no model {model!r} of programs with loops", mend=f"choose one of {', '.join(prices)}"
+            f"there is no model {model!r} of programs with loops", mend=f"choose one of {', '.join(MODELS)}"
         )
     if machine is not None and model != "dally1":
         raise ProgramError(
@@ -77,10 +80,10 @@ def accesses(program: LoopProgram, tape: bool) -> tuple[Accesses, Accesses]:
         if not visit.times:
             continue
         if operation.dst is not None and not (tape and operation.op is Op.RECV):
-            _add(writes, box_of(program.bases[operation.dst.region], operation.dst, visit.loops))
+            add_box(writes, box_of(program.bases[operation.dst.region], operation.dst, visit.loops))
         if not (tape and operation.op is Op.SEND):
             for ref in operation.src:
-                _add(reads, box_of(program.bases[ref.region], ref, visit.loops))
+                add_box(reads, box_of(program.bases[ref.region], ref, visit.loops))
     return reads, writes
 
 
@@ -90,7 +93,8 @@ def region_box(program: LoopProgram, region: Region) -> Box:
     return Box(program.bases[region.name], dims)
 
 
-def _add(found: Accesses, box: Box) -> None:
+def add_box(found: Accesses, box: Box) -> None:
+    """Count the accesses of a box."""
     found[box.base, box.dims] += box.repeats
 
 
@@ -109,7 +113,7 @@ def _dally1(program: LoopProgram, machine: str | None) -> Score:
     reads, writes = accesses(program, tape=False)
     for region in program.regions:
         if region.is_output:
-            _add(reads, region_box(program, region))
+            add_box(reads, region_box(program, region))
     return Score(
         model="dally1",
         dialect=chosen,
@@ -189,4 +193,4 @@ def _check_grid(program: LoopProgram) -> None:
         )
 
 
-__all__ = ["ENGINE", "accesses", "region_box", "score"]
+__all__ = ["ENGINE", "MODELS", "Accesses", "accesses", "add_box", "region_box", "score"]

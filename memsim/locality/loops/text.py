@@ -26,7 +26,7 @@ from memsim.errors import Location, ProgramError
 from memsim.isa._text_source import Source, children
 from memsim.isa.lexical import shorten, similar
 from memsim.locality.loops.builder import op
-from memsim.locality.loops.checks import MAX_NESTING, check_name
+from memsim.locality.loops.checks import MAX_NESTING, check_bound, check_name
 from memsim.locality.loops.model import Loop, LoopProgram, Operation, Ref, Region, Statement
 from memsim.locality.scalar.instructions import BY_NAME
 
@@ -101,7 +101,7 @@ def _grammar() -> Lark:
     from lark import Lark
 
     grammar = (Path(__file__).parent / "loops.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True)
+    return Lark(grammar, parser="lalr", maybe_placeholders=False)
 
 
 def _check_depth(source: Source) -> None:
@@ -141,6 +141,7 @@ class _Reader:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.bound: list[str] = []  # names of the loops around
 
     def program(self, tree: Tree[Token]) -> LoopProgram:
         regions: list[Region] = []
@@ -191,7 +192,10 @@ class _Reader:
         if stop < start:
             mend = "count from 0 with `for i COUNT`, or from START to END - 1 with `for i START..END`"
             raise self.source.error(name, f"loop `{name}` goes from {start} to {stop}", mend)
-        return Loop(str(name), start, stop - start, tuple(self.statement(part) for part in inner), place)
+        self.bound.append(str(name))
+        body = tuple(self.statement(part) for part in inner)
+        self.bound.pop()
+        return Loop(str(name), start, stop - start, body, place)
 
     def operation(self, node: Any) -> Operation:
         name, *operands = node.children
@@ -220,7 +224,10 @@ class _Reader:
     def sum(self, node: Any) -> Sum:
         """A sum, a product or a factor as a constant and the factors of counters."""
         if not hasattr(node, "data"):
-            return (self.number(node), {}) if node.type == "INTEGER" else (0, {str(node): 1})
+            if node.type == "INTEGER":
+                return self.number(node), {}
+            check_bound(str(node), tuple(self.bound), self.source.place(node))
+            return 0, {str(node): 1}
         if node.data == "negative":
             return _scaled(self.sum(node.children[-1]), -1)
         if node.data == "product":

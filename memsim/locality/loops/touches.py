@@ -112,25 +112,16 @@ def when(touch: Touch, counters: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(order)
 
 
-def index_of(program: LoopProgram, visit: Visit, counters: Mapping[str, int]) -> int:
+def index_of(program: LoopProgram, touch: Touch, counters: Mapping[str, int]) -> int:
     """The number of an instruction in the unrolled program, from 0; ``counters`` count from 0."""
-    return _before(program.body, visit, visit.loops, counters)
-
-
-def _before(
-    body: tuple[Loop | Operation, ...], visit: Visit, loops: tuple[Loop, ...], counters: Mapping[str, int]
-) -> int:
-    wanted: Loop | Operation = loops[0] if loops else visit.operation
-    total = 0
-    for statement in body:
-        if statement is wanted:
-            break
-        total += length(statement)
-    if not loops:
-        return total
-    inner = loops[0]
-    total += counters.get(inner.name, 0) * sum(length(item) for item in inner.body)
-    return total + _before(inner.body, visit, loops[1:], counters)
+    total, body = 0, program.body
+    for place in touch.key[:-1]:
+        total += sum(length(statement) for statement in body[:place])
+        statement = body[place]
+        if isinstance(statement, Loop):
+            body = statement.body
+            total += counters.get(statement.name, 0) * sum(length(inner) for inner in body)
+    return total
 
 
 def length(statement: Loop | Operation) -> int:

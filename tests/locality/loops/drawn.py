@@ -51,7 +51,8 @@ def steps(program: LoopProgram) -> Iterator[Step]:
 def refs(draw: st.DrawFn, loops: tuple[Loop, ...]) -> tuple[Ref, int]:
     """An operand that begins at word 0, 1 or 2 of its region, and the last word that it touches."""
     factors = {loop.name: draw(st.sampled_from(STRIDES)) for loop in loops}
-    ends = [(f * loop.start, f * (loop.start + max(loop.count, 1) - 1)) for loop, f in zip(loops, factors.values())]
+    firsts = [(factors[loop.name], loop.start, loop.start + max(loop.count, 1) - 1) for loop in loops]
+    ends = [(factor * first, factor * last) for factor, first, last in firsts]
     least, most = sum(min(pair) for pair in ends), sum(max(pair) for pair in ends)
     slack = draw(st.integers(0, 2))
     return Ref(draw(st.sampled_from(NAMES)), slack - least, tuple(factors.items())), slack + most - least

@@ -173,7 +173,8 @@ X = {"region": "x", "offset": 0, "coefficients": {}}
         ("body.0.count", "9", r"^body\[0\].count: '9' is not a whole number"),
         ("body.0.body.0.op", "recieve", r"^body\[0\].body\[0\].op: unknown value 'recieve'\n  mend: .*`recv`"),
         ("body.0.body.0.dst.region", "y", r"^body\[0\].body\[0\].dst: there is no region 'y'"),
-        ("body.0.body.0.dst.coefficients", {"j": 1}, r"^body\[0\].body\[0\].dst: `j` in `x\[j\]` is no loop around it"),
+        ("body.0.body.0.dst.coefficients", {"j": 1}, r"^body\[0\].body\[0\].dst: no loop around it is called `j`"),
+        ("body.0.body.0.dst.coefficients", {"i": 1, "k": 0}, r"dst: no loop around it is called `k`"),
         ("body.0.body.0.dst.coefficients", {"i": 2}, r"dst: `x\[2\*i\]` is word 16 of region `x` for i = 8"),
         ("body.0.body.0.dst.offset", -1, r"dst: `x\[i - 1\]` is word -1 of region `x` for i = 0"),
         ("body.0.body.0.dst.offset", 0.5, r"^body\[0\].body\[0\].dst.offset: 0.5 is not a whole number"),
@@ -206,7 +207,7 @@ def test_the_same_name_in_loops_one_after_another() -> None:
     [
         ('{"format": }', r"^f.json: line 1, column 12: the text is no JSON"),
         ('{"body": [], "body": []}', "key `body` stands twice"),
-        ("[1]", r"^document: a list is not an object"),
+        ("[1]", r"^f.json: document: a list is not an object"),
         ("[" * 100_000, "the text is no JSON that can be read"),
     ],
 )
@@ -238,7 +239,10 @@ HEAD = "region A 10 input\nregion t 1\n"
         (HEAD + "cmp t, A, A, less", r"line 3, column 1: `cmp` cannot ask 'less'"),
         (HEAD + "add t, 3", r"line 3, column 1: `add` of 3, which is no operand"),
         (HEAD + "copy t, B", r"line 3, column 9: there is no region 'B'"),
-        (HEAD + "for i 4 {\n copy t, A[j]\n}", r"line 4, column 10: `j` in `A\[j\]` is no loop around it"),
+        (
+            HEAD + "for i 4 {\n copy t, A[j]\n}",
+            r"line 4, column 12: no loop around it is called `j`\n  mend: the loops are i",
+        ),
         (HEAD + "for i 4 { copy t, A[3*i+2] }", r"line 3, column 19: `A\[3\*i \+ 2\]` is word 11 .* for i = 3"),
         (HEAD + "for i 4 { for j 2 { copy t, A[i*j] } }", r"line 3, column 32: `i \* j` is a product of counters"),
         (HEAD + "for i 4 { for i 2 { } }", r"line 3, column 15: loop `i` is inside another loop `i`"),
@@ -322,8 +326,13 @@ def test_files(tmp_path: Path) -> None:
     want = tiled_matmul(4, 2)
     (tmp_path / "p.loops").write_text(str(want))
     (tmp_path / "p.json").write_text(json.dumps(to_json(want)))
+    (tmp_path / "q.json").write_text(json.dumps(to_json(want)).replace('"sA", "words": 4', '"sA", "words": 3'))
     assert read(tmp_path / "p.loops") == read(tmp_path / "p.json") == want
-    with pytest.raises(ProgramError, match="absent.loops: cannot be read"):
+    with pytest.raises(
+        ProgramError, match=r"q\.json: body\[0\]\.body\[0\].*: `sA\[2\*i \+ j\]` is word 3 of region `sA`"
+    ):
+        read(tmp_path / "q.json")
+    with pytest.raises(ProgramError, match=r"absent\.loops: cannot be read"):
         read(tmp_path / "absent.loops")
 
 

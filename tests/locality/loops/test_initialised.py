@@ -28,7 +28,7 @@ from memsim.locality.loops.boxes import Box, normal
 from memsim.locality.loops.covers import Cover, covered
 from memsim.locality.loops.initialised import first_offence, proofs
 from memsim.locality.loops.proofs import proved
-from memsim.locality.loops.touches import index_of, touches
+from memsim.locality.loops.touches import touches
 from memsim.locality.scalar.program import check_initialised as check_scalar
 from tests.locality.loops.drawn import filling, steps
 
@@ -55,13 +55,7 @@ def naive_verdict(program: LoopProgram) -> tuple[int, int] | None:
 
 def verdict(program: LoopProgram) -> tuple[int, int] | None:
     found = first_offence(program)
-    if found is None:
-        return None
-    address = program.bases[found.region.name] + found.word
-    if found.visit is None:
-        return program.instructions, address
-    counters = {around.name: found.counters[around.name] - around.start for around in found.visit.loops}
-    return index_of(program, found.visit, counters), address
+    return None if found is None else (found.index, program.bases[found.region.name] + found.word)
 
 
 @given(filling())
@@ -141,6 +135,13 @@ PROVED = {
     "the same word in the same iteration": "for i 2 { for j 5 { set A[i+2*j], 0 for k 9 { add A[i+2*j], A[i+2*j] } } }",
     "a tile that every iteration fills again": "for i 3 { for j 4 { set A[j], 0 } for j 2 { send A[2*j+1] } }",
     "words with gaps, read with the same gaps": "for i 4 { set A[3*i], 0 } for i 2 { send A[6*i+3] }",
+    "rows whose ends are columns": (
+        "for t 3 { set A[3*t], 0 set A[3*t+2], 0 } set A[9], 0 for t 3 { set A[3*t+1], 0 for i 3 { send A[3*t+i] } }"
+    ),
+    "a stencil over time": (
+        "for t 8 { set A[5*t], 0 set A[5*t+4], 0 } for i 1..4 { set A[i], 0 } "
+        "for t 1..8 { for i 1..4 { add A[5*t+i], A[5*t+i-6], A[5*t+i-4] } } for i 40 { send A[i] }"
+    ),
     "a recurrence": "set A, 0 for i 1..10 { add A[i], A[i-1], A[i-1] }",
     "a recurrence in an outer loop": "for o 2 { set A, 0 for i 1..10 { add A[i], A[i-1], A[i-1] } }",
 }
@@ -148,7 +149,7 @@ PROVED = {
 
 @pytest.mark.parametrize("name", PROVED)
 def test_rules(name: str) -> None:
-    program = parse(f"region A 10\n{PROVED[name]}")
+    program = parse(f"region A 40\n{PROVED[name]}")
     assert naive_verdict(program) is None
     assert proofs(program) == {"A": "proved"}
     check_initialised(program)
@@ -191,6 +192,48 @@ def test_the_first_of_several_regions() -> None:
     body = "for i 4 { for j 2 { set A[j], 0 set B[j+1], 0 send A[j] send A[i] } } send B"
     found = parse(f"region B 4\nregion A 4\n{body}")
     assert verdict(found) == naive_verdict(found) == (2 * 8 + 3, 7), "A[2] in the third iteration comes before B[0]"
+
+
+def test_an_edit_distance_is_proved() -> None:
+    n = 1_000
+    m = n + 1
+    text = f"""
+    region D {m * m}  region a {n} input  region b {n} input  region c 1
+    for i {m} {{ set D[{m}*i], 0 }}
+    for j 1..{m} {{ set D[j], 1 }}
+    for i 1..{m} {{ for j 1..{m} {{
+      cmp c, a[i-1], b[j-1], ne
+      add D[{m}*i + j], D[{m}*(i-1) + j-1], c
+      select D[{m}*i + j], c, D[{m}*(i-1) + j], D[{m}*i + j-1]
+    }} }}
+    send D[{m * m - 1}]"""
+    assert proofs(parse(text)) == {"D": "proved", "a": "input", "b": "input", "c": "proved"}
+    check_initialised(parse(text))
+    without_a_column = parse(text.replace(f"set D[{m}*i], 0", "set D, 0"))
+    assert verdict(without_a_column) == (m + n + 2, m + 1), "the third operand of the first select"
+
+
+def test_a_convolution_is_proved() -> None:
+    text = """
+    region x 69696 input  region w 4608 input  region y 131072 output  region t 1
+    for o 32 { for r 64 { for s 64 {
+      set y[4096*o + 64*r + s], 0
+      for c 16 { for u 3 { for v 3 {
+        mul t, x[4356*c + 66*(r + u) + s + v], w[144*o + 9*c + 3*u + v]
+        add y[4096*o + 64*r + s], t
+      } } }
+    } } }"""
+    assert set(proofs(parse(text)).values()) == {"input", "proved"}
+    check_initialised(parse(text))
+
+
+def test_an_offence_is_told_even_if_another_region_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "MAX_WORDS", 50)
+    body = "set A, 0 set A[1], 0 for i 2..99 { add A[i], A[i-1], A[i-2] }"
+    with pytest.raises(ProgramError, match=r"^A: no rule proves that region `A`"):
+        check_initialised(parse(f"region A 99 region B 1\n{body}"))
+    with pytest.raises(ProgramError, match=r"`B` \(address 100\) is read but"):
+        check_initialised(parse(f"region A 99 region B 1\n{body} send B"))
 
 
 def test_what_no_rule_proves_is_followed() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from memsim.errors import ProgramError
 from memsim.locality.loops import (
     LoopProgram,
+    access_counts,
     loop,
     naive_matmul,
     nearest_neighbour,
@@ -29,6 +30,7 @@ from memsim.locality.loops import (
 from memsim.locality.loops.boxes import Box, merged, normal
 from memsim.locality.loops.sums import Rate, cheapest, total
 from memsim.locality.scalar import dally1, dally2
+from memsim.locality.scalar.instructions import Op
 from memsim.locality.scalar.text import parse as parse_scalar
 from tests.locality.loops.drawn import programs, steps
 from tests.locality.products import naive, naive_on_tape, tiled
@@ -106,6 +108,30 @@ def test_model_2_equals_the_unrolled_program(program: LoopProgram) -> None:
 @given(programs(versions=3))
 def test_model_1_equals_the_unrolled_program(program: LoopProgram) -> None:
     assert replace(score(program, "dally1"), engine="count") == dally1.score(unroll(program))
+
+
+@given(programs(far=False))
+def test_counts_by_address(program: LoopProgram) -> None:
+    reads, writes = access_counts(program)
+    want = {"read": np.zeros(len(reads), np.int64), "write": np.zeros(len(writes), np.int64)}
+    for step in steps(program):
+        for address in step.src if step.operation.op is not Op.SEND else ():
+            want["read"][address] += 1
+        if step.dst is not None and step.operation.op is not Op.RECV:
+            want["write"][step.dst] += 1
+    assert (reads == want["read"]).all() and (writes == want["write"]).all()
+
+
+def test_counts_of_a_product() -> None:
+    n = 64
+    reads, writes = access_counts(naive_matmul(n), "dally1")
+    assert len(reads) == 3 * n * n + 2
+    assert set(reads[1 : 2 * n * n + 1]) == {n}
+    assert set(reads[2 * n * n + 1 : -1]) == set(writes[2 * n * n + 1 : -1]) == {n}
+    assert reads[-1] == writes[-1] == n * n * (n - 1)
+    assert reads.sum() == score(naive_matmul(n), "dally1").reads
+    with pytest.raises(ProgramError, match="addresses up to 201,326,593 are more than the 16,777,216 of a histogram"):
+        access_counts(naive_matmul(8192))
 
 
 # Sums over boxes ----------------------------------------------------------------------------------------------------
