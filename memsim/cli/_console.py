@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 Report: TypeAlias = Callable[[int, int], None]
 """``(done, total)`` of the phase that runs."""
@@ -72,6 +73,17 @@ def amounts(done: int, total: int, elapsed_s: float, noun: str) -> str:
 
     rate = f", {si(done / elapsed_s)}/s" if elapsed_s > 0 else ""
     return f"{si(done)} of {si(total)} {noun}{rate}"
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table as wide as it is: a number that is cut short would be a wrong one."""
+    from rich.measure import Measurement
+
+    narrow = console.width
+    console.width = 10_000
+    console.width = max(narrow, Measurement.get(console, console.options, table).maximum)
+    console.print(table)
+    console.width = narrow
 
 
 def print_entry(name: str, summary: str, details: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memsim.cli._console import print_table
 from memsim.cli._files import check_figure, check_writable, read_chip, read_program, write_json
 from memsim.cli._scalar import names_of, read_any, straight
 from memsim.errors import MemsimError
@@ -128,7 +129,7 @@ def _print(found: Sequence[Diagnosis]) -> None:
         if title:
             console.print()
             console.print(title, markup=False, soft_wrap=True)
-        console.print(table)
+        print_table(console, table)
 
 
 def _table(first: str, found: Sequence[str]) -> Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memsim.cli._console import phase
+from memsim.cli._console import phase, print_table
 from memsim.cli._files import check_figure, check_writable, read_text, write_json
 from memsim.cli._scalar import names_of, read_any, straight
 from memsim.errors import MemsimError
@@ -159,7 +159,7 @@ def _print(name: str, scores: list[Score], refusals: dict[str, str]) -> None:
         table.add_row(*map(Text, row))
     console.print(Text(name, style="bold"))
     if scores:
-        console.print(table)
+        print_table(console, table)
     for model, cause in refusals.items():
         console.print(Text(f"{model}: {cause}", style="dim"), soft_wrap=True)
     if scores:

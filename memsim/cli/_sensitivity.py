@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memsim.cli._console import print_table
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -43,7 +45,7 @@ def show(found: Sensitivity) -> None:
     turned = Counter(flip.variation for flip in found.flips)
     few = len(found.variations) <= MOST_LINES
     chosen = [v for v, setting in enumerate(found.variations) if few or v == 0 or turned[setting.name]]
-    console.print(_table(found, chosen[: MOST_LINES + 1], turned))
+    print_table(console, _table(found, chosen[: MOST_LINES + 1], turned))
     console.print()
     if not few:
         flipping = len([v for v in found.variations if turned[v.name]])

@@ -8,7 +8,7 @@ from memsim.compiled import compiled
 from memsim.errors import ProgramError
 from memsim.locality.loops.model import Loop, LoopProgram, Operation, Ref, Region, Statement
 from memsim.locality.scalar.program import NONE, ScalarProgram
-from memsim.locality.scalar.text import _slots
+from memsim.locality.scalar.text import slots_of
 from memsim.locality.shells import Array
 
 MAX_INSTRUCTIONS = 2 * 10**7
@@ -31,7 +31,7 @@ def unroll(program: LoopProgram) -> ScalarProgram:
     inputs = _words(program, [region for region in program.regions if region.is_input])
     outputs = _words(program, [region for region in program.regions if region.is_output])
     ops, values, immediates = _unroll(*_Plan(program).arrays(), program.instructions)
-    addresses, columns = _slots(b"", (inputs, values, outputs))
+    addresses, columns = slots_of(b"", (inputs, values, outputs))
     offsets = np.zeros(len(ops), np.int64)
     return ScalarProgram(ops, columns[1], immediates, columns[0], columns[2], addresses, offsets)
 

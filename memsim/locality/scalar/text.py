@@ -73,13 +73,13 @@ def parse(text: str | bytes, file: str | None = None) -> ScalarProgram:
     ops, values, immediates, offsets, inputs, outputs, at, error = _scan(buffer, _NAMES, _SHAPES, _PREDICATES)
     if error != _OK:
         raise _error(error, at, source, file)
-    addresses, columns = _slots(source, (inputs, values, outputs))
+    addresses, columns = slots_of(source, (inputs, values, outputs))
     program = ScalarProgram(ops, columns[1], immediates, columns[0], columns[2], addresses, offsets, source, file)
     _check_lists(program)
     return program
 
 
-def _slots(source: bytes, columns: tuple[Array, ...]) -> tuple[Array, list[Array]]:
+def slots_of(source: bytes, columns: tuple[Array, ...]) -> tuple[Array, list[Array]]:
     """The addresses that are used, in the order of their first use, and columns of addresses as columns of slots.
 
     An address that does not fit int64 stands in a column as ``-2 - offset`` of its digits in the text.
