@@ -160,8 +160,9 @@ def _print(name: str, scores: list[Score], refusals: dict[str, str]) -> None:
     console.print(Text(name, style="bold"))
     if scores:
         print_table(console, table)
-    for model, cause in refusals.items():
-        console.print(Text(f"{model}: {cause}", style="dim"), soft_wrap=True)
+    for cause in dict.fromkeys(refusals.values()):  # many models may have one reason
+        models = ", ".join(model for model, said in refusals.items() if said == cause)
+        console.print(Text(f"{models}: {cause}", style="dim"), soft_wrap=True)
     if scores:
         verdict = {True: "right", False: "WRONG", None: "not checked"}[scores[0].correct]
         console.print(Text(f"{verdict}: {scores[0].reason}"), soft_wrap=True)
