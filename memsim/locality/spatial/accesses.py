@@ -24,7 +24,7 @@ from fractions import Fraction
 import numpy as np
 
 from memsim.compiled import compiled
-from memsim.errors import ProgramError
+from memsim.errors import Location, ProgramError
 from memsim.locality.scalar.instructions import Op
 from memsim.locality.scalar.program import _first_unset
 from memsim.locality.shells import Array
@@ -108,7 +108,9 @@ def energy_fj(program: SpatialProgram, accesses: Accesses, machine: Machine) -> 
     total = sum((max(Fraction(FLOOR_FJ), wire * d) * n for d, n in enumerate(at_distance.tolist())), Fraction(0))
     tape = accesses.ports >= 0
     total += wire * side * int(accesses.hops[~tape].sum(dtype=np.int64))
-    halves = 2 * int(accesses.hops[tape].sum(dtype=np.int64)) + int(tape.sum())  # of tiles: from y = 0 to row j's middle
+    halves = 2 * int(accesses.hops[tape].sum(dtype=np.int64)) + int(
+        tape.sum()
+    )  # of tiles: from y = 0 to row j's middle
     return total + wire / 2 * Fraction(side, 2) * halves
 
 
@@ -180,7 +182,7 @@ def _check_tape(program: SpatialProgram, machine: Machine) -> None:
         )
 
 
-def _first_use(program: SpatialProgram, slot: int) -> object:
+def _first_use(program: SpatialProgram, slot: int) -> Location | str:
     """Where a slot is named first, for messages."""
     used = (program.operands == slot).any(axis=1)
     return program.place(int(np.argmax(used))) if used.any() else "inputs"

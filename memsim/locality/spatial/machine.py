@@ -147,7 +147,9 @@ def _hop(chip: Chip) -> int:
     """Cycles of a hop."""
     cycles = chip.ticks_of(chip.network.hop_latency) * chip.tick / chip.clock_period
     if cycles.denominator != 1 or not 1 <= cycles <= MAX_HOP:
-        raise _unfit(chip, f"a hop of {cycles} cycles", "network.hop_latency", f'write whole cycles, "1 cycle" to {MAX_HOP}')
+        raise _unfit(
+            chip, f"a hop of {cycles} cycles", "network.hop_latency", f'write whole cycles, "1 cycle" to {MAX_HOP}'
+        )
     return int(cycles)
 
 
