@@ -108,10 +108,8 @@ def energy_fj(program: SpatialProgram, accesses: Accesses, machine: Machine) -> 
     total = sum((max(Fraction(FLOOR_FJ), wire * d) * n for d, n in enumerate(at_distance.tolist())), Fraction(0))
     tape = accesses.ports >= 0
     total += wire * side * int(accesses.hops[~tape].sum(dtype=np.int64))
-    halves = 2 * int(accesses.hops[tape].sum(dtype=np.int64)) + int(
-        tape.sum()
-    )  # of tiles: from y = 0 to row j's middle
-    return total + wire / 2 * Fraction(side, 2) * halves
+    half_tiles = 2 * int(accesses.hops[tape].sum(dtype=np.int64)) + int(tape.sum())  # from y = 0 to the row's middle
+    return total + wire / 2 * Fraction(side, 2) * half_tiles
 
 
 def check(program: SpatialProgram, machine: Machine) -> None:
@@ -157,9 +155,10 @@ def _check_places(program: SpatialProgram, machine: Machine) -> None:
 
 def _check_room(program: SpatialProgram, machine: Machine) -> None:
     """No tile holds more words than it has."""
-    tiles, counts = np.unique(program.cells // machine.side, axis=0, return_counts=True)
-    if len(counts) and counts.max() > machine.words:
-        i, j = tiles[int(np.argmax(counts))].tolist()
+    tiles = program.cells // machine.side
+    counts = np.bincount(tiles[:, 0] + machine.columns * tiles[:, 1], minlength=1)
+    if counts.max() > machine.words:
+        j, i = divmod(int(np.argmax(counts)), machine.columns)
         raise ProgramError(
             f"{counts.max():,} words in tile {i},{j}",
             mend=f"a tile of {machine.name} holds {machine.words:,}; spread them over more tiles",

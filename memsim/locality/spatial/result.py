@@ -108,7 +108,7 @@ class SpatialResult:
 
     @cached_property
     def utilisation(self) -> dict[str, tuple[float, float]]:
-        """Share of the makespan in which the busiest link, scratchpad, port and core work, and the mean of all in use."""
+        """Busy share of the makespan, by kind of resource: of the busiest one, and the mean of those that are used."""
         every = {"links": self.links, "scratchpads": self.scratchpads, "ports": self.ports, "cores": self.busy}
         found = {}
         for name, counts in every.items():
