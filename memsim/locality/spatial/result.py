@@ -150,8 +150,8 @@ class SpatialResult:
     def __str__(self) -> str:
         machine = self.machine
         lines = [
-            f"{len(self.starts):,} instructions on {len(self.tiles):,} cores of {machine.name} · dally3, contention · "
-            f"{self.engine}",
+            f"{len(self.starts):,} instructions on {len(self.tiles):,} cores of {machine.name}"
+            f" · contention · {self.engine}",
             "─" * 80,
             f"time    {self.makespan:,} cycles, {float(self.time_ns):,.6g} ns".ljust(44)
             + f"serial  {self.serial_cycles:,} cycles, {self.speedup:.3g}x".ljust(36),

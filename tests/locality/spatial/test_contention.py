@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 
@@ -134,6 +135,22 @@ def test_values_do_not_depend_on_time(found: list[Step]) -> None:
 
 
 # Small cases by hand --------------------------------------------------------------------------------------------------
+
+
+def test_what_a_result_tells_fits_a_screen_and_json() -> None:
+    result = simulate(crowd(SMALL, 30, 0), SMALL)
+    text = str(result)
+    assert max(map(len, text.splitlines())) <= 80
+    assert len(text.splitlines()) < 40
+    for told in ("waiting for links", "busiest scratchpad", f"{result.makespan:,} cycles", "Most words on a link"):
+        assert told in text
+    found = json.loads(json.dumps(result.to_json()))
+    assert (found["cycles"], found["serial_cycles"]) == (result.makespan, result.serial_cycles)
+    assert found["stalls"]["links"] == result.stalls[:, 1].sum()
+    way = ("east", "west", "north", "south").index(found["busiest_link"]["direction"])
+    i, j = found["busiest_link"]["tile"]
+    assert result.links[way, j, i] == found["bounds"]["busiest link"] == found["busiest_link"]["words"]
+    assert 0 < found["utilisation"]["links"]["mean"] <= found["utilisation"]["links"]["busiest"] <= 1
 
 
 def run(*found: Step) -> SpatialResult:

@@ -50,7 +50,7 @@ def test_the_example_shows_what_it_claims(
         assert max(skewed.bounds.values()) <= skewed.makespan
     far = results["corner", 16]
     assert far.makespan < 1.01 * far.bounds["busiest scratchpad"], "the corner's scratchpad decides"
-    assert far.bounds["critical path"] < far.makespan / 8, "which waiting for values alone does not show"
+    assert far.bounds["critical path"] < far.makespan / 3, "which waiting for values alone does not show"
     text = capsys.readouterr().out
     assert len(re.findall(r"tiles, (corner|straight|skewed)", text)) == 15
     assert (tmp_path / "figures" / "product.png").stat().st_size > 10_000

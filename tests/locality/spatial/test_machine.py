@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -96,10 +98,26 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize(("key", "value"), CHANGES.items())
+@pytest.mark.parametrize(("key", "value"), [*CHANGES.items(), ("core.pitch", ["0.13 mm", "0.13 mm"])])
 def test_other_chips_are_refused_with_the_key(key: str, value: object) -> None:
     with pytest.raises(ChipError) as caught:
         machine_of(Chip.preset("sutro_spatial").replace({key: value}))
     assert key in str(caught.value.where) or key == "network.routing"
     assert "chip sutro_spatial is no spatial computer" in caught.value.cause
     assert caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("values", "cause"),
+    [
+        ({"columns": 0}, "0 x 125 tiles"),
+        ({"columns": 2000, "rows": 1000}, "2,000,000 tiles with hops of 1 cycles"),
+        ({"hop": 40}, "31,250 tiles with hops of 40 cycles"),
+        ({"side": 30}, "tiles of 30 x 30 um"),
+        ({"hop": 0}, "a hop of 0 cycles"),
+    ],
+)
+def test_machines_that_cannot_be(values: dict[str, Any], cause: str) -> None:
+    with pytest.raises(ChipError) as caught:
+        replace(PUBLISHED, **values)
+    assert caught.value.cause.endswith(cause)
