@@ -82,11 +82,12 @@ class Wiring:
     def link(self, a: str, b: str, widening: Fraction = Fraction(1)) -> None:
         """Link two nodes both ways; what they are decides bandwidth, latency and energy."""
         rate = self._bandwidth(a, b)
+        rate = rate if widening == 1 else Rate(rate.value * widening, rate.per)
         mm, charge = manhattan(self.place(a), self.place(b)), self._charge(a, b)
         for source, target in ((a, b), (b, a)):
             hops = 0 if self.is_free(source, target) else 1
             latency = self._latency(a, b) if hops else NO_TIME
-            self._edge(source, target, Rate(rate.value * widening, rate.per), latency, mm, charge)
+            self._edge(source, target, rate, latency, mm, charge)
 
     def _edge(self, source: str, target: str, bandwidth: Rate, latency: object, mm: float, charge: Charge) -> None:
         hops = 0 if self.is_free(source, target) else 1

@@ -96,22 +96,23 @@ class Facts:
 
         The bytes come from all memory ports in equal parts.
         """
+        ways = self._paths
         _, rates = self._edges
-        load = sum(paths[destinations].any(axis=1).sum(axis=0) for paths in self._paths)
-        return np.asarray(load / len(self._paths) / rates)
+        load = sum(paths[destinations].any(axis=1).sum(axis=0) for paths in ways)
+        return np.asarray(load / len(ways) / rates)
 
     @cached_property
     def _paths(self) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
         """For each memory port, whether the route to a core (row) takes a link (column)."""
-        numbers, rates = self._edges
-        result: list[np.ndarray[Any, np.dtype[np.bool_]]] = []
         nodes = self.chip.memory_nodes("dram")
-        if self.cores * len(rates) * len(nodes) > _MOST_PATHS:
+        if self.cores**2 * len(nodes) > _MOST_PATHS:  # there are more links than cores
             raise ChipError(
                 f"{self.cores:,} cores behind {len(nodes)} memory ports are too many for the compiler",
                 where=f"chip {self.chip.name}",
                 mend="write the tile program by hand, or make core.grid smaller",
             )
+        numbers, rates = self._edges
+        result: list[np.ndarray[Any, np.dtype[np.bool_]]] = []
         for node in nodes:
             taken = np.zeros((self.cores, len(rates)), bool)
             for core in range(self.cores):

@@ -119,7 +119,7 @@ def check_initialised(program: ScalarProgram) -> None:
     ProgramError
         Names the first such read.
     """
-    at, slot = _first_unset(program.operands, program.inputs, program.outputs, len(program.addresses))
+    at, slot = first_unset(program.operands, program.inputs, program.outputs, len(program.addresses))
     if slot == NONE:
         return
     address = program.addresses[slot]
@@ -142,7 +142,7 @@ def _count(columns: Array, slots: int) -> Array:
 
 
 @compiled
-def _first_unset(operands: Array, inputs: Array, outputs: Array, slots: int) -> tuple[int, int]:
+def first_unset(operands: Array, inputs: Array, outputs: Array, slots: int) -> tuple[int, int]:
     """The first instruction (or their number, for the outputs) that reads an unset slot, and the slot; -1 for none."""
     known = np.zeros(slots, np.bool_)
     for slot in inputs:

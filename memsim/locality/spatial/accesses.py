@@ -24,9 +24,9 @@ from fractions import Fraction
 import numpy as np
 
 from memsim.compiled import compiled
-from memsim.errors import ProgramError
+from memsim.errors import Location, ProgramError
 from memsim.locality.scalar.instructions import Op
-from memsim.locality.scalar.program import _first_unset
+from memsim.locality.scalar.program import first_unset
 from memsim.locality.shells import Array
 from memsim.locality.spatial.machine import FLOOR_FJ, Machine
 from memsim.locality.spatial.program import NONE, SpatialProgram
@@ -108,10 +108,15 @@ def energy_fj(program: SpatialProgram, accesses: Accesses, machine: Machine) -> 
     total = sum((max(Fraction(FLOOR_FJ), wire * d) * n for d, n in enumerate(at_distance.tolist())), Fraction(0))
     tape = accesses.ports >= 0
     total += wire * side * int(accesses.hops[~tape].sum(dtype=np.int64))
+<<<<<<< HEAD
     halves = 2 * int(accesses.hops[tape].sum(dtype=np.int64)) + int(
         tape.sum()
     )  # of tiles: from y = 0 to row j's middle
     return total + wire / 2 * Fraction(side, 2) * halves
+=======
+    half_tiles = 2 * int(accesses.hops[tape].sum(dtype=np.int64)) + int(tape.sum())  # from y = 0 to the row's middle
+    return total + wire / 2 * Fraction(side, 2) * half_tiles
+>>>>>>> wt-spatial
 
 
 def check(program: SpatialProgram, machine: Machine) -> None:
@@ -126,7 +131,7 @@ def check(program: SpatialProgram, machine: Machine) -> None:
     _check_places(program, machine)
     _check_room(program, machine)
     _check_tape(program, machine)
-    at, slot = _first_unset(program.operands, program.inputs, program.outputs, len(program.cells))
+    at, slot = first_unset(program.operands, program.inputs, program.outputs, len(program.cells))
     if slot != NONE:
         word = program.cell(slot)
         raise ProgramError(
@@ -157,9 +162,10 @@ def _check_places(program: SpatialProgram, machine: Machine) -> None:
 
 def _check_room(program: SpatialProgram, machine: Machine) -> None:
     """No tile holds more words than it has."""
-    tiles, counts = np.unique(program.cells // machine.side, axis=0, return_counts=True)
-    if len(counts) and counts.max() > machine.words:
-        i, j = tiles[int(np.argmax(counts))].tolist()
+    tiles = program.cells // machine.side
+    counts = np.bincount(tiles[:, 0] + machine.columns * tiles[:, 1], minlength=1)
+    if counts.max() > machine.words:
+        j, i = divmod(int(np.argmax(counts)), machine.columns)
         raise ProgramError(
             f"{counts.max():,} words in tile {i},{j}",
             mend=f"a tile of {machine.name} holds {machine.words:,}; spread them over more tiles",
@@ -182,7 +188,7 @@ def _check_tape(program: SpatialProgram, machine: Machine) -> None:
         )
 
 
-def _first_use(program: SpatialProgram, slot: int) -> object:
+def _first_use(program: SpatialProgram, slot: int) -> Location | str:
     """Where a slot is named first, for messages."""
     used = (program.operands == slot).any(axis=1)
     return program.place(int(np.argmax(used))) if used.any() else "inputs"

@@ -28,8 +28,8 @@ _Y_BITS = 24
 class SpatialProgram:
     """Instructions in their sequential order; operands are *slots*, numbers of the cells that it uses.
 
-    The order of the instructions defines what the program computes. Each core executes its own ones in this order; cores
-    run at the same time, as far as the values allow it.
+    The order of the instructions defines what the program computes. Each core executes its own in this order; cores run
+    at the same time, as far as the values allow it.
 
     Attributes
     ----------
@@ -107,7 +107,13 @@ class SpatialProgram:
             ``(m, 4, 2)``: the cells of destination and sources, ``(-1, -1)`` where there is none.
         inputs, outputs
             Cells, ``(k, 2)``.
+
+        Raises
+        ------
+        ProgramError
+            If shapes do not match, or an instruction has other operands than it takes.
         """
+        _check_columns(np.asarray(ops), np.asarray(cores), np.asarray(positions), np.asarray(immediates))
         columns = [np.asarray(part, np.int64).reshape(-1, 2) for part in (positions, inputs, outputs)]
         every = np.concatenate(columns)
         keys = np.where(every[:, 0] < 0, -1, every[:, 0] << _Y_BITS | every[:, 1])
@@ -163,6 +169,35 @@ class SpatialProgram:
         if len(self.outputs):
             lines.append(f"output {','.join(map(self.cell, self.outputs.tolist()))}")
         return "\n".join(lines) + "\n"
+
+
+def _check_columns(ops: Array, cores: Array, positions: Array, immediates: Array) -> None:
+    """Refuse columns that are no program."""
+    count = len(ops)
+    shapes = {
+        "cores": (cores, (count, 2)),
+        "positions": (positions, (count, 4, 2)),
+        "immediates": (immediates, (count,)),
+    }
+    for name, (column, shape) in shapes.items():
+        if column.shape != shape:
+            raise ProgramError(
+                f"{name} of shape {column.shape}", where="columns", mend=f"for {count} ops, give {shape}"
+            )
+    if count and not (ops.min() >= 0 and ops.max() < len(INSTRUCTIONS)):
+        raise ProgramError("an operation code is unknown", where="ops", mend=f"use 0 to {len(INSTRUCTIONS) - 1}")
+    takes = np.array([[kind.writes, *(k < kind.sources for k in range(3))] for kind in INSTRUCTIONS], bool)
+    wrong = ((positions >= 0).all(axis=2) != takes[ops]).any(axis=1) | (positions >= 1 << _Y_BITS).any(axis=(1, 2))
+    compares = np.array([kind.takes == "predicate" for kind in INSTRUCTIONS])[ops]
+    wrong |= compares & ((immediates < 0) | (immediates >= len(PREDICATES)))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        kind = INSTRUCTIONS[ops[at]]
+        raise ProgramError(
+            f"`{kind.name}` with the cells {positions[at].tolist()} and the number {immediates[at]}",
+            where=f"instruction {at + 1}",
+            mend="give its destination first, then its sources, and (-1, -1) where it has none",
+        )
 
 
 def _step(number: int, step: Sequence[object]) -> tuple[int, list[Cell], int, Core]:

@@ -11,7 +11,7 @@ from memsim.errors import ProgramError
 from memsim.locality.scalar.program import ScalarProgram, check_initialised
 from memsim.locality.score import Score
 from memsim.locality.shells import Array
-from memsim.locality.spatial.accesses import KINDS, LOCAL, READ, SEND, WRITE, accesses_of, energy_fj
+from memsim.locality.spatial.accesses import KINDS, accesses_of, energy_fj
 from memsim.locality.spatial.machine import PUBLISHED, Machine
 from memsim.locality.spatial.program import SpatialProgram
 
@@ -42,7 +42,7 @@ def score(program: SpatialProgram, machine: Machine = PUBLISHED, dialect: str = 
     accesses = accesses_of(program, machine)
     energy = plain(energy_fj(program, accesses, machine))
     cycles = int(accesses.cycles.sum())
-    reads = _reads(program, accesses.kinds)
+    reads = int((program.operands[:, 1:] >= 0).sum())
     counts = np.bincount(accesses.kinds, minlength=len(KINDS)).tolist()
     return Score(
         model="dally3",
@@ -127,9 +127,4 @@ def plain(value: Fraction) -> int | float:
     return value.numerator if value.denominator == 1 else float(value)
 
 
-def _reads(program: SpatialProgram, kinds: Array) -> int:
-    """Accesses that take a word out of a scratchpad."""
-    return int((program.operands[:, 1:] >= 0).sum())
-
-
-__all__ = ["LOCAL", "READ", "SEND", "WRITE", "nearest_cells", "on_one_tile", "plain", "score", "score_scalar"]
+__all__ = ["nearest_cells", "on_one_tile", "plain", "score", "score_scalar"]
