@@ -190,3 +190,14 @@ def test_bad_functions_and_arguments(
     assert message in told
     assert "\n  mend: " in told
     assert "internal error" not in told
+
+
+def test_a_spatial_program_runs_with_contention(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The published example: received in row 0, copied to row 1, sent from there."""
+    (folder / "p.spatial").write_text("recv 0:64\ncore 0,1\ncopy 0:192, 0:64\nsend 0:192\n", encoding="utf-8")
+    told = scored(capsys, "p.spatial")
+    assert (told["model"], told["cost"], told["time_ns"]) == ("dally3", 1024, 9)
+    assert (told["contention"]["energy_fj"], told["contention"]["cycles"]) == (1024, 9)
+    assert set(told["refused"]) == {"dally1", "dally2", "bytedmd", "dmc", "ard", "dmd"}
+    assert "time    9 cycles" in prints(capsys, "score", "p.spatial")
+    assert "only dally3 has" in complains(capsys, "score", "p.spatial", "--model", "dally1")

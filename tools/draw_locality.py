@@ -10,7 +10,7 @@ from PIL import Image
 
 from memsim.locality.accesses import scalar_accesses
 from memsim.locality.constants import variations
-from memsim.locality.diagnose import diagnose
+from memsim.locality.diagnosis import diagnose
 from memsim.locality.scalar.text import parse
 from memsim.locality.sensitivity import rankings
 from memsim.report.figures.locality import draw_diagnosis

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from memsim.hierarchy import Chip
     from memsim.locality.accesses import Accesses
-    from memsim.locality.diagnose import Diagnosis
+    from memsim.locality.diagnosis import Diagnosis
 
 _TILE = ".tile"
 
@@ -55,7 +55,7 @@ def diagnose(
     _check_options(files, {"--memory": memory, "--chip": chip, "--core": core})
     machine = None if chip is None else read_chip(chip)
     from memsim.locality.accesses import by_value
-    from memsim.locality.diagnose import diagnose as diagnosed
+    from memsim.locality.diagnosis import diagnose as diagnosed
 
     found = []
     for file, name in zip(files, names_of(files), strict=True):

@@ -15,7 +15,7 @@ from memsim.errors import MemsimError
 
 if TYPE_CHECKING:
     from memsim.locality.files import AnyProgram
-    from memsim.locality.score import Score
+    from memsim.locality.scores import Score
     from memsim.locality.sensitivity import Sensitivity
 
 WRONG = 1
@@ -70,13 +70,29 @@ def score(
     if not to_stdout:
         for name, (scores, refusals) in found.items():
             _print(name, scores, refusals)
+    runs = {name: _run(program, not to_stdout) for name, program in programs.items()}
     study = _vary(programs, full, near, plot, not to_stdout) if sensitivity else None
     if json_file is not None:
         told = [_json(str(path), model, *scored) for path, scored in zip(files, found.values(), strict=True)]
+        for one, run in zip(told, runs.values(), strict=True):
+            one.update({"contention": run} if run else {})
         whole = told[0] if len(told) == 1 else {"programs": told}
         write_json({**whole, **({"sensitivity": study.to_json()} if study else {})}, None if to_stdout else json_file)
     if challenge is not None and not all(scores[0].correct for scores, _ in found.values()):
         raise typer.Exit(WRONG)
+
+
+def _run(program: AnyProgram, shown: bool) -> dict[str, Any] | None:
+    """The makespan of a spatial program, with contention; ``None`` for others."""
+    from memsim.locality.spatial import SpatialProgram, simulate
+
+    if not isinstance(program, SpatialProgram):
+        return None
+    with phase("simulating"):
+        result = simulate(program)
+    if shown:
+        typer.echo(f"\n{result}")
+    return result.to_json()
 
 
 def _vary(programs: dict[str, AnyProgram], full: bool, near: int, plot: Path | None, shown: bool) -> Sensitivity:

@@ -6,13 +6,13 @@
 
 from memsim.locality.accesses import Accesses, scalar_accesses
 from memsim.locality.challenges import CHALLENGES, Challenge
-from memsim.locality.diagnose import Diagnosis, diagnose
+from memsim.locality.diagnosis import Diagnosis, diagnose
 from memsim.locality.files import read
 from memsim.locality.pricing import MODELS, decide, score, score_all
 from memsim.locality.scalar.execute import execute
 from memsim.locality.scalar.program import ScalarProgram
 from memsim.locality.scalar.symbolic import Proof, prove_product
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 from memsim.locality.tile_accesses import tile_accesses
 from memsim.locality.tracing import DIALECTS, Trace, bytedmd, price, trace
 from memsim.locality.trackers import ArrayLog, LRUStackTracker, MemTracker, TrackedArray

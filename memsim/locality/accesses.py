@@ -33,7 +33,7 @@ class Accesses:
         The size of each item in ``unit``, ``(k,)`` int64, at least 1.
     distances
         What a read of each item costs, ``(k,)``: int64, objects where one is 2^62 or more. ``None`` where items have
-        no place; then that of an LRU stack is taken (see `memsim.locality.diagnose`).
+        no place; then that of an LRU stack is taken (see `memsim.locality.diagnosis`).
     name
         Of the program.
     noun

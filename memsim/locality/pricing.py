@@ -19,9 +19,9 @@ from memsim.locality.scalar.dally2 import Cells
 from memsim.locality.scalar.program import ScalarProgram
 from memsim.locality.scalar.symbolic import prove_product
 from memsim.locality.scalar.tracking import track
-from memsim.locality.score import Score
-from memsim.locality.spatial import score as spatial
-from memsim.locality.spatial.program import SpatialProgram
+from memsim.locality.scores import Score
+from memsim.locality.spatial import SpatialProgram, score_scalar
+from memsim.locality.spatial import score as score_spatial
 from memsim.locality.tracing import DIALECTS, price
 
 MODELS = ("dally1", "dally2", "dally3", "bytedmd", "dmc", "ard", "dmd")
@@ -68,18 +68,18 @@ def score(
     if isinstance(program, SpatialProgram):
         if model != "dally3":
             raise MemsimError(
-                f"{model} has no cores or cells",
+                "the program names cores and cells, which only dally3 has",
                 where="model",
-                mend="score a spatial program under dally3, or write it with addresses",
+                mend="score it under dally3, or write it with addresses",
             )
-        return spatial.score(program)
+        return score_spatial(program)
     if isinstance(program, LoopProgram) and model in ("dally1", "dally2") and placement is None:
         return loops.score(program, model, machine if model == "dally1" else None)
     straight = unroll(program) if isinstance(program, LoopProgram) else program
     prices: Mapping[str, Callable[[], Score]] = {
         "dally1": lambda: dally1.score(straight, machine),
         "dally2": lambda: dally2.score(straight, placement),
-        "dally3": lambda: spatial.score_scalar(straight),
+        "dally3": lambda: score_scalar(straight),
         "bytedmd": lambda: price(trace_of(straight), dialect, bytes_per_element),
         "dmc": lambda: track(straight)[0],
         "ard": lambda: track(straight)[1],

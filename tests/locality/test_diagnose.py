@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from memsim.errors import MemsimError, ProgramError
 from memsim.locality.accesses import Accesses, by_value, scalar_accesses
-from memsim.locality.diagnose import WINDOWS, diagnose
+from memsim.locality.diagnosis import WINDOWS, diagnose
 from memsim.locality.scalar import dally1
 from memsim.locality.scalar.program import write
 from memsim.locality.scalar.text import parse

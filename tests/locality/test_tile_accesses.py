@@ -18,7 +18,7 @@ from memsim.isa.model import ring_written, transfer_target
 from memsim.isa.sites import reads_of, sites_of
 from memsim.isa.touches import touches
 from memsim.locality.accesses import Accesses
-from memsim.locality.diagnose import diagnose
+from memsim.locality.diagnosis import diagnose
 from memsim.locality.tile_accesses import memories, tile_accesses
 from tests.engine.machines import plain_chip
 from tests.engine.test_static_cache import cached, loads

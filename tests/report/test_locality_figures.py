@@ -10,7 +10,7 @@ from memsim.errors import MemsimError
 from memsim.isa import parse as parse_tiles
 from memsim.locality.accesses import scalar_accesses
 from memsim.locality.constants import variations
-from memsim.locality.diagnose import Diagnosis, diagnose
+from memsim.locality.diagnosis import Diagnosis, diagnose
 from memsim.locality.scalar.text import parse
 from memsim.locality.sensitivity import rankings
 from memsim.locality.tile_accesses import tile_accesses

@@ -17,7 +17,7 @@ from memsim.locality.loops.model import LoopProgram, Region
 from memsim.locality.loops.sums import Rate, total
 from memsim.locality.scalar import dally1, dally2
 from memsim.locality.scalar.instructions import Op
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 
 ENGINE = "closed form"
 """What computed these scores."""

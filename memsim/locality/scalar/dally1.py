@@ -15,7 +15,7 @@ import numpy as np
 from memsim.errors import ProgramError
 from memsim.locality.scalar.instructions import INSTRUCTIONS
 from memsim.locality.scalar.program import ScalarProgram, check_initialised
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 from memsim.locality.shells import Array, distances
 
 

@@ -16,7 +16,7 @@ from memsim.errors import ProgramError
 from memsim.locality.scalar.dally1 import weighted
 from memsim.locality.scalar.instructions import Op
 from memsim.locality.scalar.program import ScalarProgram, check_initialised
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 from memsim.locality.shells import Array, distances
 
 TICK_PS = 0.2

@@ -11,7 +11,7 @@ from memsim.caches.fenwick import add, sum_to
 from memsim.compiled import compiled
 from memsim.locality.accesses import scalar_accesses
 from memsim.locality.scalar.program import ScalarProgram
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 from memsim.locality.shells import Array
 from memsim.locality.trackers.clock import VERSION
 

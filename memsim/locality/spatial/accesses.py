@@ -108,15 +108,8 @@ def energy_fj(program: SpatialProgram, accesses: Accesses, machine: Machine) -> 
     total = sum((max(Fraction(FLOOR_FJ), wire * d) * n for d, n in enumerate(at_distance.tolist())), Fraction(0))
     tape = accesses.ports >= 0
     total += wire * side * int(accesses.hops[~tape].sum(dtype=np.int64))
-<<<<<<< HEAD
-    halves = 2 * int(accesses.hops[tape].sum(dtype=np.int64)) + int(
-        tape.sum()
-    )  # of tiles: from y = 0 to row j's middle
-    return total + wire / 2 * Fraction(side, 2) * halves
-=======
     half_tiles = 2 * int(accesses.hops[tape].sum(dtype=np.int64)) + int(tape.sum())  # from y = 0 to the row's middle
     return total + wire / 2 * Fraction(side, 2) * half_tiles
->>>>>>> wt-spatial
 
 
 def check(program: SpatialProgram, machine: Machine) -> None:

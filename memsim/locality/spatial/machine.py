@@ -155,15 +155,8 @@ def _side(chip: Chip) -> int:
 def _hop(chip: Chip) -> int:
     """Cycles of a hop."""
     cycles = chip.ticks_of(chip.network.hop_latency) * chip.tick / chip.clock_period
-<<<<<<< HEAD
-    if cycles.denominator != 1 or not 1 <= cycles <= MAX_HOP:
-        raise _unfit(
-            chip, f"a hop of {cycles} cycles", "network.hop_latency", f'write whole cycles, "1 cycle" to {MAX_HOP}'
-        )
-=======
     if cycles.denominator != 1:
         raise _unfit(chip, f"a hop of {cycles} cycles", "network.hop_latency", 'write whole ones, such as "1 cycle"')
->>>>>>> wt-spatial
     return int(cycles)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from memsim.errors import ProgramError
 from memsim.locality.scalar.program import ScalarProgram, check_initialised
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 from memsim.locality.shells import Array
 from memsim.locality.spatial.accesses import KINDS, accesses_of, energy_fj
 from memsim.locality.spatial.machine import PUBLISHED, Machine

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from memsim.errors import MemsimError
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 from memsim.locality.tracing.columns import Trace
 from memsim.locality.tracing.functions import replaced_functions
 from memsim.locality.tracing.prices import price

@@ -16,7 +16,7 @@ import numpy as np
 from memsim.caches.fenwick import add, renumber, sum_to
 from memsim.compiled import bare_inlined, compiled
 from memsim.errors import MemsimError
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 from memsim.locality.shells import Array, integer_root, prefix_distance
 from memsim.locality.tracing.columns import NO_RESULT, Trace
 from memsim.locality.tracing.dialects import dialect_named

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 
 from memsim.errors import MemsimError
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 from memsim.locality.trackers.clock import MemTracker
 from memsim.locality.trackers.stack import LRUStackTracker
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from math import sqrt
 
 from memsim.errors import MemsimError
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 
 VERSION = "autumn 2026"
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from memsim.caches.fenwick import add, sum_to
 from memsim.compiled import compiled
-from memsim.locality.score import Score
+from memsim.locality.scores import Score
 from memsim.locality.shells import Array
 from memsim.locality.trackers.clock import VERSION, checked_size, unknown
 

@@ -19,7 +19,7 @@ from matplotlib.ticker import (
 )
 
 from memsim.errors import MemsimError
-from memsim.locality.diagnose import Diagnosis
+from memsim.locality.diagnosis import Diagnosis
 from memsim.report.figures import style
 
 MOST_PROGRAMS = 4
