@@ -1,5 +1,6 @@
 # Each target does its own set-up: tools/setup.sh is quick once it has run.
-.PHONY: help setup demo test test-all lint format types imports docs docs-serve validate bench coverage clean
+.PHONY: help setup demo test test-all lint format types imports docs docs-serve validate bench bench-models bench-locality
+.PHONY: coverage clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -46,6 +47,12 @@ validate: setup  ## compare with measured data; `make validate REFERENCE=DIR` wi
 
 bench: setup     ## how fast memsim is, both engines; `make bench BENCH="--quick --json FILE"`
 	@$(BIN)/python benchmarks/run.py $(BENCH)
+
+bench-models: setup ## how fast the models of DRAM, networks and caches are
+	@for script in dram noc caches; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+bench-locality: setup ## how fast scalar programs are read, priced, proved, run and traced
+	@for script in scalar loops bytedmd spatial; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 coverage: setup  ## which lines the tests reach
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term $(PYTEST)
