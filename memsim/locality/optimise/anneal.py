@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from memsim.compiled import compiled
-from memsim.locality.optimise.colouring import _by_end, _layers
+from memsim.locality.optimise.colouring import by_end, _layers
 from memsim.locality.optimise.moves import (
     Draft,
     add_copy,
     draft_of,
     drop_copy,
+    exchange_copy,
     is_valid,
+    merge_copies,
+    move_home,
     move_read,
     move_run,
     regroup,
@@ -61,17 +64,8 @@ def _anneal(draft: Draft, best: Draft, trials: int, seed: int, hot: float, cold:
     least = now
     for trial in range(trials):
         heat = hot * (cold / hot) ** (trial / trials)
-        kind = np.random.random()
-        if kind < 0.45:
-            changed = move_run(draft, reach)
-        elif kind < 0.57:
-            changed = add_copy(draft, reach)
-        elif kind < 0.7:
-            changed = drop_copy(draft)
-        elif kind < 0.85:
-            changed = move_read(draft, 20 * reach)
-        else:
-            changed = regroup(draft, reach)
+        kind = np.random.randint(0, 16)
+        changed = _change(draft, kind, reach)
         keep = False
         if changed and is_valid(draft, place):
             cost = draft_cost(draft, place)
@@ -88,6 +82,26 @@ def _anneal(draft: Draft, best: Draft, trials: int, seed: int, hot: float, cold:
         elif changed:
             draft.sources[:], draft.order[:], draft.sizes[:] = saved_sources, saved_order, saved_sizes
     return least
+
+
+@compiled
+def _change(draft: Draft, kind: int, reach: int) -> bool:
+    """One change at random."""
+    if kind < 6:
+        return move_run(draft, reach)
+    if kind < 8:
+        return add_copy(draft, reach)
+    if kind < 9:
+        return drop_copy(draft)
+    if kind < 11:
+        return move_read(draft, 20 * reach)
+    if kind < 12:
+        return exchange_copy(draft)
+    if kind < 13:
+        return move_home(draft)
+    if kind < 14:
+        return merge_copies(draft)
+    return regroup(draft, reach)
 
 
 @compiled
@@ -153,7 +167,7 @@ def draft_cost(draft: Draft, place: Array) -> int:
         s = o if o < inputs else inputs + place[o]
         reads[s] += 1
         end[s] = count + 1
-    order = _by_end(end)
+    order = by_end(end)
     addresses = _layers(start[order], end[order], reads[order], order)
     cost = 0
     for v in range(total):

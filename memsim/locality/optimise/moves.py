@@ -146,13 +146,8 @@ def add_copy(draft: Draft, reach: int) -> bool:
 @compiled
 def drop_copy(draft: Draft) -> bool:
     """Read what was copied in place of a copy."""
-    count = draft.sizes[1]
-    begin = np.random.randint(0, count)
-    for shift in range(min(count, 64)):
-        t = (begin + shift) % count
-        if draft.ops[draft.order[t]] == COPY:
-            return _drop(draft, t)
-    return False
+    at = _any_copy(draft, 64)
+    return at >= 0 and _drop(draft, at)
 
 
 @compiled
@@ -172,11 +167,10 @@ def _drop(draft: Draft, at: int) -> bool:
 @compiled
 def _delete(draft: Draft, at: int) -> None:
     """Take an instruction out, and give its number back by way of the last one."""
-    order, count, used = draft.order, draft.sizes[1], draft.sizes[2]
+    order, count = draft.order, draft.sizes[1]
     for t in range(at, count - 1):
         order[t] = order[t + 1]
     draft.sizes[1] = count - 1
-    _ = used
 
 
 @compiled
@@ -206,6 +200,88 @@ def move_read(draft: Draft, reach: int) -> bool:
     if s >= draft.sizes[0] and draft.ops[s] == COPY:
         _drop_unread(draft, s)
     return True
+
+
+@compiled
+def _any_copy(draft: Draft, tries: int) -> int:
+    """The time of a copy near a random one; -1 if there is none."""
+    count = draft.sizes[1]
+    begin = np.random.randint(0, count)
+    for shift in range(min(count, tries)):
+        t = (begin + shift) % count
+        if draft.ops[draft.order[t]] == COPY:
+            return t
+    return -1
+
+
+@compiled
+def exchange_copy(draft: Draft) -> bool:
+    """Let a copy and what it copies change their roles for all that follows: the near one was there before."""
+    at = _any_copy(draft, 64)
+    if at < 0:
+        return False
+    count, c = draft.sizes[1], draft.order[at]
+    s = draft.sources[c, 0]
+    for o in draft.outputs:
+        if o == s or o == c:
+            return False
+    changed = False
+    for t in range(at + 1, count):
+        v = draft.order[t]
+        for j in range(3):
+            if draft.sources[v, j] == s:
+                draft.sources[v, j], changed = c, True
+            elif draft.sources[v, j] == c:
+                draft.sources[v, j] = s
+    return changed
+
+
+@compiled
+def move_home(draft: Draft) -> bool:
+    """Copy a copy on to where later reads of the same value find it, instead of where it came from."""
+    at = _any_copy(draft, 64)
+    count, used = draft.sizes[1], draft.sizes[2]
+    if at < 0 or used == len(draft.ops) or count == len(draft.order):
+        return False
+    c = draft.order[at]
+    s, changed = draft.sources[c, 0], False
+    for t in range(at + 1, count):
+        v = draft.order[t]
+        for j in range(3):
+            if draft.sources[v, j] == s:
+                draft.sources[v, j], changed = used, True
+    if not changed:
+        return False
+    for t in range(count, at + 1, -1):
+        draft.order[t] = draft.order[t - 1]
+    draft.order[at + 1] = used
+    draft.ops[used], draft.sources[used, 0], draft.sources[used, 1] = COPY, c, -1
+    draft.root[used] = draft.root[c]
+    draft.sizes[1], draft.sizes[2] = count + 1, used + 1
+    return True
+
+
+@compiled
+def merge_copies(draft: Draft) -> bool:
+    """Keep a copy until the next one of the same value would be made, and leave that out."""
+    at = _any_copy(draft, 64)
+    if at < 0:
+        return False
+    count, c = draft.sizes[1], draft.order[at]
+    for o in draft.outputs:
+        if draft.root[o] == draft.root[c]:
+            return False
+    for t in range(at + 1, count):
+        v = draft.order[t]
+        if draft.ops[v] == COPY and draft.root[v] == draft.root[c] and draft.sources[v, 0] != c:
+            for later in range(t + 1, count):
+                reader = draft.order[later]
+                for j in range(3):
+                    if draft.sources[reader, j] == v:
+                        draft.sources[reader, j] = c
+            _delete(draft, t)
+            return True
+    return False
 
 
 @compiled
