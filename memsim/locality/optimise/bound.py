@@ -9,7 +9,6 @@ meets it is optimal. The sets of different ``N`` need not be nested, so the boun
 
 from __future__ import annotations
 
-import heapq
 from math import isqrt
 
 import numpy as np
@@ -36,45 +35,11 @@ def most_reads(lives: Lives) -> Array:
     instants = np.unique(np.concatenate((lives.start, lives.end)))
     start, end = np.searchsorted(instants, lives.start), np.searchsorted(instants, lives.end)
     used = lives.reads > 0
-    return _flow(start[used], end[used], lives.reads[used], len(instants), len(lives))[0]
-
-
-def allocate_by_shells(lives: Lives) -> Array:
-    """An address for each value, as `allocate` gives them, but shell by shell: dearer to find, and mostly cheaper.
-
-    Each shell takes the values, of those left, that its addresses can serve with the most reads: a flow, exact for
-    one shell. Values that are never read come last.
-    """
-    addresses = np.zeros(len(lives), np.int64)
-    left = np.flatnonzero(lives.reads > 0)
-    shell = 0
-    while len(left):
-        shell += 1
-        instants = np.unique(np.concatenate((lives.start[left], lives.end[left])))
-        start, end = np.searchsorted(instants, lives.start[left]), np.searchsorted(instants, lives.end[left])
-        _, used = _flow(start, end, lives.reads[left], len(instants), 2 * shell - 1)
-        taken = left[used]
-        addresses[taken] = (shell - 1) ** 2 + _numbered(lives.start[taken], lives.end[taken])
-        left = left[~used]
-    unread = np.flatnonzero(lives.reads == 0)
-    addresses[unread] = shell**2 + _numbered(lives.start[unread], lives.end[unread])
-    return addresses
-
-
-def _numbered(start: Array, end: Array) -> Array:
-    """Numbers from 1 on for intervals, as few as there are at once: the first that is free."""
-    numbers, free, busy = np.zeros(len(start), np.int64), [], []
-    for v in np.argsort(start, kind="stable").tolist():
-        while busy and busy[0][0] <= start[v]:
-            heapq.heappush(free, heapq.heappop(busy)[1])
-        number = heapq.heappop(free) if free else len(busy) + 1
-        heapq.heappush(busy, (int(end[v]), number))
-        numbers[v] = number
-    return numbers
+    return _flow(start[used], end[used], lives.reads[used], len(instants))
 
 
 @compiled
-def _flow(start: Array, end: Array, reads: Array, instants: int, most: int) -> tuple[Array, Array]:
+def _flow(start: Array, end: Array, reads: Array, instants: int) -> Array:
     """Send one unit after another along the cheapest path; distances are kept exact by potentials (Johnson)."""
     count = len(start)
     leaving, entering = _by_place(start, instants), _by_place(end, instants)
@@ -83,7 +48,7 @@ def _flow(start: Array, end: Array, reads: Array, instants: int, most: int) -> t
     held = np.zeros(count + 1, np.int64)
     near, settled = np.empty(instants, np.int64), np.empty(instants, np.bool_)
     via, heap = np.empty(instants, np.int64), np.empty((2, 4 * (count + instants) + 8), np.int64)
-    for units in range(1, min(count, most) + 1):
+    for units in range(1, count + 1):
         near[:], settled[:], near[0] = _FAR, False, 0
         heap[0, 0], heap[1, 0], size = 0, 0, 1
         while size > 0:
@@ -108,10 +73,10 @@ def _flow(start: Array, end: Array, reads: Array, instants: int, most: int) -> t
         potential += near
         gain = -potential[instants - 1]
         if gain <= 0:
-            return held[:units], used
+            return held[:units]
         held[units] = held[units - 1] + gain
         _send(start, end, used, idle, via, instants, count)
-    return held[: min(count, most) + 1], used
+    return held
 
 
 @bare_inlined
@@ -132,9 +97,7 @@ def _send(start: Array, end: Array, used: Array, idle: Array, via: Array, instan
 
 
 @bare_inlined
-def _relax(
-    heap: Array, size: int, near: Array, via: Array, potential: Array, length: int, to: int, by: int
-) -> int:
+def _relax(heap: Array, size: int, near: Array, via: Array, potential: Array, length: int, to: int, by: int) -> int:
     reduced = length - potential[to]
     if reduced < near[to]:
         near[to], via[to] = reduced, by

@@ -3,7 +3,7 @@
 Values whose lives overlap need different addresses, and a value that is read ``r`` times at address ``a`` costs
 ``r ceil(sqrt(a))``. Lives are intervals of a line, so the values that share an address are a set of disjoint intervals.
 `allocate` takes addresses in order of price and gives each the set of disjoint intervals, of those left, that is read
-most often: that set is exact for one address (a shortest path along the line), and a heuristic for all of them together.
+most often: that set is exact for one address (a longest path along the line), and a heuristic for all together.
 """
 
 from __future__ import annotations

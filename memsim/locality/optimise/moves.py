@@ -1,8 +1,8 @@
 """Small changes of a schedule that keep its meaning: moved instructions, copies made and dropped, sums regrouped.
 
 A schedule under change is a handful of arrays (`Draft`). Instructions keep their numbers while they move, so that a
-change touches a few entries; what is left out is marked in ``order``. Every change is applied and then checked as a whole:
-`is_valid` says whether each value is written before it is read.
+change touches a few entries. Every change is applied, and then checked as a whole: `is_valid` says whether each value
+is written before it is read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from memsim.locality.optimise.values import Schedule
 from memsim.locality.scalar.instructions import Op
 from memsim.locality.shells import Array
 
-ADD, COPY = int(Op.ADD), int(Op.COPY)
+ADD, MUL, COPY = int(Op.ADD), int(Op.MUL), int(Op.COPY)
 
 
 class Draft(NamedTuple):
@@ -115,7 +115,7 @@ def move_run(draft: Draft, reach: int) -> bool:
 @compiled
 def add_copy(draft: Draft, reach: int) -> bool:
     """Copy a value just before one of its reads, and read the copy there and in some of the reads that follow."""
-    inputs, count, used = draft.sizes
+    count, used = draft.sizes[1:]
     if used == len(draft.ops) or count == len(draft.order):
         return False
     at = np.random.randint(0, count)
@@ -147,7 +147,7 @@ def add_copy(draft: Draft, reach: int) -> bool:
 def drop_copy(draft: Draft) -> bool:
     """Read what was copied in place of a copy."""
     at = _any_copy(draft, 64)
-    return at >= 0 and _drop(draft, at)
+    return False if at < 0 else _drop(draft, at)
 
 
 @compiled
@@ -194,11 +194,11 @@ def move_read(draft: Draft, reach: int) -> bool:
             skip -= 1
     if other < 0 or skip > 0:
         other = draft.sources[s, 0] if draft.ops[s] == COPY and s >= draft.sizes[0] else root
-    if other == s or other == v:
+    if other in (s, v):
         return False
     draft.sources[v, j] = other
     if s >= draft.sizes[0] and draft.ops[s] == COPY:
-        _drop_unread(draft, s)
+        drop_unread(draft, s)
     return True
 
 
@@ -210,7 +210,7 @@ def _any_copy(draft: Draft, tries: int) -> int:
     for shift in range(min(count, tries)):
         t = (begin + shift) % count
         if draft.ops[draft.order[t]] == COPY:
-            return t
+            return int(t)
     return -1
 
 
@@ -223,7 +223,7 @@ def exchange_copy(draft: Draft) -> bool:
     count, c = draft.sizes[1], draft.order[at]
     s = draft.sources[c, 0]
     for o in draft.outputs:
-        if o == s or o == c:
+        if o in (s, c):
             return False
     changed = False
     for t in range(at + 1, count):
@@ -285,7 +285,7 @@ def merge_copies(draft: Draft) -> bool:
 
 
 @compiled
-def _drop_unread(draft: Draft, v: int) -> None:
+def drop_unread(draft: Draft, v: int) -> None:
     """Take a copy out that nothing reads any more."""
     count, at = draft.sizes[1], -1
     for o in draft.outputs:
@@ -311,7 +311,7 @@ def regroup(draft: Draft, reach: int) -> bool:
         return False
     i, j = np.random.randint(0, 2), np.random.randint(0, 2)
     w = draft.sources[u, i]
-    if w < draft.sizes[0] or draft.ops[w] != ADD or _reads(draft, w, at) != 1:
+    if w < draft.sizes[0] or draft.ops[w] != ADD or _reads(draft, w) != 1:
         return False
     draft.sources[w, j], draft.sources[u, 1 - i] = draft.sources[u, 1 - i], draft.sources[w, j]
     y, begin = draft.sources[w, j], -1
@@ -329,8 +329,8 @@ def regroup(draft: Draft, reach: int) -> bool:
 
 
 @compiled
-def _reads(draft: Draft, v: int, last: int) -> int:
-    """How often a value is read, as far as one can tell in a neighbourhood of its last read, outputs included."""
+def _reads(draft: Draft, v: int) -> int:
+    """How often a value is read, as an output included."""
     count = 0
     for o in draft.outputs:
         count += o == v

@@ -8,13 +8,14 @@ a copy for every cluster of reads and the allocation of `memsim.locality.optimis
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
 from memsim.compiled import compiled
 from memsim.locality.optimise.colouring import by_end, layered_cost
 from memsim.locality.optimise.copies import _clusters, _copied, insert_copies
-from memsim.locality.optimise.products import _product, product_schedule
+from memsim.locality.optimise.products import SUM_FIRST, _product, product_schedule
 from memsim.locality.optimise.values import Schedule, _lives
 from memsim.locality.shells import Array
 
@@ -27,9 +28,9 @@ MOST_STEPS = 192
 def panels(n: int, width: int, chain: int) -> Array:
     """Steps of all rows by ``width`` columns, one panel of columns after another, with ``chain`` products a sum."""
     edges = [round(n * p / -(-n // width)) for p in range(-(-n // width) + 1)]
-    columns = list(zip(edges, edges[1:], strict=False))
+    columns = list(pairwise(edges))
     ks = [(k, min(k + chain, n)) for k in range(0, n, chain)]
-    return np.array([(0, n, *js, *k, 16) for js in columns for k in ks], np.int64)
+    return np.array([(0, n, *js, *k, SUM_FIRST) for js in columns for k in ks], np.int64)
 
 
 def families(n: int) -> Iterator[Array]:
