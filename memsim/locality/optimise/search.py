@@ -20,6 +20,7 @@ from memsim.locality.optimise.colouring import allocate, cost_of
 from memsim.locality.optimise.copies import insert_copies
 from memsim.locality.optimise.polish import polish
 from memsim.locality.optimise.reallocate import placed
+from memsim.locality.optimise.stagger import anneal_entries
 from memsim.locality.optimise.tiles import GAPS, anneal_steps, families, schedule_of_steps, steps_cost
 from memsim.locality.optimise.values import Schedule, lives_of, program_of, values_of
 from memsim.locality.scalar import dally1
@@ -36,6 +37,9 @@ POLISH_ROUNDS = 20_000
 """Draws of addresses that exchange values at the end."""
 
 Map = Callable[..., Any]
+
+Start = tuple[int, Array, int]
+"""Cost, steps, and the gap of their copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +133,13 @@ def search_product(
     best = Found("addresses", monotonic() - begin, placed_cost(schedule), schedule)
     yield best
     starts = _best_families(n, 4 * jobs)
-    for cost, steps, gap in starts[:1]:
-        best = Found("tiles", monotonic() - begin, cost, schedule_of_steps(n, steps, gap))
-        yield best
+    best = _found("simple tiles", begin, n, starts)
+    yield best
     with workers(jobs) as each:
+        starts = [*each(_entries_task, [(n, seed + job, int(12 * seconds)) for job in range(jobs)]), *starts]
+        best = _found("columns that take turns", begin, n, [*starts[:jobs], (best.cost, *starts[jobs][1:])])
+        yield best
+        starts = sorted(starts, key=lambda start: start[0])
         for found in _rounds(n, starts, seconds, seed, jobs, each, begin):
             best = found if found.cost < best.cost else replace(best, stage=found.stage, seconds=found.seconds)
             yield best
@@ -146,7 +153,13 @@ def _polished(best: Found, seed: int, begin: float) -> Found:
     return Found("exchanged addresses", monotonic() - begin, cost_of(lives, addresses), best.schedule, addresses)
 
 
-def _best_families(n: int, count: int) -> list[tuple[int, Array, int]]:
+def _found(stage: str, begin: float, n: int, starts: list[Start]) -> Found:
+    """The cheapest of some steps."""
+    cost, steps, gap = min(starts, key=lambda start: start[0])
+    return Found(stage, monotonic() - begin, cost, schedule_of_steps(n, steps, gap))
+
+
+def _best_families(n: int, count: int) -> list[Start]:
     """The cheapest simple tilings: cost, steps, gap."""
     gaps = GAPS if n <= 8 else GAPS[-2:]
     priced = [(steps_cost(n, steps, gap), steps, gap) for steps in families(n) for gap in gaps]
@@ -154,7 +167,7 @@ def _best_families(n: int, count: int) -> list[tuple[int, Array, int]]:
 
 
 def _rounds(
-    n: int, starts: list[tuple[int, Array, int]], seconds: float, seed: int, jobs: int, each: Map, begin: float
+    n: int, starts: list[Start], seconds: float, seed: int, jobs: int, each: Map, begin: float
 ) -> Iterator[Found]:
     """Anneal tiles, then single instructions, each process on its own, in rounds that get cooler."""
     scale = (16 / n) ** 3.5 * seconds / ROUNDS
@@ -164,8 +177,7 @@ def _rounds(
         heat = [_heat(n, (number + later) / of_steps) for later in (0, 1)]
         tasks = [(n, chain, int(700 * scale), seed + 7919 * number + job, *heat) for job, chain in enumerate(chains)]
         chains = list(each(_steps_task, tasks))
-        cost, steps, gap = min(chains, key=lambda chain: chain[0])
-        yield Found("order of tiles", monotonic() - begin, cost, schedule_of_steps(n, steps, gap))
+        yield _found("order of tiles", begin, n, chains)
         if monotonic() - begin > seconds:
             return
     schedules = [(cost, schedule_of_steps(n, steps, gap)) for cost, steps, gap in chains]
@@ -184,7 +196,14 @@ def _heat(n: int, progress: float) -> float:
     return float(0.4 + (4 + n / 8) * (1 - progress) ** 1.5)
 
 
-def _steps_task(task: tuple[int, tuple[int, Array, int], int, int, float, float]) -> tuple[int, Array, int]:
+def _entries_task(task: tuple[int, int, int]) -> Start:
+    n, seed, trials = task
+    gap = 14 if n <= 8 else GAPS[-1]
+    steps, cost = anneal_entries(n, max(n // 2, 2) if n > 4 else n, -(-n // 3), gap, trials, seed, 4.0 * n)
+    return cost, steps, gap
+
+
+def _steps_task(task: tuple[int, Start, int, int, float, float]) -> Start:
     n, (_, steps, gap), trials, seed, hot, cold = task
     found, cost = anneal_steps(n, steps, gap, trials, seed, hot, cold)
     return cost, found, gap
