@@ -5,18 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from memsim.compiled import compiled
-from memsim.locality.optimise.colouring import _by_end, _layers
+from memsim.locality.optimise.colouring import _layers, by_end
 from memsim.locality.optimise.moves import (
+    COPY,
     Draft,
     add_copy,
     draft_of,
     drop_copy,
+    exchange_copy,
     is_valid,
+    merge_copies,
+    move_home,
     move_read,
     move_run,
     regroup,
     schedule_of,
 )
+from memsim.locality.optimise.terms import move_term
 from memsim.locality.optimise.values import Schedule
 from memsim.locality.shells import Array, shell
 
@@ -55,44 +60,64 @@ def anneal(
 def _anneal(draft: Draft, best: Draft, trials: int, seed: int, hot: float, cold: float, reach: int) -> int:
     np.random.seed(seed)
     place = np.empty(len(draft.ops), np.int64)
-    saved_sources, saved_order, saved_sizes = draft.sources.copy(), draft.order.copy(), draft.sizes.copy()
+    saved = (draft.sources.copy(), draft.order.copy(), draft.outputs.copy(), draft.sizes.copy())
     is_valid(draft, place)
     now = draft_cost(draft, place)
     least = now
     for trial in range(trials):
         heat = hot * (cold / hot) ** (trial / trials)
-        kind = np.random.random()
-        if kind < 0.45:
-            changed = move_run(draft, reach)
-        elif kind < 0.57:
-            changed = add_copy(draft, reach)
-        elif kind < 0.7:
-            changed = drop_copy(draft)
-        elif kind < 0.85:
-            changed = move_read(draft, 20 * reach)
-        else:
-            changed = regroup(draft, reach)
+        kind = np.random.randint(0, 20)
+        changed = _change(draft, kind, reach)
         keep = False
         if changed and is_valid(draft, place):
             cost = draft_cost(draft, place)
             keep = cost <= now or np.random.random() < np.exp((now - cost) / heat)
         if keep:
             now = cost
-            _save(draft, saved_sources, saved_order, saved_sizes)
+            _save(draft, saved)
             if draft.sizes[2] > len(draft.ops) - 4:
                 _renumber(draft)
-                _save(draft, saved_sources, saved_order, saved_sizes)
+                _save(draft, saved)
             if now < least:
                 least = now
                 _whole(draft, best)
         elif changed:
-            draft.sources[:], draft.order[:], draft.sizes[:] = saved_sources, saved_order, saved_sizes
+            _restore(draft, saved)
     return least
 
 
 @compiled
-def _save(draft: Draft, sources: Array, order: Array, sizes: Array) -> None:
-    sources[:], order[:], sizes[:] = draft.sources, draft.order, draft.sizes
+def _change(draft: Draft, kind: int, reach: int) -> bool:
+    """One change at random."""
+    if kind < 6:
+        return move_run(draft, reach)
+    if kind < 8:
+        return add_copy(draft, reach)
+    if kind < 9:
+        return drop_copy(draft)
+    if kind < 11:
+        return move_read(draft, 20 * reach)
+    if kind < 12:
+        return exchange_copy(draft)
+    if kind < 13:
+        return move_home(draft)
+    if kind < 14:
+        return merge_copies(draft)
+    if kind < 16:
+        return regroup(draft, reach)
+    return move_term(draft, reach)
+
+
+@compiled
+def _save(draft: Draft, saved: tuple[Array, Array, Array, Array]) -> None:
+    """Keep what a change may change: other columns only get entries for numbers that are not in use."""
+    sources, order, outputs, sizes = saved
+    sources[:], order[:], outputs[:], sizes[:] = draft.sources, draft.order, draft.outputs, draft.sizes
+
+
+@compiled
+def _restore(draft: Draft, saved: tuple[Array, Array, Array, Array]) -> None:
+    draft.sources[:], draft.order[:], draft.outputs[:], draft.sizes[:] = saved
 
 
 @compiled
@@ -109,11 +134,11 @@ def _whole(draft: Draft, best: Draft) -> None:
 @compiled
 def _renumber(draft: Draft) -> None:
     """Number the values anew in the order of time, so that numbers of dropped copies can be used again."""
-    inputs, count, used = draft.sizes
+    inputs, count = draft.sizes[:2]
     renamed = np.arange(len(draft.ops))
     for t in range(count):
         renamed[draft.order[t]] = inputs + t
-    ops, sources, immediates, root = draft.ops.copy(), draft.sources.copy(), draft.immediates.copy(), draft.root.copy()
+    ops, sources, immediates = draft.ops.copy(), draft.sources.copy(), draft.immediates.copy()
     for t in range(count):
         v, w = draft.order[t], inputs + t
         draft.ops[w], draft.immediates[w] = ops[v], immediates[v]
@@ -122,7 +147,7 @@ def _renumber(draft: Draft) -> None:
             draft.sources[w, j] = renamed[s] if s >= 0 else -1
     for t in range(count):
         w = inputs + t
-        draft.root[w] = draft.root[draft.sources[w, 0]] if draft.ops[w] == 3 else w
+        draft.root[w] = draft.root[draft.sources[w, 0]] if draft.ops[w] == COPY else w
         draft.order[t] = w
     for v in range(inputs + count, len(draft.ops)):
         draft.root[v] = v
@@ -153,7 +178,7 @@ def draft_cost(draft: Draft, place: Array) -> int:
         s = o if o < inputs else inputs + place[o]
         reads[s] += 1
         end[s] = count + 1
-    order = _by_end(end)
+    order = by_end(end)
     addresses = _layers(start[order], end[order], reads[order], order)
     cost = 0
     for v in range(total):

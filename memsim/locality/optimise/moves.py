@@ -1,8 +1,8 @@
 """Small changes of a schedule that keep its meaning: moved instructions, copies made and dropped, sums regrouped.
 
 A schedule under change is a handful of arrays (`Draft`). Instructions keep their numbers while they move, so that a
-change touches a few entries; what is left out is marked in ``order``. Every change is applied and then checked as a whole:
-`is_valid` says whether each value is written before it is read.
+change touches a few entries. Every change is applied, and then checked as a whole: `is_valid` says whether each value
+is written before it is read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from memsim.locality.optimise.values import Schedule
 from memsim.locality.scalar.instructions import Op
 from memsim.locality.shells import Array
 
-ADD, COPY = int(Op.ADD), int(Op.COPY)
+ADD, MUL, COPY = int(Op.ADD), int(Op.MUL), int(Op.COPY)
 
 
 class Draft(NamedTuple):
@@ -115,7 +115,7 @@ def move_run(draft: Draft, reach: int) -> bool:
 @compiled
 def add_copy(draft: Draft, reach: int) -> bool:
     """Copy a value just before one of its reads, and read the copy there and in some of the reads that follow."""
-    inputs, count, used = draft.sizes
+    count, used = draft.sizes[1:]
     if used == len(draft.ops) or count == len(draft.order):
         return False
     at = np.random.randint(0, count)
@@ -146,13 +146,8 @@ def add_copy(draft: Draft, reach: int) -> bool:
 @compiled
 def drop_copy(draft: Draft) -> bool:
     """Read what was copied in place of a copy."""
-    count = draft.sizes[1]
-    begin = np.random.randint(0, count)
-    for shift in range(min(count, 64)):
-        t = (begin + shift) % count
-        if draft.ops[draft.order[t]] == COPY:
-            return _drop(draft, t)
-    return False
+    at = _any_copy(draft, 64)
+    return False if at < 0 else _drop(draft, at)
 
 
 @compiled
@@ -172,11 +167,10 @@ def _drop(draft: Draft, at: int) -> bool:
 @compiled
 def _delete(draft: Draft, at: int) -> None:
     """Take an instruction out, and give its number back by way of the last one."""
-    order, count, used = draft.order, draft.sizes[1], draft.sizes[2]
+    order, count = draft.order, draft.sizes[1]
     for t in range(at, count - 1):
         order[t] = order[t + 1]
     draft.sizes[1] = count - 1
-    _ = used
 
 
 @compiled
@@ -200,16 +194,98 @@ def move_read(draft: Draft, reach: int) -> bool:
             skip -= 1
     if other < 0 or skip > 0:
         other = draft.sources[s, 0] if draft.ops[s] == COPY and s >= draft.sizes[0] else root
-    if other == s or other == v:
+    if other in (s, v):
         return False
     draft.sources[v, j] = other
     if s >= draft.sizes[0] and draft.ops[s] == COPY:
-        _drop_unread(draft, s)
+        drop_unread(draft, s)
     return True
 
 
 @compiled
-def _drop_unread(draft: Draft, v: int) -> None:
+def _any_copy(draft: Draft, tries: int) -> int:
+    """The time of a copy near a random one; -1 if there is none."""
+    count = draft.sizes[1]
+    begin = np.random.randint(0, count)
+    for shift in range(min(count, tries)):
+        t = (begin + shift) % count
+        if draft.ops[draft.order[t]] == COPY:
+            return int(t)
+    return -1
+
+
+@compiled
+def exchange_copy(draft: Draft) -> bool:
+    """Let a copy and what it copies change their roles for all that follows: the near one was there before."""
+    at = _any_copy(draft, 64)
+    if at < 0:
+        return False
+    count, c = draft.sizes[1], draft.order[at]
+    s = draft.sources[c, 0]
+    for o in draft.outputs:
+        if o in (s, c):
+            return False
+    changed = False
+    for t in range(at + 1, count):
+        v = draft.order[t]
+        for j in range(3):
+            if draft.sources[v, j] == s:
+                draft.sources[v, j], changed = c, True
+            elif draft.sources[v, j] == c:
+                draft.sources[v, j] = s
+    return changed
+
+
+@compiled
+def move_home(draft: Draft) -> bool:
+    """Copy a copy on to where later reads of the same value find it, instead of where it came from."""
+    at = _any_copy(draft, 64)
+    count, used = draft.sizes[1], draft.sizes[2]
+    if at < 0 or used == len(draft.ops) or count == len(draft.order):
+        return False
+    c = draft.order[at]
+    s, changed = draft.sources[c, 0], False
+    for t in range(at + 1, count):
+        v = draft.order[t]
+        for j in range(3):
+            if draft.sources[v, j] == s:
+                draft.sources[v, j], changed = used, True
+    if not changed:
+        return False
+    for t in range(count, at + 1, -1):
+        draft.order[t] = draft.order[t - 1]
+    draft.order[at + 1] = used
+    draft.ops[used], draft.sources[used, 0], draft.sources[used, 1] = COPY, c, -1
+    draft.root[used] = draft.root[c]
+    draft.sizes[1], draft.sizes[2] = count + 1, used + 1
+    return True
+
+
+@compiled
+def merge_copies(draft: Draft) -> bool:
+    """Keep a copy until the next one of the same value would be made, and leave that out."""
+    at = _any_copy(draft, 64)
+    if at < 0:
+        return False
+    count, c = draft.sizes[1], draft.order[at]
+    for o in draft.outputs:
+        if draft.root[o] == draft.root[c]:
+            return False
+    for t in range(at + 1, count):
+        v = draft.order[t]
+        if draft.ops[v] == COPY and draft.root[v] == draft.root[c] and draft.sources[v, 0] != c:
+            for later in range(t + 1, count):
+                reader = draft.order[later]
+                for j in range(3):
+                    if draft.sources[reader, j] == v:
+                        draft.sources[reader, j] = c
+            _delete(draft, t)
+            return True
+    return False
+
+
+@compiled
+def drop_unread(draft: Draft, v: int) -> None:
     """Take a copy out that nothing reads any more."""
     count, at = draft.sizes[1], -1
     for o in draft.outputs:
@@ -235,7 +311,7 @@ def regroup(draft: Draft, reach: int) -> bool:
         return False
     i, j = np.random.randint(0, 2), np.random.randint(0, 2)
     w = draft.sources[u, i]
-    if w < draft.sizes[0] or draft.ops[w] != ADD or _reads(draft, w, at) != 1:
+    if w < draft.sizes[0] or draft.ops[w] != ADD or _reads(draft, w) != 1:
         return False
     draft.sources[w, j], draft.sources[u, 1 - i] = draft.sources[u, 1 - i], draft.sources[w, j]
     y, begin = draft.sources[w, j], -1
@@ -253,8 +329,8 @@ def regroup(draft: Draft, reach: int) -> bool:
 
 
 @compiled
-def _reads(draft: Draft, v: int, last: int) -> int:
-    """How often a value is read, as far as one can tell in a neighbourhood of its last read, outputs included."""
+def _reads(draft: Draft, v: int) -> int:
+    """How often a value is read, as an output included."""
     count = 0
     for o in draft.outputs:
         count += o == v

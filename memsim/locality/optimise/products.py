@@ -2,7 +2,8 @@
 
 A *step* is a row ``(i0, i1, j0, j1, k0, k1, flags)``: the sums over ``k0 <= k < k1`` for a tile of C. For each
 element of the tile there is one *chain*: its products are added up in a near sum, which is added to what C holds once
-for the whole chain. Flags: 1 runs columns outside and rows inside; 2, 4, 8 run rows, columns, k backwards; 16 adds C first in the chain.
+for the whole chain. Flags add up: `COLUMNS_OUTSIDE` runs rows inside columns, `ROWS_BACK`, `COLUMNS_BACK` and `K_BACK`
+run them from the last to the first, and `SUM_FIRST` begins a chain with what C holds instead of ending it so.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ def _product(n: int, steps: Array) -> tuple[Array, Array, Array]:
     for s in range(len(steps)):
         i0, i1, j0, j1, k0, k1, flags = steps[s]
         outer, inner = i1 - i0, j1 - j0
-        if flags & 1:
+        if flags & COLUMNS_OUTSIDE:
             outer, inner = inner, outer
         for x in range(outer):
             for y in range(inner):
-                p, q = (y, x) if flags & 1 else (x, y)
-                i = i1 - 1 - p if flags & 2 else i0 + p
-                j = j1 - 1 - q if flags & 4 else j0 + q
+                p, q = (y, x) if flags & COLUMNS_OUTSIDE else (x, y)
+                i = i1 - 1 - p if flags & ROWS_BACK else i0 + p
+                j = j1 - 1 - q if flags & COLUMNS_BACK else j0 + q
                 total = held[i * n + j]
                 pending = -1
-                if flags & 16 == 0:
+                if flags & SUM_FIRST == 0:
                     total, pending = -1, total
                 for z in range(k1 - k0):
-                    k = k1 - 1 - z if flags & 8 else k0 + z
+                    k = k1 - 1 - z if flags & K_BACK else k0 + z
                     ops[at], sources[at, 0], sources[at, 1] = Op.MUL, i * n + k, n * n + k * n + j
                     part = inputs + at
                     at += 1
