@@ -170,7 +170,7 @@ def _rounds(
     n: int, starts: list[Start], seconds: float, seed: int, jobs: int, each: Map, begin: float
 ) -> Iterator[Found]:
     """Anneal tiles, then single instructions, each process on its own, in rounds that get cooler."""
-    scale = (16 / n) ** 3.5 * seconds / ROUNDS
+    scale, before = (16 / n) ** 3.5 * seconds / ROUNDS, monotonic()
     of_steps = round(ROUNDS * STEPS_SHARE)
     chains = [starts[job % len(starts)] for job in range(jobs)]
     for number in range(of_steps):
@@ -178,7 +178,8 @@ def _rounds(
         tasks = [(n, chain, int(700 * scale), seed + 7919 * number + job, *heat) for job, chain in enumerate(chains)]
         chains = list(each(_steps_task, tasks))
         yield _found("order of tiles", begin, n, chains)
-        if monotonic() - begin > seconds:
+        lasted, before = monotonic() - before, monotonic()
+        if before + lasted > begin + seconds:  # the next round would end too late
             return
     schedules = [(cost, schedule_of_steps(n, steps, gap)) for cost, steps, gap in chains]
     for number in range(of_steps, ROUNDS):
@@ -187,7 +188,8 @@ def _rounds(
         schedules = list(each(_instructions_task, tasks))
         cost, schedule = min(schedules, key=lambda entry: entry[0])
         yield Found("single instructions", monotonic() - begin, cost, schedule)
-        if monotonic() - begin > seconds:
+        lasted, before = monotonic() - before, monotonic()
+        if before + lasted > begin + seconds:  # the next round would end too late
             return
 
 
