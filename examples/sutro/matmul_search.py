@@ -21,7 +21,7 @@ from memsim.locality.scalar import dally1
 from memsim.locality.scalar.program import ScalarProgram, write
 from memsim.locality.scalar.symbolic import prove_product
 from memsim.locality.scalar.text import parse
-from memsim.report.figures.style import BLUE, FAINT, GREEN, ORANGE, VERMILLION, colour_of, new_figure, save, styled
+from memsim.report.figures.style import CYCLE, FAINT, colour_of, new_figure, save, styled
 
 PUBLISHED = {4: (1_316, 667), 16: (340_704, 63_290)}
 """Naive and best on the Sutro Group's public leaderboards, autumn 2026."""
@@ -80,15 +80,14 @@ def draw(n: int, history: list[Found], program: ScalarProgram, path: Path) -> No
     """Cost over time, and where the cost of the last program sits."""
     figure = new_figure(8.4, 3.4)
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    for stage, colour in zip(
-        dict.fromkeys(f.stage for f in history), (FAINT, ORANGE, GREEN, BLUE, VERMILLION), strict=False
-    ):
-        reached = [found for found in history if found.stage == stage]
+    costs = [found.cost for found in history]
+    low = min([*costs, *PUBLISHED.get(n, ())])
+    shown = [found for found in history if found.cost < 1.09 * low]  # new addresses alone lie far above
+    for stage, colour in zip(dict.fromkeys(found.stage for found in shown), CYCLE, strict=False):
+        reached = [found for found in shown if found.stage == stage]
         left.plot([f.seconds for f in reached], [f.cost for f in reached], "o-", ms=3, color=colour, label=stage)
     if n in PUBLISHED:
         left.axhline(PUBLISHED[n][1], color=FAINT, ls="--", lw=1, label=f"published best, {PUBLISHED[n][1]:,}")
-    costs = [found.cost for found in history]
-    low = min([*costs, PUBLISHED.get(n, (costs[-1],) * 2)[1]])
     left.set(title=f"{n} x {n} product", xlabel="seconds", ylabel="cost, Model 1", ylim=(0.99 * low, 1.09 * low))
     left.legend()
     kinds = sorted(cost_by_kind(program, ["A"] * n**2 + ["B"] * n**2).items(), key=lambda entry: entry[1])

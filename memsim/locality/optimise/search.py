@@ -31,7 +31,7 @@ ROUNDS = 24
 """Rounds of a search; progress is told after each."""
 
 STEPS_SHARE = 0.8
-"""Of the time, for tiles; the rest is for single instructions."""
+"""Of the time, for tiles; the rest is for single instructions. The other way round for small products."""
 
 POLISH_ROUNDS = 20_000
 """Draws of addresses that exchange values at the end."""
@@ -170,16 +170,18 @@ def _rounds(
     n: int, starts: list[Start], seconds: float, seed: int, jobs: int, each: Map, begin: float
 ) -> Iterator[Found]:
     """Anneal tiles, then single instructions, each process on its own, in rounds that get cooler."""
-    scale = (16 / n) ** 3.5 * seconds / ROUNDS
-    of_steps = round(ROUNDS * STEPS_SHARE)
+    scale, before = (16 / n) ** 3.5 * seconds / ROUNDS, monotonic()
+    share = STEPS_SHARE if n > 8 else 1 - STEPS_SHARE
+    of_steps = round(ROUNDS * share)
     chains = [starts[job % len(starts)] for job in range(jobs)]
     for number in range(of_steps):
         heat = [_heat(n, (number + later) / of_steps) for later in (0, 1)]
         tasks = [(n, chain, int(700 * scale), seed + 7919 * number + job, *heat) for job, chain in enumerate(chains)]
         chains = list(each(_steps_task, tasks))
         yield _found("order of tiles", begin, n, chains)
-        if monotonic() - begin > seconds:
-            return
+        lasted, before = monotonic() - before, monotonic()
+        if before + lasted > begin + share * seconds:  # the next round would end too late
+            break
     schedules = [(cost, schedule_of_steps(n, steps, gap)) for cost, steps, gap in chains]
     for number in range(of_steps, ROUNDS):
         heat = [_heat(n, 0.6 + 0.4 * (number + later - of_steps) / (ROUNDS - of_steps)) for later in (0, 1)]
@@ -187,7 +189,8 @@ def _rounds(
         schedules = list(each(_instructions_task, tasks))
         cost, schedule = min(schedules, key=lambda entry: entry[0])
         yield Found("single instructions", monotonic() - begin, cost, schedule)
-        if monotonic() - begin > seconds:
+        lasted, before = monotonic() - before, monotonic()
+        if before + lasted > begin + seconds:  # the next round would end too late
             return
 
 
