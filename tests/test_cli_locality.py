@@ -112,6 +112,19 @@ def test_a_wrong_program_fails_its_challenge(folder: Path, capsys: pytest.Captur
         ("1;copy 2,1;2", ("--model", "bytedmd", "--dialect", "x"), "'x' is no dialect of ByteDMD"),
         ("1;copy 2,1;2", ("--plot", "p.png"), "--plot: there is nothing to draw"),
         ('{"format": 1}', (), "p.ir"),
+        ("0" * 30 + ";7", (), "p.ir: line 1, column 30: there is no address 0"),
+        ("1" * 1001 + ";7", (), "p.ir: line 1, column 1: an address of 1,001 digits"),
+        ("1;set 2,256;2", (), "`set` to 256 on machine int8"),
+        ("1;copy 2,1;2", ("--machine", "int9"), "there is no machine 'int9'"),
+        ("1;set 2,7;2", ("--machine", "matmul"), "machine matmul has no `set`"),
+        ("1;copy 2,1;2", ("--bytes", "0"), "0"),
+        ("1;copy 2,1;2", ("--dialect", "dev"), "--dialect: is an option of bytedmd"),
+        ("1;copy 2,1;2", ("--model", "dally2", "--machine", "int8"), "--machine: is an option of dally1"),
+        ("1;copy 2,1;2", ("--near", "5"), "they vary nothing"),
+        ("1;copy 2,1;2", ("--sensitivity",), "1 programs have no order"),
+        ("recv 1;send 2", (), "line 1, column 8: address 2 is read but nothing was written to it"),
+        ("word a 64:0 in 1,0;recv a", (), "p.ir: line 1"),
+        ("word a 64:0;send a", ("--challenge", "matmul-4"), "p.ir"),
         ("1\n\xff\n1", (), "p.ir: line 2, column 1"),
     ],
 )  # fmt: skip
@@ -154,6 +167,38 @@ def test_what_a_function_prints_keeps_out_of_the_json(folder: Path, capsys: pyte
     assert captured.err == "hello\n"
 
 
+@pytest.mark.parametrize("body", ["x / 1e-320", "x - float('inf')", "x << 20000", "[float('nan')]"])
+def test_returned_numbers_that_json_has_not(folder: Path, capsys: pytest.CaptureFixture[str], body: str) -> None:
+    (folder / "odd.py").write_text(f"def odd(x):\n    return {body}\n", encoding="utf-8")
+    told = json.loads(prints(capsys, "dmd", "odd.py:odd", "--args", "[3]", "--json", "-"))
+    assert isinstance(told["value"], (str, list))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"1": [3, 4], "1": [0, 1]}', "the key '1' stands twice"),
+        ('{"1": [3, 4.5]}', "'1': [3, 4.5] gives no cell"),
+        ("[" * 100_000, "it nests too deep"),
+        ('{"1": [3, ' + "1" * 5000 + "]}", "a number has too many digits"),
+        ('{"' + "1" * 5000 + '": [3, 4]}', "gives no cell"),
+        ("[1]", "is no JSON object"),
+    ],
+    ids=["twice", "fraction", "deep", "digits", "long key", "list"],
+)
+def test_bad_placements(folder: Path, capsys: pytest.CaptureFixture[str], text: str, message: str) -> None:
+    (folder / "p.ir").write_text("1;1", encoding="utf-8")
+    (folder / "cells.json").write_text(text, encoding="utf-8")
+    assert message in complains(capsys, "score", "p.ir", "--placement", "cells.json")
+
+
+def test_what_costs_nothing_has_no_ratio(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "free.ir").write_text("1;1", encoding="utf-8")
+    assert cli.run(["score", "free.ir", "naive4.ir", "--model", "dally2", "--sensitivity", "--plot", "p.png"]) == 2
+    assert "free costs nothing" in capsys.readouterr().err
+    assert not (folder / "p.png").exists()
+
+
 def test_escapes_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "leak.py").write_text("def leak(x):\n    return int(x) + 1\n", encoding="utf-8")
     assert cli.run(["dmd", "leak.py:leak", "--args", "[3]"]) == 0
@@ -167,11 +212,16 @@ def test_escapes_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
         ("ok.py:g", "[1]", "ok.py: there is no function 'g'\n  mend: it has f"),
         ("none.py:f", "[1]", "none.py: no such file"),
         ("ok.py", "[1]", "'ok.py' is no FILE.py:function"),
-        ("ok.py:f", "[1", "--args, column 3: no JSON"),
+        ("ok.py:f", "[1", "--args: line 1, column 3: no JSON"),
         ("ok.py:f", "1", "--args: 1 is no list\n  mend: one entry for each argument: [1]"),
         ("ok.py:f", "[1, 2]", "2 arguments do not fit"),
         ("ok.py:f", '["a"]', "'a' is no number"),
         ("raises.py:f", "[0]", "division by zero"),
+        ("ends.py:f", "[0]", "ends.py:2: f raised SystemExit"),
+        ("ok.py:f", "[" * 5000, "--args: it nests too deep"),
+        ("ok.py:f", "[" * 900 + "1" + "]" * 900, "nest"),
+        ("ok.py:f", "[" + "1" * 5000 + "]", "--args: a number has too many digits"),
+        ("waits.py:f", "[0]", "it runs only when it is awaited or iterated"),
         ("leaves.py:f", "[0]", "leaves.py: line 1: the file cannot be loaded: SystemExit"),
     ],
 )
@@ -183,6 +233,8 @@ def test_bad_functions_and_arguments(
         "ok.py": "def f(x):\n    return x\n",
         "raises.py": "def f(x):\n    return 1 / x\n",
         "leaves.py": "raise SystemExit(3)\n",
+        "ends.py": "def f(x):\n    raise SystemExit(0)\n",
+        "waits.py": "async def f(x):\n    return x\n",
     }
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")

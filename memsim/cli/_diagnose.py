@@ -32,7 +32,7 @@ ToJson = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Wri
 def diagnose(
     files: Files,
     values: Annotated[
-        bool, typer.Option("--values", help="Items are values, one for each write, instead of addresses or tiles.")
+        bool, typer.Option("--values", help="Items are values, one for each write, instead of addresses.")
     ] = False,
     memory: Annotated[
         str | None, typer.Option(metavar="ROLE", help="Of a tile program: dram, sram …; the farthest unless given.")
@@ -52,7 +52,7 @@ def diagnose(
     to_stdout = json_file is not None and str(json_file) == "-"
     check_writable(None if to_stdout else json_file)
     check_figure(plot)
-    _check_options(files, {"--memory": memory, "--chip": chip, "--core": core})
+    _check_options(files, values, {"--memory": memory, "--chip": chip, "--core": core})
     machine = None if chip is None else read_chip(chip)
     from memsim.locality.accesses import by_value
     from memsim.locality.diagnosis import diagnose as diagnosed
@@ -69,7 +69,7 @@ def diagnose(
         _plot(found, machine, memory, plot)
 
 
-def _check_options(files: Sequence[Path], options: Mapping[str, object]) -> None:
+def _check_options(files: Sequence[Path], values: bool, options: Mapping[str, object]) -> None:
     """Refuse a mixture of programs, and options of tile programs where there are none."""
     tiles = [file for file in files if file.suffix == _TILE]
     given = next((name for name, value in options.items() if value is not None), None)
@@ -79,6 +79,8 @@ def _check_options(files: Sequence[Path], options: Mapping[str, object]) -> None
             where=given,
             mend="leave it out, or name files that end in .tile",
         )
+    if values and tiles:
+        raise MemsimError(f"{tiles[0]} has tiles, not values", where="--values", mend="leave it out")
     if tiles and len(tiles) < len(files):
         other = next(file for file in files if file.suffix != _TILE)
         raise MemsimError(
@@ -123,7 +125,7 @@ def _print(found: Sequence[Diagnosis]) -> None:
     for title, table in (
         ("", _totals(found)),
         (f"share that misses in a fully associative LRU cache of so many {unit}", _misses(found)),
-        (f"share of the accesses, by {unit} of other items since the last use", _reuse(found)),
+        (f"share of what is accessed, by {unit} of other items since the last use", _reuse(found)),
         ("share of what is read, and of what it costs, at this distance or nearer", _distances(found)),
     ):
         if title:
@@ -174,10 +176,10 @@ def _misses(found: Sequence[Diagnosis]) -> Table:
 def _reuse(found: Sequence[Diagnosis]) -> Table:
     table = _table("from", [d.name for d in found])
     for i in range(max(len(d.reuse["accesses"]) for d in found)):
-        counts = [int(d.reuse["accesses"][i]) if i < len(d.reuse["accesses"]) else 0 for d in found]
+        counts = [int(d.reuse["volume"][i]) if i < len(d.reuse["volume"]) else 0 for d in found]
         if any(counts):
-            table.add_row(f"{1 << i >> 1:,}", *(f"{n / d.accesses:.2%}" for n, d in zip(counts, found, strict=True)))
-    table.add_row("first use", *(f"{d.cold / d.accesses:.2%}" for d in found))
+            table.add_row(f"{1 << i >> 1:,}", *(f"{n / d.volume:.2%}" for n, d in zip(counts, found, strict=True)))
+    table.add_row("first use", *(f"{d.footprint / d.volume:.2%}" for d in found))
     return table
 
 

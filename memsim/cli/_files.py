@@ -63,6 +63,27 @@ def check_figure(path: Path | None) -> None:
         raise MemsimError(f"{path.suffix!r} is not an image format", where=str(path), mend=f"end the name in {known}")
 
 
+def parse_json(text: str, where: str, example: str) -> Any:
+    """What a JSON text says, or an error that names the place; a key that stands twice is refused."""
+
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(key for key in found if sum(key == other for other, _ in pairs) > 1)
+            raise MemsimError(f"the key {twice!r} stands twice", where=where, mend="keep one")
+        return found
+
+    try:
+        return json.loads(text, object_pairs_hook=distinct)
+    except json.JSONDecodeError as error:
+        place = f"{where}: line {error.lineno}, column {error.colno}"
+        raise MemsimError(f"no JSON: {error.msg.lower()}", where=place, mend=example) from None
+    except RecursionError:
+        raise MemsimError("it nests too deep", where=where, mend=example) from None
+    except ValueError:  # an integer of more digits than Python reads
+        raise MemsimError("a number has too many digits", where=where, mend=example) from None
+
+
 def write_json(value: dict[str, Any], path: Path | None) -> None:
     """Write ``value`` as indented JSON to a file, or to stdout if there is none."""
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"

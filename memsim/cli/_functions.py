@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from memsim.cli._files import read_text
+from memsim.cli._files import parse_json, read_text
 from memsim.errors import MemsimError
 
 
@@ -36,14 +35,7 @@ def read_function(target: str) -> Callable[..., Any]:
 
 def read_arguments(text: str, option: str) -> list[Any]:
     """A JSON list with one entry for each argument."""
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise MemsimError(
-            f"no JSON: {error.msg.lower()}",
-            where=f"{option}, column {error.pos + 1}",
-            mend="write such as '[[1,2],[3,4]]'",
-        ) from None
+    found = parse_json(text, option, "write such as '[[1,2],[3,4]]'")
     if not isinstance(found, list):
         raise MemsimError(
             f"{text.strip()[:40]} is no list", where=option, mend=f"one entry for each argument: [{text.strip()[:40]}]"

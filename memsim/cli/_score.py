@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from memsim.cli._console import phase, print_table
-from memsim.cli._files import check_figure, check_writable, read_text, write_json
+from memsim.cli._files import check_figure, check_writable, parse_json, read_text, write_json
 from memsim.cli._scalar import names_of, read_any, straight
 from memsim.errors import MemsimError
 
@@ -39,8 +38,12 @@ def score(
     placement: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help='Of dally2: the cell of each address, {"1": [3, 4]}.')
     ] = None,
-    dialect: Annotated[str, typer.Option(metavar="NAME", help="Of bytedmd; see: memsim dmd --help.")] = "main",
-    bytes_per_element: Annotated[int, typer.Option("--bytes", metavar="B", help="Of an element, for bytedmd.")] = 1,
+    dialect: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of --model bytedmd; see: memsim dmd --help. Default: main.")
+    ] = None,
+    bytes_per_element: Annotated[
+        int | None, typer.Option("--bytes", metavar="B", help="Of an element, for bytedmd. Default: 1.")
+    ] = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Vary the disputed constants: which rankings of the files flip?")
     ] = False,
@@ -48,8 +51,9 @@ def score(
         bool, typer.Option("--full", help="With --sensitivity: every combination, not one dispute at a time.")
     ] = False,
     near: Annotated[
-        int, typer.Option(metavar="WORDS", help="With --sensitivity: addresses beyond lie in DRAM, which has rows.")
-    ] = 16_384,
+        int | None,
+        typer.Option(metavar="WORDS", help="With --sensitivity: addresses beyond lie in DRAM. Default: 16384."),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="With --sensitivity: draw each variation's energies.")
     ] = None,
@@ -63,15 +67,25 @@ def score(
     check_figure(plot)
     if plot is not None and not sensitivity:
         raise MemsimError("there is nothing to draw", where="--plot", mend="add --sensitivity, or see: memsim diagnose")
+    owners = {"machine": "dally1", "placement": "dally2", "dialect": "bytedmd", "bytes": "bytedmd"}
+    given = {"machine": machine, "placement": placement, "dialect": dialect, "bytes": bytes_per_element}
+    _check_options(model, {name: owners[name] for name, value in given.items() if value is not None})
+    if not sensitivity and (full or near is not None):
+        raise MemsimError("they vary nothing", where="--full, --near", mend="add --sensitivity")
     programs = {name: read_any(path) for name, path in zip(names_of(files), files, strict=True)}
-    options: dict[str, Any] = {"machine": machine, "bytes_per_element": bytes_per_element}
+    options: dict[str, Any] = {
+        "machine": machine,
+        "bytes_per_element": 1 if bytes_per_element is None else bytes_per_element,
+    }
     options["placement"] = _read_placement(placement) if placement is not None else None
-    found = {name: _priced(program, model, dialect, challenge, options) for name, program in programs.items()}
+    study = _varied(programs, full, near) if sensitivity else None
+    found = {name: _priced(program, model, dialect or "main", challenge, options) for name, program in programs.items()}
     if not to_stdout:
         for name, (scores, refusals) in found.items():
             _print(name, scores, refusals)
     runs = {name: _run(program, not to_stdout) for name, program in programs.items()}
-    study = _vary(programs, full, near, plot, not to_stdout) if sensitivity else None
+    if study is not None:
+        _show(study, plot, not to_stdout)
     if json_file is not None:
         told = [_json(str(path), model, *scored) for path, scored in zip(files, found.values(), strict=True)]
         for one, run in zip(told, runs.values(), strict=True):
@@ -95,20 +109,33 @@ def _run(program: AnyProgram, shown: bool) -> dict[str, Any] | None:
     return result.to_json()
 
 
-def _vary(programs: dict[str, AnyProgram], full: bool, near: int, plot: Path | None, shown: bool) -> Sensitivity:
-    """Vary the disputed constants, print what flips and draw it."""
+def _check_options(model: str | None, owners: dict[str, str]) -> None:
+    """Refuse options of other models than the one that is named; a dialect needs its model."""
+    for name, owner in owners.items():
+        if model not in (None, owner) or (model is None and name == "dialect"):
+            raise MemsimError(
+                f"is an option of {owner}", where=f"--{name}", mend=f"add --model {owner}, or leave it out"
+            )
+
+
+def _varied(programs: dict[str, AnyProgram], full: bool, near: int | None) -> Sensitivity:
+    """Vary the disputed constants."""
     from memsim.cli import _sensitivity
 
     with phase("varying constants"):
-        found = _sensitivity.study(
-            {name: straight(program, name) for name, program in programs.items()}, full=full, near=near
-        )
+        chosen = {name: straight(program, name) for name, program in programs.items()}
+        return _sensitivity.study(chosen, full=full, **({} if near is None else {"near": near}))
+
+
+def _show(study: Sensitivity, plot: Path | None, shown: bool) -> None:
+    """Print what flips, and draw it."""
+    from memsim.cli import _sensitivity
+
     if shown:
         typer.echo()
-        _sensitivity.show(found)
+        _sensitivity.show(study)
     if plot is not None:
-        _sensitivity.draw(found, plot)
-    return found
+        _sensitivity.draw(study, plot)
 
 
 def _priced(
@@ -131,19 +158,14 @@ def _priced(
 def _read_placement(path: Path) -> dict[int, tuple[int, int]]:
     """The cell of each address from a JSON object."""
     example = 'write {"1": [3, 4], "2": [0, 1]}'
-    try:
-        found = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise MemsimError(
-            f"no JSON: {error.msg.lower()}", where=f"{path}: line {error.lineno}, column {error.colno}", mend=example
-        ) from None
+    found = parse_json(read_text(path), str(path), example)
     if not isinstance(found, dict):
         raise MemsimError("is no JSON object", where=str(path), mend=example)
     cells: dict[int, tuple[int, int]] = {}
     for key, cell in found.items():
         whole = isinstance(cell, list) and len(cell) == 2 and all(type(part) is int for part in cell)
-        if not whole or not key.isdecimal() or int(key) in cells:
-            raise MemsimError(f"{key!r}: {json.dumps(cell)} gives no cell", where=str(path), mend=example)
+        if not whole or not key.isdecimal() or len(key) > 1000 or int(key) in cells:
+            raise MemsimError(f"{key[:40]!r}: {str(cell)[:40]} gives no cell", where=str(path), mend=example)
         cells[int(key)] = (cell[0], cell[1])
     return cells
 

@@ -43,6 +43,10 @@ ACTIVATION_FJ = 1000.0 * HBM2.activation_pj
 """A row of HBM2, with its precharge: 909 pJ, O'Connor et al., Fine-Grained DRAM, MICRO-50 2017."""
 
 
+FARTHEST = 2**50
+"""Words: beyond any address that Model 2 has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Where far memory begins, and how long its rows are.
@@ -59,7 +63,7 @@ class Rows:
     row_words: int = dram_part("hbm2_2000").row_bytes * 8 // WORD_BITS
 
     def __post_init__(self) -> None:
-        if self.near_words < 0 or self.row_words < 1:
+        if not (0 <= self.near_words <= FARTHEST and 1 <= self.row_words <= FARTHEST):
             raise MemsimError(
                 f"rows of {self.row_words} words beyond {self.near_words}",
                 where="rows",

@@ -68,7 +68,8 @@ class Diagnosis:
         ``capacity``, ``misses`` (accesses), ``missed`` (their size): a step for each capacity at which something hits
         that did not before, beginning at 0. Between two steps nothing changes.
     reuse
-        ``from_distance``, ``to_distance`` (both inclusive), ``accesses``, ``reads``; cold ones are not in it.
+        ``from_distance``, ``to_distance`` (both inclusive), ``accesses``, ``reads``, ``volume`` (size of what is
+        accessed); cold ones are not in it.
     live
         ``time`` at which each window of accesses begins, and ``live``, the largest live set within it; a window is one
         access where there are at most `WINDOWS`.
@@ -173,7 +174,7 @@ def diagnose(accesses: Accesses) -> Diagnosis:
         peak_live=int(live.max()),
         cost=sum(int(cost) for cost in away["cost"]),
         misses=_misses(reuse, sizes),
-        reuse=_histogram(reuse, accesses.writes),
+        reuse=_histogram(reuse, accesses.writes, sizes),
         live=_windows(live),
         distances=away,
     )
@@ -193,8 +194,8 @@ def _misses(reuse: Array, sizes: Array) -> Columns:
     }
 
 
-def _histogram(reuse: Array, writes: Array) -> Columns:
-    """Accesses by distance: 0, 1, 2 to 3, 4 to 7 and so on."""
+def _histogram(reuse: Array, writes: Array, sizes: Array) -> Columns:
+    """Accesses, and what they access, by distance: 0, 1, 2 to 3, 4 to 7 and so on."""
     warm = reuse != COLD
     bins = _bit_lengths(reuse[warm])
     count = int(bins.max(initial=0)) + 1
@@ -204,7 +205,17 @@ def _histogram(reuse: Array, writes: Array) -> Columns:
         "to_distance": np.array(ends, np.int64) - 1,
         "accesses": np.bincount(bins, minlength=count),
         "reads": np.bincount(bins[~writes[warm]], minlength=count),
+        "volume": _sums(bins, sizes[warm], count),
     }
+
+
+@compiled
+def _sums(bins: Array, sizes: Array, count: int) -> Array:
+    """The sizes in each bin, exactly."""
+    found = np.zeros(count, np.int64)
+    for i in range(len(bins)):
+        found[bins[i]] += sizes[i]
+    return found
 
 
 @compiled

@@ -10,6 +10,7 @@ from memsim.locality.loops.jsonform import from_json
 from memsim.locality.loops.model import LoopProgram
 from memsim.locality.loops.text import parse as parse_loops
 from memsim.locality.scalar.program import ScalarProgram
+from memsim.locality.scalar.text import encoded
 from memsim.locality.scalar.text import parse as parse_scalar
 from memsim.locality.spatial.program import SpatialProgram
 from memsim.locality.spatial.text import parse as parse_spatial
@@ -31,7 +32,7 @@ def read(source: bytes | str, file: str | None = None) -> AnyProgram:
     ProgramError
         With line, column, cause and mend.
     """
-    text = source.encode() if isinstance(source, str) else source
+    text = encoded(source, file)
     begin = text[:4096].lstrip()
     if begin.startswith(b"{"):
         return from_json(_decoded(text, file), file)

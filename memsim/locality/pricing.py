@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from math import isqrt
-from typing import Any
 
 from memsim.errors import MemsimError
 from memsim.locality import challenges
@@ -18,6 +18,7 @@ from memsim.locality.scalar.as_trace import trace_of
 from memsim.locality.scalar.dally2 import Cells
 from memsim.locality.scalar.program import ScalarProgram
 from memsim.locality.scalar.symbolic import prove_product
+from memsim.locality.scalar.text import TAPE
 from memsim.locality.scalar.tracking import track
 from memsim.locality.scores import Score
 from memsim.locality.spatial import SpatialProgram, score_scalar
@@ -26,6 +27,9 @@ from memsim.locality.tracing import DIALECTS, price
 
 MODELS = ("dally1", "dally2", "dally3", "bytedmd", "dmc", "ard", "dmd")
 """Every model that prices a program, in the order of tables."""
+
+MOST_UNROLLED = 5 * 10**6
+"""Instructions of a program with loops up to which it is unrolled to see what it computes: seconds."""
 
 
 def score(
@@ -63,58 +67,89 @@ def score(
     MemsimError
         If there is no such model, or it cannot take the program.
     """
+    return _score(program, _straight(program), model, machine, placement, dialect, bytes_per_element)
+
+
+def _straight(program: AnyProgram) -> Callable[[], ScalarProgram]:
+    """Gives the program as a straight line; loops are unrolled at the first call."""
+
+    @cache
+    def once() -> ScalarProgram:
+        if isinstance(program, ScalarProgram):
+            return program
+        if isinstance(program, LoopProgram):
+            return unroll(program)
+        raise MemsimError(
+            "the program names cores and cells, which only dally3 has",
+            where="model",
+            mend="score it under dally3, or write it with addresses",
+        )
+
+    return once
+
+
+def _score(
+    program: AnyProgram,
+    straight: Callable[[], ScalarProgram],
+    model: str,
+    machine: str | None,
+    placement: Cells | None,
+    dialect: str,
+    bytes_per_element: int,
+) -> Score:
     if model not in MODELS:
         raise MemsimError(f"there is no model {model!r}", where="model", mend=f"choose one of {', '.join(MODELS)}")
-    if isinstance(program, SpatialProgram):
-        if model != "dally3":
-            raise MemsimError(
-                "the program names cores and cells, which only dally3 has",
-                where="model",
-                mend="score it under dally3, or write it with addresses",
-            )
+    if isinstance(program, SpatialProgram) and model == "dally3":
         return score_spatial(program)
     if isinstance(program, LoopProgram) and model in ("dally1", "dally2") and placement is None:
         return loops.score(program, model, machine if model == "dally1" else None)
-    straight = unroll(program) if isinstance(program, LoopProgram) else program
     prices: Mapping[str, Callable[[], Score]] = {
-        "dally1": lambda: dally1.score(straight, machine),
-        "dally2": lambda: dally2.score(straight, placement),
-        "dally3": lambda: score_scalar(straight),
-        "bytedmd": lambda: price(trace_of(straight), dialect, bytes_per_element),
-        "dmc": lambda: track(straight)[0],
-        "ard": lambda: track(straight)[1],
-        "dmd": lambda: track(straight)[2],
+        "dally1": lambda: dally1.score(straight(), machine),
+        "dally2": lambda: dally2.score(straight(), placement),
+        "dally3": lambda: score_scalar(straight()),
+        "bytedmd": lambda: price(trace_of(straight()), dialect, bytes_per_element),
+        "dmc": lambda: track(straight())[0],
+        "ard": lambda: track(straight())[1],
+        "dmd": lambda: track(straight())[2],
     }
     return prices[model]()
 
 
-def score_all(program: AnyProgram, **options: Any) -> tuple[list[Score], dict[str, str]]:
-    """The scores of every model that can take a program, ByteDMD in each dialect, and why the others cannot.
+def native_model(program: AnyProgram) -> str:
+    """The model that a program is written for: ``dally2`` with a tape, ``dally3`` with cores, else ``dally1``."""
+    if isinstance(program, SpatialProgram):
+        return "dally3"
+    return "dally2" if program.version == TAPE else "dally1"
 
-    Parameters
-    ----------
-    program
-        See `score`.
-    options
-        ``machine``, ``placement``, ``bytes_per_element`` of `score`.
+
+def score_all(
+    program: AnyProgram,
+    *,
+    machine: str | None = None,
+    placement: Cells | None = None,
+    bytes_per_element: int = 1,
+) -> tuple[list[Score], dict[str, str]]:
+    """The scores of every model that can take a program, and why the others cannot.
+
+    The first score is that of `native_model`. ByteDMD is there in each dialect. For the parameters see `score`.
 
     Raises
     ------
     MemsimError
-        If no model can take it: what the first says.
+        If the native model cannot take the program, or one that an option was given for.
     """
+    given = {"dally1": machine is not None, "dally2": placement is not None, "bytedmd": bytes_per_element != 1}
+    native, straight = native_model(program), _straight(program)
     scores: list[Score] = []
     refusals: dict[str, str] = {}
-    errors: list[MemsimError] = []
-    for model in MODELS:
+    for model in (native, *(model for model in MODELS if model != native)):
         for dialect in DIALECTS if model == "bytedmd" else ("main",):
             try:
-                scores.append(score(program, model, dialect=dialect, **options))
+                scores.append(_score(program, straight, model, machine, placement, dialect, bytes_per_element))
             except MemsimError as error:
+                if model == native or given.get(model):
+                    raise
                 refusals[model] = error.cause
-                errors.append(error)
-    if not scores:
-        raise errors[0]
     return scores, refusals
 
 
@@ -136,11 +171,12 @@ def decide(program: AnyProgram, machine: str | None = None, challenge: str | Non
         ``None`` where nothing says what it should compute, or that was not decided.
     """
     if isinstance(program, SpatialProgram):
-        return None, "no reference for spatial programs"
-    try:
-        straight = unroll(program) if isinstance(program, LoopProgram) else program
-    except MemsimError as error:
-        return None, f"not decided: {error.cause}"
+        if challenge is not None:
+            raise MemsimError("spatial programs have no challenges", where="challenge", mend="leave it out")
+        return None, "nothing says what a spatial program should compute"
+    if isinstance(program, LoopProgram) and program.instructions > MOST_UNROLLED:
+        return None, f"not decided: of its {program.instructions:,} instructions; the most is {MOST_UNROLLED:,}"
+    straight = _straight(program)()
     if challenge is not None:
         _check_challenge(challenge, machine)
         return challenges.verify(straight, challenge)

@@ -21,6 +21,7 @@ import numpy as np
 from memsim.compiled import compiled
 from memsim.errors import MemsimError
 from memsim.locality.constants import Constants, Rows
+from memsim.locality.scalar.dally2 import check_grid
 from memsim.locality.scalar.instructions import INSTRUCTIONS, Op
 from memsim.locality.scalar.program import ScalarProgram, check_initialised
 from memsim.locality.shells import Array, distances
@@ -199,9 +200,10 @@ def address_counts(program: ScalarProgram, rows: Iterable[Rows] = ()) -> Address
     Raises
     ------
     ProgramError
-        If the program reads what was never written.
+        If the program reads what was never written, or an address lies beyond the grid of Model 2.
     """
     check_initialised(program)
+    check_grid(program)
     operands = program.operands.copy()
     operands[program.ops == Op.RECV, 0] = -1  # the tape is free
     operands[program.ops == Op.SEND, 1] = -1

@@ -94,11 +94,15 @@ def test_the_capacity_for_a_ratio_is_the_least(trace: Trace, ratio: float) -> No
 @given(traces())
 def test_reuse_distances_are_counted_in_powers_of_two(trace: Trace) -> None:
     found = diagnose(accesses_of(trace))
-    warm = [(above, not w) for (above, new), w in zip(depths(trace), trace[1], strict=True) if not new]
+    sizes = accesses_of(trace).weights[accesses_of(trace).items].tolist()
+    rows = zip(depths(trace), trace[1], sizes, strict=True)
+    warm = [(above, not w, size) for (above, new), w, size in rows if not new]
     table = found.reuse
-    for low, high, count, reads in zip(*(table[name].tolist() for name in table), strict=True):
-        inside = [read for above, read in warm if low <= above <= high]
-        assert (count, reads) == (len(inside), sum(inside))
+    for low, high, count, reads, volume in zip(*(table[name].tolist() for name in table), strict=True):
+        inside = [(read, size) for above, read, size in warm if low <= above <= high]
+        assert (count, reads) == (len(inside), sum(read for read, _ in inside))
+        assert volume == sum(size for _, size in inside)
+    assert table["volume"].sum() + found.footprint == found.volume
     assert table["accesses"].sum() + found.cold == len(trace[0])
     assert table["to_distance"].tolist() == [2**i - 1 for i in range(len(table["accesses"]))]
 

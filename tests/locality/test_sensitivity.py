@@ -223,11 +223,13 @@ def test_rows_open_and_close() -> None:
     assert found.total == found.reads + found.writes + 28
 
 
-def test_addresses_beyond_int64() -> None:
-    program = parse(f"{10**30};copy 1,{10**30};1")
+def test_addresses_that_model_2_has_not_are_refused() -> None:
+    """Model 2 is the first setting, so what it refuses has no energy."""
     rows = Rows()
-    assert address_counts(program, [rows]).row_changes == {rows: 1}
-    assert price(program).reads == pytest.approx(2e15)
+    assert address_counts(parse(f"{16_000**2};copy 1,{16_000**2};1"), [rows]).row_changes == {rows: 1}
+    for far in (16_000**2 + 1, 10**30):
+        with pytest.raises(MemsimError, match=f"address {far} lies beyond the grid"):
+            price(parse(f"{far};copy 1,{far};1"))
 
 
 def test_the_table_holds_everything() -> None:

@@ -88,12 +88,7 @@ def score(program: ScalarProgram, placement: Cells | None = None) -> Score:
 def _heights(program: ScalarProgram, placement: Cells | None) -> Array:
     """The distance of each slot from the core, in micrometres."""
     if placement is None:
-        far = max((int(a) for a in program.addresses), default=0)
-        if far > MAX_SHELL**2:
-            raise ProgramError(
-                f"address {far} lies beyond the grid of {MAX_Y:,} um",
-                mend=f"use addresses up to {MAX_SHELL**2:,}, or give a placement",
-            )
+        check_grid(program)
         return distances(program.addresses)
     check_cells(placement)
     missing = [a for a in program.addresses.tolist() if a not in placement]
@@ -102,10 +97,27 @@ def _heights(program: ScalarProgram, placement: Cells | None) -> Array:
     return np.array([abs(x) + y for x, y in (placement[a] for a in program.addresses.tolist())], np.int64)
 
 
+def check_grid(program: ScalarProgram) -> None:
+    """Refuse addresses that the half diamond places beyond the grid."""
+    far = max((int(a) for a in program.addresses), default=0)
+    if far > MAX_SHELL**2:
+        raise ProgramError(
+            f"address {far} lies beyond the grid of {MAX_Y:,} um",
+            mend=f"use addresses up to {MAX_SHELL**2:,}, or give a placement",
+        )
+
+
 def check_cells(placement: Cells) -> None:
     """Refuse cells off the grid and cells that two addresses share."""
     owner: dict[tuple[int, int], int] = {}
-    for address, (x, y) in placement.items():
+    if not isinstance(placement, Mapping):
+        raise ProgramError(f"a {type(placement).__name__} is no placement", mend="give {1: (3, 4), 2: (0, 1)}")
+    for address, cell in placement.items():
+        if not (isinstance(cell, (tuple, list)) and [type(part) for part in cell] == [int, int]):
+            raise ProgramError(
+                f"{cell!r} is no cell of address {address}", where="placement", mend="give two whole numbers, (x, y)"
+            )
+        x, y = cell
         if abs(x) > MAX_X or not 1 <= y <= MAX_Y:
             raise ProgramError(
                 f"the cell ({x}, {y}) of address {address} is off the grid",
@@ -121,4 +133,4 @@ def check_cells(placement: Cells) -> None:
         owner[x, y] = address
 
 
-__all__ = ["HALF_DIAMOND", "Cells", "check_cells", "score"]
+__all__ = ["HALF_DIAMOND", "Cells", "check_cells", "check_grid", "score"]

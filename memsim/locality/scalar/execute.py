@@ -72,7 +72,12 @@ def execute(program: ScalarProgram, inputs: ArrayLike, machine: str | None = Non
 
 def _checked(program: ScalarProgram, inputs: ArrayLike) -> Array:
     """The inputs as an array of whole numbers in the shape that the program takes."""
-    given = np.asarray(inputs)
+    try:
+        given = np.asarray(inputs)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ProgramError(
+            f"the inputs are no array: {error}", where="inputs", mend="give rows of one length"
+        ) from None
     whole = given.dtype.kind in "iub" or (given.dtype == object and all(isinstance(v, int) for v in given.flat))
     if not whole and given.size:
         raise ProgramError(f"inputs of type {given.dtype}", where="inputs", mend="give whole numbers")

@@ -68,25 +68,36 @@ def parse(text: str | bytes, file: str | None = None) -> ScalarProgram:
     ProgramError
         With line, column, cause and mend.
     """
-    source = text.encode() if isinstance(text, str) else text
+    source = encoded(text, file)
     buffer = np.frombuffer(source, np.uint8)
     ops, values, immediates, offsets, inputs, outputs, at, error = _scan(buffer, _NAMES, _SHAPES, _PREDICATES)
     if error != _OK:
         raise _error(error, at, source, file)
-    addresses, columns = slots_of(source, (inputs, values, outputs))
+    addresses, columns = slots_of(source, (inputs, values, outputs), file)
     program = ScalarProgram(ops, columns[1], immediates, columns[0], columns[2], addresses, offsets, source, file)
     _check_lists(program)
     return program
 
 
-def slots_of(source: bytes, columns: tuple[Array, ...]) -> tuple[Array, list[Array]]:
+def encoded(text: str | bytes, file: str | None = None) -> bytes:
+    """A text as bytes, without the mark of byte order that some editors put first."""
+    try:
+        source = text.encode() if isinstance(text, str) else text
+    except UnicodeEncodeError as error:
+        raise ProgramError(
+            f"character {error.start + 1} is no character of Unicode", where=file or "", mend="write plain ASCII"
+        ) from None
+    return source.removeprefix(b"\xef\xbb\xbf")
+
+
+def slots_of(source: bytes, columns: tuple[Array, ...], file: str | None = None) -> tuple[Array, list[Array]]:
     """The addresses that are used, in the order of their first use, and columns of addresses as columns of slots.
 
     An address that does not fit int64 stands in a column as ``-2 - offset`` of its digits in the text.
     """
     far: list[int] = []
     if any((column < NONE).any() for column in columns) or max(c.max(initial=0) for c in columns) > DENSE:
-        far, columns = _ranked(source, columns)
+        far, columns = _ranked(source, columns, file)
     numbers = np.full(1 + max(int(column.max(initial=0)) for column in columns), NONE, np.int32)
     addresses, used = np.empty(len(numbers), np.int64), 0
     found = []
@@ -101,10 +112,10 @@ def slots_of(source: bytes, columns: tuple[Array, ...]) -> tuple[Array, list[Arr
     return np.array([far[rank] for rank in addresses], dtype=kind), found
 
 
-def _ranked(source: bytes, columns: tuple[Array, ...]) -> tuple[list[int], tuple[Array, ...]]:
+def _ranked(source: bytes, columns: tuple[Array, ...], file: str | None) -> tuple[list[int], tuple[Array, ...]]:
     """Addresses that are few but far apart, and the columns with their ranks from 1 on instead."""
     values, inverse = np.unique(np.concatenate([column.reshape(-1) for column in columns]), return_inverse=True)
-    exact = [value if value >= NONE else _digits(source, -2 - value) for value in values.tolist()]
+    exact = [value if value >= NONE else _digits(source, -2 - value, file) for value in values.tolist()]
     order = {value: rank for rank, value in enumerate(sorted({0, *exact} - {NONE}))}
     ranks = np.array([order.get(value, NONE) for value in exact], np.int64)[inverse]
     cuts = np.cumsum([column.size for column in columns])[:-1]
@@ -112,14 +123,14 @@ def _ranked(source: bytes, columns: tuple[Array, ...]) -> tuple[list[int], tuple
     return list(order), tuple(ranked)
 
 
-def _digits(source: bytes, at: int) -> int:
+def _digits(source: bytes, at: int, file: str | None) -> int:
     """The number of any size that begins at a byte."""
     end = at
     while source[end : end + 1].isdigit():
         end += 1
     if end - at > MAX_DIGITS:
         raise ProgramError(
-            f"an address of {end - at:,} digits", where=location(source, at, None), mend=f"use at most {MAX_DIGITS}"
+            f"an address of {end - at:,} digits", where=location(source, at, file), mend=f"use at most {MAX_DIGITS}"
         )
     return int(source[at:end])
 
@@ -256,15 +267,15 @@ def _addresses(text: Array, at: int, row: Array, wanted: int) -> tuple[int, int,
             at = _skip(text, at + 1, False)
         if not _is_digit(text, at):
             return at, 2, i
+        while text[at] == 48 and _is_digit(text, at + 1):
+            at += 1
         start, value = at, 0
         while _is_digit(text, at):
             value = value * 10 + (text[at] - 48)
             at += 1
-            if at - start > 18:  # beyond int64: stands as the place of its digits
+            if at - start > 18:
                 value = 0
-        if at - start > 18:
-            while text[start] == 48 and _is_digit(text, start + 1):
-                start += 1
+        if at - start > 18:  # beyond int64: stands as the place of its digits
             value = -2 - start
         if value == 0:
             return start, 3, i

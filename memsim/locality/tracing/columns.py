@@ -22,7 +22,8 @@ class Escape:
     Attributes
     ----------
     kind
-        What took it: ``int``, ``float``, ``complex``, ``str``, ``repr`` or ``format``.
+        What took it: ``int``, ``float``, ``complex``, ``str``, ``repr``, ``format``; ``index`` or ``hash`` where a
+        function was given it, such as ``range``.
     where
         File and line of the user's code, ``file:line``.
     count

@@ -84,7 +84,7 @@ def trace(function: Callable[..., Any], args: Sequence[Any]) -> Trace:
 def _trace(function: Callable[..., Any], args: Sequence[Any], name: str) -> Trace:
     recorder = Recorder()
     arguments: list[int] = []
-    given = [_wrapped(arg, i, f"argument {i + 1}", arguments) for i, arg in enumerate(args)]
+    given = _all_wrapped(args, name, arguments)
     if not arguments:
         raise MemsimError("the arguments hold no number", where=name, mend="give at least one number to trace")
     recorder.first = _first(given)
@@ -92,8 +92,8 @@ def _trace(function: Callable[..., Any], args: Sequence[Any], name: str) -> Trac
     try:
         with replaced_functions(function):
             result = function(*given)
-    except Exception as error:
-        failure: Exception | None = error
+    except (Exception, SystemExit) as error:
+        failure: BaseException | None = error
     else:
         failure = None
     finally:
@@ -115,6 +115,8 @@ def _check_call(function: object, args: object, name: str) -> None:
     """Refuse what cannot be called with these arguments."""
     if not callable(function):
         raise MemsimError(f"a {type(function).__name__} is no function", where="function", mend="give a function")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise MemsimError("it runs only when it is awaited or iterated", where=name, mend="trace a plain function")
     if not isinstance(args, (list, tuple)):
         raise MemsimError(
             f"the arguments are a {type(args).__name__}",
@@ -131,6 +133,13 @@ def _check_call(function: object, args: object, name: str) -> None:
         raise MemsimError(
             f"{len(args)} arguments do not fit {name}{signature}: {error}", where=name, mend="give one for each name"
         ) from error
+
+
+def _all_wrapped(args: Sequence[Any], name: str, arguments: list[int]) -> list[Any]:
+    try:
+        return [_wrapped(arg, i, f"argument {i + 1}", arguments) for i, arg in enumerate(args)]
+    except RecursionError:
+        raise MemsimError("the lists nest too deep, or hold themselves", where=name, mend="give flatter ones") from None
 
 
 def _wrapped(arg: Any, index: int, where: str, arguments: list[int]) -> Any:
@@ -158,7 +167,7 @@ def _first(given: object) -> int:
     raise AssertionError("no traced value")  # pragma: no cover - checked by the caller
 
 
-def _raise(error: Exception, name: str) -> None:
+def _raise(error: BaseException, name: str) -> None:
     """Tell where the user's function went wrong."""
     if isinstance(error, MemsimError):
         raise error

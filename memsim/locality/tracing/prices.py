@@ -8,7 +8,7 @@ costs, and how many bytes an element has, is applied to the counts, in exact int
 from __future__ import annotations
 
 from dataclasses import asdict
-from math import isqrt
+from math import isfinite, isqrt
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,6 +28,9 @@ NEVER = -1
 """The last read of a value that is not used."""
 
 LEAST_TIMES = 64
+
+MOST_BITS = 4096
+"""Of an integer in JSON; Python reads no more than 4300 digits."""
 
 Stack: TypeAlias = tuple[Array, Array, Array, Array, Array]
 """Tree, last, owner, weights and clock; see `_run`."""
@@ -119,6 +122,10 @@ def price(trace: Trace, dialect: str = "main", bytes_per_element: int = 1) -> Sc
 
 def _plain(value: Any) -> Any:
     """A returned value as JSON has it: what it has no numbers for as text, tuples as lists."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, int) and abs(value) >> MOST_BITS:
+        return hex(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, dict):

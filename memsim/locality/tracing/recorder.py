@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 import threading
 from array import array
 from collections import Counter
+from functools import lru_cache
 from itertools import count
-from types import FrameType
+from types import CodeType, FrameType
 from typing import NoReturn
 
 import numpy as np
@@ -81,6 +83,25 @@ def of_user(frame: FrameType) -> bool:
     return not f"{name}.".startswith((f"{INSIDE}.", "numpy."))
 
 
+STEERING = frozenset(
+    (
+        "BINARY_SUBSCR", "STORE_SUBSCR", "DELETE_SUBSCR", "BINARY_SLICE", "STORE_SLICE", "CONTAINS_OP",
+        "BUILD_SET", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "SET_ADD", "MAP_ADD", "SET_UPDATE", "DICT_UPDATE",
+    )
+)  # fmt: skip
+"""Instructions of Python that look a place up: the plain number goes nowhere else."""
+
+
+def steers(frame: FrameType) -> bool:
+    """Whether a frame is at an instruction that looks a place up, in a list or in a table."""
+    return _instruction(frame.f_code, frame.f_lasti) in STEERING
+
+
+@lru_cache(maxsize=4096)
+def _instruction(code: CodeType, offset: int) -> str:
+    return dis.opname[code.co_code[offset]] if offset >= 0 else ""
+
+
 def place_of_user() -> str:
     """File and line of the innermost frame of the user."""
     frame: FrameType | None = sys._getframe(1)
@@ -89,4 +110,4 @@ def place_of_user() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "the traced function"
 
 
-__all__ = ["MADE", "READ", "Recorder", "new_number", "of_user", "place_of_user"]
+__all__ = ["MADE", "READ", "Recorder", "new_number", "of_user", "place_of_user", "steers"]

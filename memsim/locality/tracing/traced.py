@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Number
 from threading import get_ident
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from memsim.errors import MemsimError
-from memsim.locality.tracing.recorder import MADE, READ, Recorder, new_number, place_of_user
+from memsim.locality.tracing.recorder import MADE, READ, Recorder, new_number, place_of_user, steers
 
 Function = Callable[..., Any]
 
@@ -211,15 +212,25 @@ def _unary(function: Function) -> Function:
     return operate
 
 
-def _control(function: Function) -> Function:
-    """A read that steers the program: a branch, an index, a look-up."""
+def _branch(self: Traced) -> bool:
+    """A read that steers the program."""
+    if get_ident() != _thread:
+        _stray()
+    _append(self._number)
+    _append(READ)
+    return bool(self._value)
+
+
+def _place(kind: str, function: Function) -> Function:
+    """A read that finds a place, in a list or in a table; in a call, the plain number goes who knows where."""
 
     def read(self: Traced) -> Any:
-        if get_ident() != _thread:
-            _stray()
-        _append(self._number)
-        _append(READ)
-        return function(self._value)
+        if steers(sys._getframe(1)):
+            _running()
+            _append(self._number)
+            _append(READ)
+            return function(self._value)
+        return function(_escaped(self, kind))
 
     return read
 
@@ -242,7 +253,7 @@ UNARY: dict[str, Function] = {
     "ceil": math.ceil,
     "trunc": math.trunc,
 }
-CONTROL: dict[str, Function] = {"bool": bool, "index": operator.index, "hash": hash}
+PLACES: dict[str, Function] = {"index": operator.index, "hash": hash}
 ESCAPES: dict[str, Function] = {"int": int, "float": float, "complex": complex, "str": str}
 UFUNCS: dict[str, Function] = {
     "add": operator.add,
@@ -277,7 +288,7 @@ def _add_methods() -> None:
         methods["r" + name.rstrip("_")] = _reflected(getattr(operator, name))
     methods |= {name: _forward(getattr(operator, name)) for name in COMPARISONS}
     methods |= {name: _unary(function) for name, function in UNARY.items()}
-    methods |= {name: _control(function) for name, function in CONTROL.items()}
+    methods |= {"bool": _branch} | {name: _place(name, function) for name, function in PLACES.items()}
     methods |= {name: _escape(name, function) for name, function in ESCAPES.items()}
     for name, method in methods.items():
         setattr(Traced, f"__{name}__", method)

@@ -10,6 +10,9 @@ from memsim.locality.scores import Score
 
 VERSION = "autumn 2026"
 
+MOST_ELEMENTS = 10**9
+"""Of a block: the depth of each element is priced by itself."""
+
 
 class MemTracker:
     """A clock that every write and read advances by its size; a read lies as far back as the clock has come.
@@ -89,8 +92,10 @@ class MemTracker:
 
 def checked_size(name: Hashable, size: int) -> int:
     """The size of a block, or an error that names it."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise MemsimError(f"{size!r} is no size", where=f"write {name!r}", mend="use a whole number of at least 1")
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MOST_ELEMENTS:
+        raise MemsimError(
+            f"{size!r} is no size", where=f"write {name!r}", mend=f"use a whole number from 1 to {MOST_ELEMENTS:,}"
+        )
     return size
 
 

@@ -120,23 +120,23 @@ def _live(axes: Axes, diagnoses: Sequence[Diagnosis]) -> None:
 
 
 def _reuse(axes: Axes, diagnoses: Sequence[Diagnosis]) -> None:
-    """Accesses by reuse distance; first uses stand apart, at the right."""
+    """What is accessed by reuse distance; first uses stand apart, at the right."""
     bins = max(len(d.reuse["accesses"]) for d in diagnoses)
     least = min(int(np.argmax(d.reuse["accesses"] > 0)) for d in diagnoses)
     width = 0.84 / len(diagnoses)
     for i, (colour, d) in enumerate(zip(style.CYCLE, diagnoses, strict=False)):
         counts = np.zeros(bins + 2)
-        counts[: len(d.reuse["accesses"])] = d.reuse["accesses"]
-        counts[-1] = d.cold
+        counts[: len(d.reuse["volume"])] = d.reuse["volume"]
+        counts[-1] = d.footprint
         places = np.arange(least, bins + 2) + (i - (len(diagnoses) - 1) / 2) * width
-        axes.bar(places, counts[least:] / d.accesses, width, color=colour)
+        axes.bar(places, counts[least:] / d.volume, width, color=colour)
     shown = list(range(least, bins, -(-(bins - least) // 9)))
     axes.xaxis.set_major_locator(FixedLocator([*shown, bins + 1]))
     axes.set_xticklabels([*(_amount(2**b >> 1) for b in shown), "first\nuse"])
     _plain(axes)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel(f"{diagnoses[0].unit}s of other items since the last use, from this up to twice as many")
-    axes.set_ylabel("share of the accesses")
+    axes.set_ylabel("share of what is accessed")
     axes.set_title("Reuse distances")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -26,14 +25,13 @@ def draw_sensitivity(found: Sensitivity) -> Figure:
     Raises
     ------
     MemsimError
-        If there are more than `MOST_ROWS` variations or `MOST_PROGRAMS` programs.
+        If there are more than `MOST_ROWS` variations or `MOST_PROGRAMS` programs, or one costs nothing.
     """
     _check(found)
     rows = len(found.variations)
     figure = style.new_figure(9, 1.6 + 0.27 * rows)
     axes = figure.subplots()
-    relative = found.energies / np.maximum(found.energies.min(axis=1, keepdims=True), np.finfo(float).tiny)
-    relative = np.maximum(relative, 1)  # where the cheapest costs nothing, as it does
+    relative = found.energies / found.energies.min(axis=1, keepdims=True)
     flips = [sum(flip.variation == variation.name for flip in found.flips) for variation in found.variations]
     for row, count in enumerate(flips):
         if count:
@@ -60,6 +58,9 @@ def _check(found: Sensitivity) -> None:
     ):
         if count > most:
             raise MemsimError(f"{count} {what} for one page", where="figure", mend=f"draw at most {most}")
+    free = [name for name, energies in zip(found.programs, found.energies.T, strict=True) if not energies.all()]
+    if free:
+        raise MemsimError(f"{free[0]} costs nothing, so no ratio can be drawn", where="figure", mend="leave it out")
 
 
 def _scale(axes: Axes, most: float) -> None:
