@@ -291,8 +291,13 @@ class GroupDraft:
         starts = tuple(self.start(size) for size in sizes)
         steps = tuple(self.choose(1, 1, 1, 1, 2, 3) for _ in sizes)
         clip = tensor.fixed or self.choose(True, False)
+        if clip:  # a clipped region may begin before the tensor
+            starts = tuple(
+                start - self.choose(0, 0, 0, 1, step, size * step + 1)
+                for start, size, step in zip(starts, sizes, steps, strict=True)
+            )
         for dim, (start, size, step) in enumerate(zip(starts, sizes, steps, strict=True)):
-            need = start.bounds(self.scope.ranges)[1] + (size - 1) * step + 1
+            need = max(start.bounds(self.scope.ranges)[1] + (size - 1) * step + 1, 1)
             if not tensor.fixed:
                 tensor.shape[dim] = max(tensor.shape[dim], self.choose(*range(1, need + 1)) if clip else need)
         return Region(tensor.name, starts, sizes, steps, clip)
@@ -312,6 +317,7 @@ class GroupDraft:
             shape = [*extents, *rows]
         if clip:
             shape = [max(1, n - self.choose(0, 0, 1, 2)) for n in shape]
+            starts = tuple(start - self.choose(0, 0, 0, 1) for start in starts)
         reusable = [t for t in tensors.writable(dtype, tuple(shape)) if t.role in self.kernel.roles]
         if reusable and self.choose(True, False):
             tensor = choose_from(self.draw, reusable)

@@ -6,6 +6,7 @@
 """
 
 from memsim.workloads.attending import append, attention, decode_attention, from_heads, to_heads
+from memsim.workloads.convolving import conv2d
 from memsim.workloads.flops import flops
 from memsim.workloads.functions import (
     absolute,
@@ -53,6 +54,7 @@ __all__ = [
     "append",
     "attention",
     "cast",
+    "conv2d",
     "cos",
     "cross_entropy",
     "decode_attention",

@@ -32,6 +32,8 @@ def _flops(node: Node) -> int:
     if node.op == "matmul":
         b = node.nodes[1].shape
         return 2 * node.elements * b[-2 if len(b) > 1 else -1]
+    if node.op == "conv2d":
+        return 2 * node.elements * math.prod(node.nodes[1].shape[:3])
     if node.op == "attention":
         return _attention_flops(node)
     if node.op == "decode_attention":

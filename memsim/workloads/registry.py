@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from memsim.errors import WorkloadError
-from memsim.workloads import attending, functions, layers, llama, training
+from memsim.workloads import attending, convolving, functions, layers, llama, training
 from memsim.workloads.graph import Node, matmul, tensor
 from memsim.workloads.shapes import nearest
 
@@ -71,6 +72,30 @@ def _matrix_product(
 def _batched_matmul(batch: int = 8, m: int = 256, n: int = 256, k: int = 256, dtype: str = "bf16") -> Node:
     """C[i] = A[i] B[i] for each i of a batch."""
     return (tensor("A", (batch, m, k), dtype) @ tensor("B", (batch, k, n), dtype)).named("C")
+
+
+def _conv2d(
+    batch: int = 16,
+    rows: int = 28,
+    columns: int = 28,
+    channels: int = 128,
+    filters: int = 128,
+    size: int = 3,
+    stride: int = 1,
+    padding: int = 1,
+    groups: int = 1,
+    bias: bool = True,
+    activation: str = "relu",
+    dtype: str = "bf16",
+) -> Node:
+    """A convolution with square filters, bias and activation; the defaults are a 3x3 layer of ResNet-50's stage 3."""
+    x = tensor("x", (batch, rows, columns, channels), dtype)
+    if groups < 1 or channels % groups:
+        raise WorkloadError(f"{channels} channels in {groups} groups", where="conv2d", mend="choose a divisor")
+    shape = (size, size, channels // groups, filters)
+    w = tensor("w", shape, dtype, scale=1 / math.sqrt(size * size * channels // groups))
+    y = convolving.conv2d(x, w, stride=stride, padding=padding, groups=groups)
+    return layers.activate(y + tensor("bias", (filters,), dtype) if bias else y, activation)
 
 
 def _linear(
@@ -211,6 +236,7 @@ def _mlp_training(
 _BUILDERS: dict[str, Callable[..., Graph]] = {
     "matmul": _matrix_product,
     "batched_matmul": _batched_matmul,
+    "conv2d": _conv2d,
     "linear": _linear,
     "elementwise": _elementwise,
     "reduce": _reduce,

@@ -183,6 +183,7 @@ def test_random_inputs_suit_roots_and_integers():
 SMALL = {
     "matmul": {"m": 4, "n": 5, "k": 6},
     "batched_matmul": {"batch": 2, "m": 3, "n": 4, "k": 5},
+    "conv2d": {"batch": 2, "rows": 5, "columns": 4, "channels": 3, "filters": 6},
     "linear": {"m": 4, "n": 5, "k": 6, "residual": True},
     "elementwise": {"rows": 3, "columns": 4},
     "reduce": {"rows": 3, "columns": 4},

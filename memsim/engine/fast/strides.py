@@ -143,7 +143,8 @@ def whole_periods(move: Move, ranges: Mapping[str, Range], variable: str, first:
             move.starts, move.region.starts, move.region.sizes, move.region.steps, move.access.extents, strict=True
         )
         return all(
-            moved == 0 or start.bounds(now)[1] + (size - 1) * step < extent for moved, start, size, step, extent in axes
+            moved == 0 or (start.bounds(now)[0] >= 0 and start.bounds(now)[1] + (size - 1) * step < extent)
+            for moved, start, size, step, extent in axes
         )
 
     low, high = 0, most
