@@ -1,6 +1,8 @@
 """Convolutions on chips: values, both engines, and bytes and operations that closed forms give."""
 
 import math
+import re
+from dataclasses import replace
 
 import hypothesis
 import hypothesis.strategies as st
@@ -8,8 +10,11 @@ import pytest
 
 from memsim.engine import simulate
 from memsim.errors import ChipError
-from memsim.isa import Load, Store, analyze, verify
-from memsim.lowering import check, compile
+from memsim.isa import Load, ProgramBuilder, Store, analyze, verify
+from memsim.lowering import Facts, check, compile, plan_conv
+from memsim.lowering.conv_plan import pixel_tiles, pixels_within
+from memsim.lowering.expansion import recipes_of
+from memsim.lowering.fusion import fuse
 from memsim.workloads import append, cast, conv2d, flops, gelu, inputs_of, relu, softmax, tensor, workload
 from tests.engine.twins import Case, check_twins
 from tests.lowering.chips import ALL, PRESETS, checked, chip, toy
@@ -188,6 +193,50 @@ def test_a_convolution_may_write_the_last_rows_of_a_cache():
 
 
 # ---- plans and errors ----
+
+
+def plan(on, **sizes):
+    node = workload("conv2d", **sizes)
+    (group,) = fuse([node])
+    program = ProgramBuilder("p")
+    tensors = {id(n): program.tensor(name, n.dtype, n.shape) for name, n in inputs_of([node]).items()}
+    out = program.tensor("result", node.dtype, node.shape)
+    (recipe,) = recipes_of(group, "conv2d", lambda n: tensors[id(n)], out, program.tensor)
+    return node, recipe, plan_conv(recipe, Facts(chip(on)))
+
+
+@pytest.mark.parametrize("on", ["toy", "h100_sxm", "tpu_v4"])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {},
+        {"rows": 7, "columns": 7, "channels": 512, "filters": 512, "batch": 32},
+        {"rows": 56, "columns": 56, "stride": 2, "batch": 32},
+        {"rows": 224, "columns": 224, "channels": 3, "filters": 64, "size": 7, "stride": 2, "padding": 3, "batch": 8},
+    ],
+)
+def test_plans_are_chosen_by_times_near_those_of_the_engine(sizes, on):
+    node, _, found = plan(on, **sizes)
+    program = compile(node, chip(on))
+    assert program.kernels[0].groups[0].ring("a").shape == (*found.pixels, found.tile.k)
+    assert 0.75 < simulate(program, chip(on)).cycles / found.cycles < 1.35
+
+
+def test_a_plan_shows_itself():
+    _, _, found = plan("toy", batch=1)
+    assert re.match(r"\d+ x \d+ x \d+ pixels: tiles \d+ x \d+ x \d+, ", str(found))
+
+
+@hypothesis.given(
+    space=st.tuples(st.integers(1, 40), st.integers(1, 60), st.integers(1, 60)), most=st.sampled_from([1, 16, 64, 256])
+)
+def test_windows_of_a_number_of_pixels_are_those_that_cover_the_result_with_the_fewest(space, most):
+    _, recipe, _ = plan("toy", batch=1, rows=3, columns=3)
+    recipe = replace(recipe, space=(*space, 8))
+    found = pixels_within(recipe, most)
+    assert math.prod(found) <= most
+    slices = [-(-math.prod(space) // most), *(math.prod(space) // n * -(-n // most) for n in space)]
+    assert slices[0] <= math.prod(pixel_tiles(recipe, found)) <= 2 * min(slices[1:])
 
 
 @pytest.mark.parametrize("on", ["toy", "h100_sxm"])
