@@ -68,6 +68,11 @@ def _pair(name: str, value: Pair, least: int) -> tuple[int, int]:
 
 
 def _check_shapes(x: Node, w: Node, groups: int) -> None:
+    for operand in (x, w):
+        if not isinstance(operand, Node):
+            raise WorkloadError(
+                f"operand {operand!r} is not a tensor", where="conv2d", mend="make it a tensor(name, shape)"
+            )
     shapes = f"x {shown(x.shape)} and w {shown(w.shape)}"
     if len(x.shape) != 4 or len(w.shape) != 4:
         raise WorkloadError(

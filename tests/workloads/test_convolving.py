@@ -83,6 +83,7 @@ X, W = tensor("x", (1, 8, 8, 6)), tensor("w", (3, 3, 6, 4))
 @pytest.mark.parametrize(
     ("call", "words"),
     [
+        (lambda: conv2d(X, 3.0), ["operand 3.0 is not a tensor"]),
         (lambda: conv2d(tensor("x", (8, 8, 6)), W), ["conv2d", "(8, 8, 6)", "batch x rows x columns x channels"]),
         (lambda: conv2d(X, tensor("w", (3, 3, 5, 4))), ["filters of 5 channels, images of 6", "(3, 3, 6, 4)"]),
         (lambda: conv2d(X, W, groups=4), ["6 channels and 4 filters", "4 groups", "common divisor"]),
