@@ -38,6 +38,19 @@ Draw = Callable[[st.SearchStrategy[Any]], Any] | random.Random
 """Where choices come from: hypothesis, which can shrink them, or a generator of random numbers, which is quicker."""
 Shape = tuple[int, ...]
 T = TypeVar("T")
+
+
+def _set_back(sizes: Shape, steps: Shape) -> tuple[int, ...]:
+    """By how much a clipped region begins before where it was drawn to: in some dimensions of some regions.
+
+    It follows from the sizes: with a draw of its own the numbered programs, and what they reach, would be others.
+    """
+    kinds = [(sum(sizes) + 5 * dim) % 16 for dim in range(len(sizes))]
+    return tuple(
+        {0: 1, 1: step, 2: size * step + 1}.get(k, 0) for k, size, step in zip(kinds, sizes, steps, strict=True)
+    )
+
+
 FLOATS = ("fp32", "fp32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2")
 DTYPES = (*FLOATS, "int8", "int32")
 QUEUES = {"load": ("load", "fetch"), "compute": ("compute", "vector"), "store": ("store", "drain"), "net": ("net",)}
@@ -291,8 +304,10 @@ class GroupDraft:
         starts = tuple(self.start(size) for size in sizes)
         steps = tuple(self.choose(1, 1, 1, 1, 2, 3) for _ in sizes)
         clip = tensor.fixed or self.choose(True, False)
+        if clip:
+            starts = tuple(start - back for start, back in zip(starts, _set_back(sizes, steps), strict=True))
         for dim, (start, size, step) in enumerate(zip(starts, sizes, steps, strict=True)):
-            need = start.bounds(self.scope.ranges)[1] + (size - 1) * step + 1
+            need = max(start.bounds(self.scope.ranges)[1] + (size - 1) * step + 1, 1)
             if not tensor.fixed:
                 tensor.shape[dim] = max(tensor.shape[dim], self.choose(*range(1, need + 1)) if clip else need)
         return Region(tensor.name, starts, sizes, steps, clip)
@@ -312,6 +327,7 @@ class GroupDraft:
             shape = [*extents, *rows]
         if clip:
             shape = [max(1, n - self.choose(0, 0, 1, 2)) for n in shape]
+            starts = (*starts[:-1], starts[-1] - int(sum(sizes) % 3 == 0))
         reusable = [t for t in tensors.writable(dtype, tuple(shape)) if t.role in self.kernel.roles]
         if reusable and self.choose(True, False):
             tensor = choose_from(self.draw, reusable)

@@ -204,7 +204,8 @@ class _GroupCompiler:
 
     def _matrix_cost(self, mma: Mma, c: Ring) -> tuple[str, int, int, list[tuple[Ring, str, int]], tuple[str, int]]:
         a, b = self.group.ring(mma.a.ring), self.group.ring(mma.b.ring)
-        (m, n), k = c.shape, a.shape[0] if mma.transpose_a else a.shape[1]
+        m, n = math.prod(c.shape[:-1]), c.shape[-1]
+        k = a.shape[0] if mma.transpose_a else a.shape[-1]
         unit = self.chip.core.matrix
         if unit is None or not unit.supports(a.dtype):
             raise ChipError(

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from memsim.engine.hardware import Hardware
-from memsim.engine.layout import Pieces, total_bytes
+from memsim.engine.layout import Pieces, inside, total_bytes
 from memsim.engine.memory import PIECE_WORDS
 from memsim.engine.plan import Access, Step
 from memsim.engine.servers import PAGE_SEGMENTS, Array, port_of
@@ -69,7 +69,7 @@ class Extents:
             return self._by_port(access.role, pieces, isinstance(step.instruction, Load))
         size = access.element_bytes
         for start, n, stride, extent in zip(starts, access.sizes, access.steps, access.extents, strict=True):
-            size *= min(n, max(0, -((start - extent) // stride)))
+            size *= inside(start, n, stride, extent)[1]
         return Extent(size)
 
     def _gathered(self, access: Access, starts: Sequence[int], sequence: int) -> Extent:

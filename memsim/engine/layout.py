@@ -44,6 +44,13 @@ def runs_after(points: int, runs: int, taken: int, extent: int, step: int) -> in
     return points * (1 if step == 1 else taken)
 
 
+def inside(start: int, size: int, step: int, extent: int) -> tuple[int, int]:
+    """The first of the points start, start + step, … not below 0, and how many of ``size`` lie in the tensor."""
+    skipped = max(0, -(start // step))
+    start += skipped * step
+    return start, max(0, min(size - skipped, -((start - extent) // step)))
+
+
 @dataclass(frozen=True)
 class TensorLayout:
     """The segment grid of one tensor: segments are numbered from ``base``, row-major."""
@@ -60,10 +67,10 @@ class TensorLayout:
         pieces: Pieces = [(self.base, element, 1)]
         axes = zip(starts, sizes, steps, self.segment_shape, self.strides, self.tensor.shape, strict=True)
         for start, size, step, segment, stride, extent in axes:
-            count = min(size, max(0, -((start - extent) // step)))
+            first, count = inside(start, size, step, extent)
             if count == 0:
                 return []
-            counts = _split(start, count, step, segment)
+            counts = _split(first, count, step, segment)
             pieces = [
                 (number + i * stride, amount * c, runs_after(amount // element, runs, c, extent, step))
                 for number, amount, runs in pieces

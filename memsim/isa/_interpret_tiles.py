@@ -60,11 +60,14 @@ class Box:
 
     slices: tuple[slice, ...]
     counts: tuple[int, ...]
+    before: tuple[int, ...] = ()
+    """How many of the region's elements lie before index 0 of each dimension; none if left out."""
 
     @property
     def kept(self) -> tuple[slice, ...]:
         """Slices of a region-shaped array that lie inside the tensor."""
-        return tuple(slice(0, n) for n in self.counts)
+        before = self.before or (0,) * len(self.counts)
+        return tuple(slice(first, first + n) for first, n in zip(before, self.counts, strict=True))
 
     @property
     def elements(self) -> int:
@@ -83,7 +86,7 @@ def compile_region(region: Region, tensor: Tensor, where: str | Location) -> Cal
             f"region of {tensor.name} takes elements {first} to {first + (size - 1) * step} of dimension {dim}, "
             f"which has {limit}",
             where=where,
-            mend="correct the start, or add `clip`" if first >= 0 else "starts must not be negative",
+            mend="correct the start, or add `clip`",
         )
 
     def whole(env: Environment) -> Box:
@@ -97,15 +100,16 @@ def compile_region(region: Region, tensor: Tensor, where: str | Location) -> Cal
         return Box(tuple(slices), region.sizes)
 
     def clipped(env: Environment) -> Box:
-        slices, counts = [], []
-        for dim, (start, size, step, limit) in enumerate(dims):
+        slices, counts, before = [], [], []
+        for start, size, step, limit in dims:
             first = start(env)
-            if first < 0:
-                raise outside(dim, first)
-            count = min(size, max(0, -((first - limit) // step)))
+            skipped = min(size, max(0, -(first // step)))
+            first += skipped * step
+            count = min(size - skipped, max(0, -((first - limit) // step)))
             slices.append(slice(first, first + count * step, step))
             counts.append(count)
-        return Box(tuple(slices), tuple(counts))
+            before.append(skipped)
+        return Box(tuple(slices), tuple(counts), tuple(before))
 
     return clipped if region.clip else whole
 
@@ -137,7 +141,11 @@ def matrix_product(dtype: str, transpose_a: bool, transpose_b: bool, exact_order
     def product(a: TileValue, b: TileValue, c: Array | None) -> Array:
         left = a.fp32.T if transpose_a else a.fp32
         right = b.fp32.T if transpose_b else b.fp32
-        return multiply(left, right, c)
+        if left.ndim == 2:
+            return multiply(left, right, c)
+        rows = left.reshape(-1, left.shape[-1])
+        found = multiply(rows, right, None if c is None else c.reshape(-1, c.shape[-1]))
+        return found.reshape(*left.shape[:-1], -1)
 
     return product
 

@@ -134,7 +134,7 @@ def _cells(tensor: Tensor, access: Access, starts: Sequence[Any], grains: Sequen
         index = (start[:, None] + np.arange(0, size, grain) * step) // grain
         cells = -(-extent // grain)
         shape = rows, total.shape[1] * index.shape[1]  # -1 would be ambiguous without rows
-        inside = (inside[:, :, None] & (index < cells)[:, None, :]).reshape(shape)
+        inside = (inside[:, :, None] & ((index >= 0) & (index < cells))[:, None, :]).reshape(shape)
         total = (total[:, :, None] * cells + index[:, None, :]).reshape(shape)
     return np.where(inside, total, -1)
 

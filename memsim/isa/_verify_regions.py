@@ -84,15 +84,15 @@ def _check_region(site: Site, region: Region) -> None:
     extents = site.program.tensor(region.tensor).shape
     boxes = zip(region.starts, region.sizes, region.steps, extents, strict=True)
     for axis, (start, size, step, extent) in enumerate(boxes):
+        if region.clip:
+            continue
         found = first_positive(site.nest, -start, where=site.where)
         if found is not None:
             raise site.error(
                 f"the region of {region.tensor} starts at {start.evaluate(found)} (= {start}) in dimension {axis}, "
                 f"in {iteration_text(site.group, found)}",
-                "starts are never negative; use max(..., 0)",
+                "cut the region at the edge with `clip`, or use max(..., 0)",
             )
-        if region.clip:
-            continue
         last = start + (size - 1) * step
         found = first_positive(site.nest, last - (extent - 1), where=site.where)
         if found is not None:

@@ -147,16 +147,26 @@ def _check_mma(site: Site, mma: Mma) -> None:
             f"mma of {a.dtype} accumulates in {MMA_TYPES[a.dtype]}, ring {dst.name} has type {dst.dtype}",
             f"give {dst.name} type {MMA_TYPES[a.dtype]}, and `cast` the result",
         )
-    for ring in (a, b, dst):
-        if len(ring.shape) != 2:
-            raise site.error(f"mma takes 2-D tiles, ring {ring.name} has shape {ring.shape}")
-    (m, k), (k_b, n) = _oriented(a.shape, mma.transpose_a), _oriented(b.shape, mma.transpose_b)
-    if k != k_b or dst.shape != (m, n):
+    _check_ranks(site, mma, a, b, dst)
+    *rows, k = _oriented(a.shape, mma.transpose_a)
+    k_b, n = _oriented(b.shape, mma.transpose_b)
+    if k != k_b or dst.shape != (*rows, n):
         raise site.error(
             f"{_product_text(a, mma.transpose_a)} times {_product_text(b, mma.transpose_b)} "
             f"does not give {dst.name} of shape {dst.shape}",
             "mma takes [m, k] and [k, n] and gives [m, n]",
         )
+
+
+def _check_ranks(site: Site, mma: Mma, a: Ring, b: Ring, dst: Ring) -> None:
+    """Operands are matrices, save that the rows of the left one and of the result may lie in several dimensions."""
+    for ring, most in ((a, 2 if mma.transpose_a else len(dst.shape)), (b, 2), (dst, max(2, len(a.shape)))):
+        if not 2 <= len(ring.shape) <= most:
+            raise site.error(
+                f"mma takes {'2-D tiles' if most == 2 else f'tiles of 2 to {most} dimensions'}, "
+                f"ring {ring.name} has shape {ring.shape}",
+                "only the left operand, not transposed, and the result may have more than two dimensions",
+            )
 
 
 def _oriented(shape: Shape, transpose: bool) -> Shape:

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 
 from memsim.errors import ProgramError
 from memsim.isa.canonical import Key, key
-from memsim.isa.counting import sum_over
-from memsim.isa.expr import Expr
+from memsim.isa.counting import ranges_of, sum_over
+from memsim.isa.expr import Expr, Range
 from memsim.isa.model import (
     Copy,
     Fill,
@@ -242,7 +242,7 @@ class _Totals:
         self.bytes_written[dst.memory] += dst.tile_bytes * count
         if isinstance(instruction, Mma):
             a = group.ring(instruction.a.ring)
-            inner = a.shape[0] if instruction.transpose_a else a.shape[1]
+            inner = a.shape[0] if instruction.transpose_a else a.shape[-1]
             macs = math.prod(dst.shape) * inner * count
             self.macs[a.dtype] += macs
             self.flops += 2 * macs
@@ -304,10 +304,11 @@ def _targets(target: Target) -> int:
 def _region_bytes(site: Site, region: Region, tensor: Tensor, count: int) -> int:
     if not region.clip:
         return math.prod(region.sizes) * tensor.type.bytes * count
-    return sum_over(site.nest, clipped_sizes(region, tensor), where=site.where) * tensor.type.bytes
+    sizes = clipped_sizes(region, tensor, ranges_of(site.nest))
+    return sum_over(site.nest, sizes, where=site.where) * tensor.type.bytes
 
 
-def clipped_sizes(region: Region, tensor: Tensor) -> list[Expr]:
-    """How many elements of the region lie inside the tensor, in each dimension."""
+def clipped_sizes(region: Region, tensor: Tensor, ranges: Mapping[str, Range] | None) -> list[Expr]:
+    """How many elements of the region lie inside the tensor, in each dimension, for variables in ``ranges``."""
     boxes = zip(region.starts, region.sizes, region.steps, tensor.shape, strict=True)
-    return [clipped_size(start, size, step, extent) for start, size, step, extent in boxes]
+    return [clipped_size(start, size, step, extent, ranges) for start, size, step, extent in boxes]

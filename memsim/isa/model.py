@@ -65,7 +65,8 @@ class Region:
     """A strided box of a tensor: in dimension d, ``sizes[d]`` elements from ``starts[d]``, ``steps[d]`` apart.
 
     Region and tile must have the same shape once dimensions of size 1 are dropped from both.
-    With ``clip`` the box is cut at the tensor's edge: a load fills the rest with its ``pad``, a store drops it.
+    With ``clip`` the box is cut at the tensor's edges, before index 0 and after the last: a load fills the rest with
+    its ``pad``, a store drops it.
     """
 
     tensor: str
@@ -171,7 +172,10 @@ class Send(_Placed):
 
 @dataclass(frozen=True, slots=True)
 class Mma(_Placed):
-    """``dst (+)= a @ b`` on the matrix unit: products and sums in the accumulator's type (`MMA_TYPES`)."""
+    """``dst (+)= a @ b`` on the matrix unit: products and sums in the accumulator's type (`MMA_TYPES`).
+
+    The rows of ``a``, unless it is transposed, and of ``dst`` may lie in several dimensions: [..., k] by [k, n].
+    """
 
     dst: str
     a: Tile

@@ -77,10 +77,17 @@ def _split(e: Expr, by: int) -> tuple[Expr, Expr]:
     return whole, rest
 
 
-def clipped_size(start: Expr, size: int, step: int, extent: int) -> Expr:
-    """How many of the ``size`` elements at ``start``, ``start + step``, … lie below ``extent``.
+def clipped_size(start: Expr, size: int, step: int, extent: int, ranges: Mapping[str, Range] | None = None) -> Expr:
+    """How many of the ``size`` elements at ``start``, ``start + step``, … lie from 0 up to below ``extent``.
+
+    ``ranges`` are those of the variables: where they show that ``start`` is never negative, the result is simpler.
 
     >>> clipped_size(Expr(96), 64, 1, 100).const
     4
+    >>> clipped_size(Expr(-3), 8, 2, 100).const
+    6
     """
-    return maximum(minimum((extent - start + (step - 1)) // step, size), 0)
+    end = minimum((extent - start + (step - 1)) // step, size)
+    if ranges is not None and start.bounds(ranges)[0] >= 0:
+        return maximum(end, 0)
+    return maximum(end - maximum((step - 1 - start) // step, 0), 0)

@@ -140,7 +140,7 @@ def _cells(tensor: Tensor, regions: list[TouchedRegion], name: str) -> tuple[Arr
 
 
 def _boxes(tensor: Tensor, region: TouchedRegion) -> _Boxes:
-    """The region each time, cut at the edge of the tensor; strided dimensions as boxes of one element each."""
+    """The region each time, cut at the edges of the tensor; strided dimensions as boxes of one element each."""
     times, cores = np.array(region.times, np.int64), np.array(region.cores, np.int64)
     starts = np.array(region.starts, np.int64).reshape(len(times), len(region.sizes))
     sizes = list(region.sizes)
@@ -150,6 +150,7 @@ def _boxes(tensor: Tensor, region: TouchedRegion) -> _Boxes:
             starts[:, d] += np.tile(np.arange(sizes[d]) * step, len(times) // sizes[d])
             sizes[d] = 1
     ends = np.minimum(starts + np.array(sizes, np.int64), np.array(tensor.shape, np.int64))
+    starts = np.maximum(starts, 0)
     kept = (ends > starts).all(axis=1)
     return _Boxes(times[kept], starts[kept], ends[kept], cores[kept], region.writes)
 

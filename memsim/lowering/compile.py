@@ -14,6 +14,8 @@ from memsim.isa.lexical import check_name
 from memsim.isa.model import Kernel, Program, Tensor
 from memsim.isa.recorder import caller
 from memsim.isa.verify import verify
+from memsim.lowering.conv import emit_conv
+from memsim.lowering.conv_plan import plan_conv
 from memsim.lowering.expansion import names_of, recipes_of
 from memsim.lowering.facts import Facts
 from memsim.lowering.flash import emit_flash
@@ -22,7 +24,7 @@ from memsim.lowering.fusion import Fused
 from memsim.lowering.fusion import fuse as partition
 from memsim.lowering.matmul import emit_matmul
 from memsim.lowering.matmul_plan import plan_matmul
-from memsim.lowering.recipes import FlashRecipe, MatmulRecipe, Recipe, RopeRecipe, VectorRecipe
+from memsim.lowering.recipes import ConvRecipe, FlashRecipe, MatmulRecipe, Recipe, RopeRecipe, VectorRecipe
 from memsim.lowering.rope import emit_rope, plan_rope
 from memsim.lowering.templates import Template, describe, make_template
 from memsim.lowering.vector_kernel import emit_vector
@@ -130,6 +132,8 @@ def _emit(program: ProgramBuilder, recipe: Recipe, facts: Facts) -> None:
     match recipe:
         case MatmulRecipe():
             emit_matmul(program, recipe, plan_matmul(recipe, facts))
+        case ConvRecipe():
+            emit_conv(program, recipe, plan_conv(recipe, facts))
         case VectorRecipe():
             emit_vector(program, recipe, plan_vector(recipe, facts))
         case FlashRecipe():

@@ -10,7 +10,7 @@ from memsim.isa.ops import DTYPES, MMA_TYPES
 from memsim.lowering import values
 from memsim.lowering.fusion import REDUCTIONS, Fused, view_of
 from memsim.lowering.naive import NewTensor, naive_recipes
-from memsim.lowering.recipes import FlashRecipe, MatmulRecipe, Recipe, RopeRecipe, VectorRecipe
+from memsim.lowering.recipes import ConvRecipe, FlashRecipe, MatmulRecipe, Recipe, RopeRecipe, VectorRecipe
 from memsim.lowering.spaces import Access, Along, aligned, dims_along, heads_along
 from memsim.lowering.values import Value
 from memsim.workloads.graph import Node
@@ -48,6 +48,8 @@ class Expansion:
             return self._reduction(node, axes)
         if node.op == "softmax":
             return values.softmax(self.value(node.nodes[0], axes), axes[node.attributes["axis"]])
+        if node.op == "log_softmax":
+            return values.log_softmax(self.value(node.nodes[0], axes), axes[node.attributes["axis"]])
         if node.op in ("layer_norm", "rms_norm"):
             return self._norm(node, axes)
         return self._elementwise(node, axes)
@@ -104,6 +106,8 @@ def recipes_of(
     group: Fused, name: str, tensor_of: Callable[[Node], TensorHandle], out: TensorHandle, new_tensor: NewTensor
 ) -> list[Recipe]:
     """The kernels that compute a fused share of the graph into ``out``: one, save for naive attention."""
+    if group.product is not None and group.product.op == "conv2d":
+        return [_conv(group, group.product, name, tensor_of, out)]
     if group.product is not None:
         return [_matmul(group, group.product, name, tensor_of, out)]
     if group.root.op == "attention":
@@ -152,6 +156,27 @@ def _matmul(
         accumulator,
         expansion.value(group.root, axes),
         _written(group, out, dims),
+    )
+
+
+def _conv(
+    group: Fused, node: Node, name: str, tensor_of: Callable[[Node], TensorHandle], out: TensorHandle
+) -> ConvRecipe:
+    x, w = node.nodes
+    axes = tuple(range(4))
+    accumulator = values.given("c", frozenset(axes), MMA_TYPES[x.dtype])
+    batch, rows, columns, filters = node.shape
+    return ConvRecipe(
+        name,
+        (batch, rows, columns, filters),
+        tensor_of(x),
+        tensor_of(w),
+        node.attributes["stride"],
+        node.attributes["padding"],
+        node.attributes["groups"],
+        accumulator,
+        Expansion(group, tensor_of, accumulator).value(group.root, axes),
+        _written(group, out, tuple(Along(axis) for axis in axes)),  # tiles beyond the last image are dropped
     )
 
 

@@ -20,7 +20,9 @@ REDUCTIONS = frozenset({"sum", "max", "mean"})
 LABELS = {op: f"reduce_{op}" for op in REDUCTIONS} | {"transpose": "transposed"}  # what would be keywords in a program
 WHOLE = frozenset({"attention", "decode_attention", "rope", "transpose", "append"})
 """Operations that end their kernel."""
-ROW_OPERATIONS = REDUCTIONS | {"softmax", "layer_norm", "rms_norm"}
+PRODUCTS = frozenset({"matmul", "conv2d"})
+"""Operations of the matrix unit, which take an epilogue."""
+ROW_OPERATIONS = REDUCTIONS | {"softmax", "log_softmax", "layer_norm", "rms_norm"}
 
 
 @dataclass(eq=False)
@@ -31,7 +33,7 @@ class Fused:
     inside: set[int] = field(default_factory=set)
     """Identities of the nodes that it computes, the root among them."""
     product: Node | None = None
-    """Its matrix product."""
+    """Its matrix product or convolution."""
     space: Shape | None = None
     """Shape of what its reductions run over."""
     axis: int | None = None
@@ -97,7 +99,7 @@ def _read_whole(roots: Sequence[Node]) -> set[int]:
     for node in walk(roots):
         if node.op == "matmul":
             found |= {id(view_of(arg)) for arg in node.nodes}
-        elif node.op in ("attention", "decode_attention", "rope"):
+        elif node.op in ("attention", "conv2d", "decode_attention", "rope"):
             found |= {id(arg) for arg in node.nodes}
         elif node.op == "append":
             found.add(id(node))
@@ -110,7 +112,7 @@ def _alone(node: Node) -> Fused:
     group = Fused(node, {id(node)})
     if not is_elementwise(node):
         group.label = LABELS.get(node.op, node.op)
-    if node.op == "matmul":
+    if node.op in PRODUCTS:
         group.product = node
     elif node.op in ROW_OPERATIONS:
         x = node.nodes[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from memsim.isa.ops import DTYPES, VECTOR_OPS
 from memsim.lowering.facts import Array, Facts
-from memsim.lowering.recipes import MatmulRecipe
+from memsim.lowering.recipes import MatmulRecipe, ProductRecipe
 from memsim.lowering.rings import SRAM, RingSpec
 from memsim.lowering.vectors import Step
 
@@ -45,11 +46,11 @@ class Grid:
         return -(-self.tiles // self.at_once)
 
 
-class TileCost:
+class TileCost(ABC):
     """The cost of a kernel with a given tile, in core cycles."""
 
-    def __init__(self, recipe: MatmulRecipe, facts: Facts, tile: Tile) -> None:
-        self.recipe, self.facts, self.tile = recipe, facts, tile
+    def __init__(self, recipe: ProductRecipe, facts: Facts, tile: Tile) -> None:
+        self.facts, self.tile = facts, tile
         unit, self.bytes = facts.matrix(recipe.dtype, recipe.name), DTYPES[recipe.dtype].bytes
         self.a_bytes, self.b_bytes = tile.m * tile.k * self.bytes, tile.k * tile.n * self.bytes
         interval, _ = unit.cycles(tile.m, tile.n, tile.k, recipe.dtype)
@@ -59,6 +60,7 @@ class TileCost:
             port += (moved.c_reads + moved.c_writes) * 4
         self.compute = max(float(interval), port / facts.sram_rate)
         self.steps = -(-recipe.k // tile.k)
+        """Products of a tile, one after another."""
         self.out_bytes = tile.m * tile.n * DTYPES[recipe.out.dtype].bytes
 
     def total(self, grid: Grid) -> float:
@@ -106,15 +108,40 @@ class TileCost:
 
     def _dram(self, grid: Grid) -> float:
         """Cycles of the DRAM, behind a cache: what tiles that run at once share is fetched once."""
-        recipe, tile = self.recipe, self.tile
         if not self.facts.chip.cache:
             return 0.0
-        high = min(grid.group, grid.at_once) * grid.rows * tile.m
-        wide = -(-grid.at_once // grid.group) * grid.columns * tile.n
-        fetched = grid.turns * (high + wide) * recipe.k * self.bytes
+        high = min(grid.group, grid.at_once) * grid.rows
+        wide = -(-grid.at_once // grid.group) * grid.columns
+        least, stored = self.operands
+        return (max(self.fetched(high, wide) * grid.turns, least) + stored) / self.facts.dram_rate
+
+    @abstractmethod
+    def fetched(self, high: int, wide: int) -> float:
+        """Bytes of a and b that ``high`` tiles along m and ``wide`` ones along n need together."""
+
+    @property
+    @abstractmethod
+    def operands(self) -> tuple[float, float]:
+        """Bytes of all operands, and of the result."""
+
+
+class MatmulCost(TileCost):
+    """The cost of a matrix product."""
+
+    def __init__(self, recipe: MatmulRecipe, facts: Facts, tile: Tile) -> None:
+        super().__init__(recipe, facts, tile)
+        self.recipe = recipe
+
+    def fetched(self, high: int, wide: int) -> float:
+        """Bytes of whole rows of a and columns of b."""
+        return (high * self.tile.m + wide * self.tile.n) * self.recipe.k * self.bytes
+
+    @property
+    def operands(self) -> tuple[float, float]:
+        """Bytes of a and b, and of the result."""
+        recipe = self.recipe
         least = math.prod(recipe.batch) * (recipe.m + recipe.n) * recipe.k * self.bytes
-        stored = math.prod(recipe.space) * DTYPES[recipe.out.dtype].bytes
-        return (max(fetched, least) + stored) / self.facts.dram_rate
+        return least, math.prod(recipe.space) * DTYPES[recipe.out.dtype].bytes
 
 
 def spread(facts: Facts, rows: int, columns: int, clusters: int) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from memsim.isa.handles import TensorHandle
 from memsim.lowering.spaces import Access
 from memsim.lowering.values import Value
 
@@ -53,6 +54,51 @@ class MatmulRecipe:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ConvRecipe:
+    """A convolution with an elementwise epilogue. Space of the result: (batch, rows, columns, filters)."""
+
+    name: str
+    space: tuple[int, int, int, int]
+    x: TensorHandle
+    """[batch, rows, columns, channels]."""
+    w: TensorHandle
+    """[height, width, channels of a group, filters]."""
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    groups: int
+    accumulator: Value
+    """The sum of products, as the epilogue knows it."""
+    value: Value
+    """What is stored; the accumulator itself where there is no epilogue."""
+    out: Access
+
+    @property
+    def dtype(self) -> str:
+        """Type of the operands."""
+        return self.x.tensor.dtype
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Height and width of a filter."""
+        return self.w.tensor.shape[0], self.w.tensor.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """Channels that a filter sees."""
+        return self.w.tensor.shape[2]
+
+    @property
+    def filters(self) -> int:
+        """Filters of a group."""
+        return self.space[3] // self.groups
+
+    @property
+    def k(self) -> int:
+        """Products in a sum."""
+        return self.window[0] * self.window[1] * self.channels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FlashRecipe:
     """Attention that keeps its scores on chip. Space: (batch, head, query, key, column of the head)."""
 
@@ -89,4 +135,5 @@ class RopeRecipe:
     out: Access
 
 
-Recipe: TypeAlias = VectorRecipe | MatmulRecipe | FlashRecipe | RopeRecipe
+ProductRecipe: TypeAlias = MatmulRecipe | ConvRecipe
+Recipe: TypeAlias = VectorRecipe | ProductRecipe | FlashRecipe | RopeRecipe

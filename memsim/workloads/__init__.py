@@ -6,6 +6,7 @@
 """
 
 from memsim.workloads.attending import append, attention, decode_attention, from_heads, to_heads
+from memsim.workloads.convolving import conv2d
 from memsim.workloads.flops import flops
 from memsim.workloads.functions import (
     absolute,
@@ -13,8 +14,11 @@ from memsim.workloads.functions import (
     cos,
     exp,
     gelu,
+    gelu_slope,
+    greater,
     layer_norm,
     log,
+    log_softmax,
     max,
     maximum,
     mean,
@@ -38,17 +42,21 @@ from memsim.workloads.layers import decoder_layer, linear, mlp
 from memsim.workloads.operators import OPERATORS
 from memsim.workloads.reference import reference
 from memsim.workloads.registry import WORKLOADS, Workload, workload
+from memsim.workloads.training import TrainingStep, cross_entropy, labels, squared_error, training_step
 
 __all__ = [
     "OPERATORS",
     "WORKLOADS",
     "Node",
+    "TrainingStep",
     "Workload",
     "absolute",
     "append",
     "attention",
     "cast",
+    "conv2d",
     "cos",
+    "cross_entropy",
     "decode_attention",
     "decoder_layer",
     "elementwise",
@@ -56,10 +64,14 @@ __all__ = [
     "flops",
     "from_heads",
     "gelu",
+    "gelu_slope",
+    "greater",
     "inputs_of",
+    "labels",
     "layer_norm",
     "linear",
     "log",
+    "log_softmax",
     "matmul",
     "max",
     "maximum",
@@ -79,10 +91,12 @@ __all__ = [
     "sin",
     "softmax",
     "sqrt",
+    "squared_error",
     "sum",
     "tanh",
     "tensor",
     "to_heads",
+    "training_step",
     "walk",
     "workload",
 ]

@@ -12,14 +12,15 @@ PER_ELEMENT = {
     "cast": 0,
     "input": 0,
     "softmax": 5,
+    "log_softmax": 5,
     "layer_norm": 8,
     "rms_norm": 5,
     "rope": 3,
     "append": 0,
 }
 """Operations for each element of the result; 1 for the operators that are not listed. Softmax: max, subtract, exp,
-sum, divide. Layer norm: mean, subtract, square, sum, scale, root, weight, bias. RMS norm: square, sum, scale, root,
-weight. Rotary embedding: two products and a sum."""
+sum, divide; its logarithm: max, subtract, exp, sum, subtract. Layer norm: mean, subtract, square, sum, scale, root,
+weight, bias. RMS norm: square, sum, scale, root, weight. Rotary embedding: two products and a sum."""
 
 
 def flops(nodes: Node | Sequence[Node]) -> int:
@@ -31,6 +32,8 @@ def _flops(node: Node) -> int:
     if node.op == "matmul":
         b = node.nodes[1].shape
         return 2 * node.elements * b[-2 if len(b) > 1 else -1]
+    if node.op == "conv2d":
+        return 2 * node.elements * math.prod(node.nodes[1].shape[:3])
     if node.op == "attention":
         return _attention_flops(node)
     if node.op == "decode_attention":

@@ -78,6 +78,14 @@ def _matmul(node: Node, a: Array, b: Array) -> Array:
     return np.asarray(np.matmul(a, b))
 
 
+def _conv2d(node: Node, x: Array, w: Array) -> Array:
+    (down, right), groups = node.attributes["stride"], node.attributes["groups"]
+    padded = np.pad(x, ((0, 0), *((pad, pad) for pad in node.attributes["padding"]), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, w.shape[:2], (1, 2))[:, ::down, ::right]
+    parts = zip(np.split(windows, groups, axis=3), np.split(w, groups, axis=3), strict=True)
+    return np.concatenate([np.tensordot(part, filters, ((4, 5, 3), (0, 1, 2))) for part, filters in parts], axis=3)
+
+
 def _transpose(node: Node, x: Array) -> Array:
     return x.swapaxes(-1, -2)
 
@@ -93,6 +101,11 @@ def _softmax_along(x: Array, axis: int) -> Array:
 
 def _softmax(node: Node, x: Array) -> Array:
     return _softmax_along(x, node.attributes["axis"])
+
+
+def _log_softmax(node: Node, x: Array) -> Array:
+    shifted = x - x.max(axis=node.attributes["axis"], keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=node.attributes["axis"], keepdims=True)))
 
 
 def _layer_norm(node: Node, x: Array, *parameters: Array) -> Array:
@@ -153,11 +166,13 @@ def _rope(node: Node, x: Array) -> Array:
 
 _COMPUTE: dict[str, Callable[..., Array]] = {
     "matmul": _matmul,
+    "conv2d": _conv2d,
     "transpose": _transpose,
     "sum": _reduction(np.sum),
     "max": _reduction(np.max),
     "mean": _reduction(np.mean),
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "attention": _attention,

@@ -110,17 +110,17 @@ def matmul_shape(a: Shape, b: Shape) -> Shape:
     return (*batch, *rows, *columns) or (1,)
 
 
-def matmul_dtype(a: str, b: str, wanted: str | None) -> str:
+def matmul_dtype(a: str, b: str, wanted: str | None, op: str = "matmul") -> str:
     """Type of a product: that of float operands, int32 of int8 ones, unless another is wanted."""
     if a != b:
         raise WorkloadError(
-            f"operands of types {a} and {b}", where="matmul", mend="cast one of them: memsim.workloads.cast(x, dtype)"
+            f"operands of types {a} and {b}", where=op, mend="cast one of them: memsim.workloads.cast(x, dtype)"
         )
     if a not in MMA_TYPES:
-        raise WorkloadError(f"operands of type {a}", where="matmul", mend=nearest(a, MMA_TYPES))
+        raise WorkloadError(f"operands of type {a}", where=op, mend=nearest(a, MMA_TYPES))
     if wanted is None:
         return a if DTYPES[a].is_float else "int32"
-    check_dtype(wanted, "matmul")
+    check_dtype(wanted, op)
     if not DTYPES[a].is_float and wanted != "int32" and not DTYPES[wanted].is_float and wanted != "int8":
-        raise WorkloadError(f"a product of {a} as {wanted}", where="matmul", mend="choose int32, int8 or a float type")
+        raise WorkloadError(f"a product of {a} as {wanted}", where=op, mend="choose int32, int8 or a float type")
     return wanted

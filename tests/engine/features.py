@@ -28,6 +28,7 @@ from memsim.isa.model import (
     Load,
     Loop,
     Mma,
+    Region,
     Send,
     Store,
     tiles_read,
@@ -164,6 +165,10 @@ def kernels(test: Callable[[Kernel], Any]) -> Callable[[Seen], bool]:
     return lambda seen: any(map(test, seen.program.kernels))
 
 
+def _begins_before(region: Region) -> bool:
+    return any(start.const < 0 for start in region.starts)
+
+
 def _count_texts(loops: tuple[Loop, ...]) -> str:
     return " ".join(str(loop.count) for loop in loops)
 
@@ -244,6 +249,8 @@ FEATURES: dict[str, Callable[[Seen], bool]] = {
     "transposed store": some(lambda i, _: isinstance(i, Store) and i.transpose),
     "clipped load": some(lambda i, _: isinstance(i, Load) and i.src.clip),
     "clipped store": some(lambda i, _: isinstance(i, Store) and i.dst.clip),
+    "load that begins before the tensor": some(lambda i, _: isinstance(i, Load) and _begins_before(i.src)),
+    "store that begins before the tensor": some(lambda i, _: isinstance(i, Store) and _begins_before(i.dst)),
     "copy": some(lambda i, _: isinstance(i, Copy)),
     "uniform gather": some(lambda i, _: isinstance(i, Gather) and i.distribution == "uniform"),
     "sequential gather": some(lambda i, _: isinstance(i, Gather) and i.distribution == "sequential"),

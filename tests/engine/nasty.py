@@ -248,6 +248,34 @@ kernel k blocks (b 2) {
 }""",
     ),
     "a loop whose tiles are cut, then empty": (chip(2, {}), stream(50, "b*8 + i*16", blocks=2, depth=3, rows=500)),
+    "a loop whose tiles begin before the tensor": (
+        chip(2, {}),
+        stream(50, "b*8 + i*16 - 300", blocks=2, depth=3, rows=500),
+    ),
+    "a long loop that begins before the tensor and ends after it": (
+        chip(2, cached("8 KiB")),
+        stream(900, "b*8 + i*8 - 1000", blocks=2, depth=3, rows=5000),
+    ),
+    "windows that slide over a tensor's edges": (
+        chip(2, cached("4 KiB")),
+        """
+tensor X dram fp32 [14, 15, 32]
+tensor Y dram fp32 [14, 15, 8]
+kernel k blocks (b 2) {
+  ring x sram fp32 [4, 5, 16] depth 2
+  ring w sram fp32 [16, 8]
+  ring c reg fp32 [4, 5, 8] depth 2
+  queue load {
+    loop y 2 { loop v 3 { loop r 3 { loop s 3 { loop k 2 {
+      load x <- X[y*8 + b*4 + r - 1 : 4, v*5 + s - 1 : 5, k*16 : 16] clip } } } } }
+  }
+  queue compute {
+    fill w 1
+    loop y 2 { loop v 3 { fill c 0 loop t 18 { mma c += x w pop x } push c } }
+  }
+  queue store { loop y 2 { loop v 3 { store Y[y*8 + b*4, v*5, 0] <- c clip pop c } } }
+}""",
+    ),
     "stores that are cut, then empty": (
         chip(2, cached("1 KiB")),
         """
@@ -256,6 +284,16 @@ kernel k blocks (b 2) {
   ring c reg fp32 [16, 16] depth 2
   queue make { loop i 40 { fill c 1 push c } }
   queue store { loop i 40 { store Y[i*16, b*16] <- c clip pop c } }
+}""",
+    ),
+    "stores that begin before the tensor": (
+        chip(2, cached("1 KiB")),
+        """
+tensor Y dram fp32 [500, 32]
+kernel k blocks (b 2) {
+  ring c reg fp32 [16, 16] depth 2
+  queue make { loop i 40 { fill c 1 push c } }
+  queue store { loop i 40 { store Y[i*16 - 100, b*16 - 3] <- c clip pop c } }
 }""",
     ),
     "two settled stretches in one loop": (chip(1, cached("64 KiB")), stream(160, "min(i, 70)*16", depth=3)),

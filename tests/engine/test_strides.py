@@ -184,28 +184,36 @@ def test_after_a_stride_pieces_have_moved_by_what_it_says(rows: Expr, columns: E
     (move,) = found.moves
     for x in range(0, LAST + 1, 37):
         for y in range(4):
-            before, after = (
-                LAYOUT.pieces(
-                    [e.evaluate({"x": at, "y": y, "z": 2}) for e in region.starts], region.sizes, region.steps
-                )
-                for at in (x, x + found.iterations)
-            )
-            if x + found.iterations <= LAST:  # beyond, `min` and `max` may be others
+            starts = [
+                [e.evaluate({"x": at, "y": y, "z": 2}) for e in region.starts] for at in (x, x + found.iterations)
+            ]
+            before, after = (LAYOUT.pieces(at, region.sizes, region.steps) for at in starts)
+            inside = all(start >= 0 for at in starts for start in at)
+            if x + found.iterations <= LAST and inside:  # beyond, `min` and `max` may be others; before 0 it is cut
                 assert after == [(segment + move.segments, *amounts) for segment, *amounts in before]
     assert [scatter(i + move.segments, 4) for i in range(99)] == [scatter(i, 4) for i in range(99)]
 
 
-@given(exprs, st.integers(1, 9), st.integers(1, 3), st.integers(-30, 300), st.integers(0, 5), st.integers(1, 4))
+@given(
+    exprs,
+    st.integers(1, 9),
+    st.integers(1, 3),
+    st.integers(-30, 300),
+    st.integers(0, 5),
+    st.integers(1, 4),
+    st.booleans(),
+)
 def test_no_more_periods_than_until_a_tile_is_cut(
-    start: Expr, size: int, step: int, extent: int, first: int, advance: int
+    start: Expr, size: int, step: int, extent: int, first: int, advance: int, clip: bool
 ) -> None:
-    region = Region("t", (start,), (size,), (step,))
+    region = Region("t", (start,), (size,), (step,), clip)
     move = Move(0, access_of(region, None, extent), region, (1,), 0, 0)
     most = 12
     found = whole_periods(move, RANGES, "x", first, advance, most)
 
     def cut(x: int) -> bool:
-        return any(start.evaluate({"x": x, "y": y, "z": 2}) + (size - 1) * step >= extent for y in range(4))
+        starts = [start.evaluate({"x": x, "y": y, "z": 2}) for y in range(4)]
+        return any(at + (size - 1) * step >= extent or (clip and at < 0) for at in starts)
 
     assert 0 <= found <= most
     if found:
@@ -221,16 +229,18 @@ def test_no_more_periods_than_until_a_tile_is_cut(
     st.integers(0, 5),
     st.integers(1, 4),
     st.integers(0, 99),
+    st.booleans(),
 )
 def test_where_addresses_are_linear_they_are_as_many_as_there_are(
-    factor: int, inner: int, size: int, step: int, extent: int, first: int, advance: int, most: int
+    factor: int, inner: int, size: int, step: int, extent: int, first: int, advance: int, most: int, clip: bool
 ) -> None:
     start = X * factor + Y * inner + 20
-    region = Region("t", (start,), (size,), (step,))
+    region = Region("t", (start,), (size,), (step,), clip)
     move = Move(0, access_of(region, None, extent), region, (factor or 1,), 0, 0)
     whole = [
         all(
             start.evaluate({"x": x, "y": y}) + (size - 1) * step < extent
+            and (start.evaluate({"x": x, "y": y}) >= 0 or not clip)
             for x in range(first, first + (times + 1) * advance + 1)
             for y in range(4)
         )

@@ -132,6 +132,38 @@ def test_strides_and_empty_transfers():
     assert load.bytes == 4 * sum(start + 3 * i < 100 for start in starts for i in range(10))
 
 
+def test_windows_that_begin_before_the_tensor_move_what_lies_inside():
+    text = """
+    program window
+    tensor X dram fp32 [20, 30]
+    kernel main blocks (y 7) {
+      ring t sram fp32 [4, 10] depth 2
+      queue load { loop k 9 { load t <- X[y*4 - 5 : 4, k*5 - 12 : 10 : 2] clip } }
+      queue use { loop k 9 { pop t } }
+    }"""
+    load, *_ = analyze(parse(text)).executions
+    rows = [sum(0 <= y * 4 - 5 + i < 20 for i in range(4)) for y in range(7)]
+    columns = [sum(0 <= k * 5 - 12 + 2 * i < 30 for i in range(10)) for k in range(9)]
+    assert load.bytes == 4 * sum(rows) * sum(columns)
+
+
+def test_a_product_counts_rows_in_several_dimensions():
+    text = """
+    program rows
+    tensor X dram bf16 [4, 6, 8]
+    tensor W dram bf16 [8, 5]
+    tensor Y dram fp32 [4, 6, 5]
+    kernel main blocks (y 2) {
+      ring x sram bf16 [2, 6, 8]
+      ring w sram bf16 [8, 5]
+      ring c reg fp32 [2, 6, 5]
+      queue load { load x <- X[y*2, 0, 0]  load w <- W[0, 0] }
+      queue work { mma c = x w  mma c += x w  pop x  pop w  push c }
+      queue store { store Y[y*2, 0, 0] <- c  pop c }
+    }"""
+    assert analyze(parse(text)).macs == {"bf16": 2 * 4 * 6 * 8 * 5}
+
+
 def test_a_multicast_is_read_once_and_written_to_each_target():
     text = """
     program multicast

@@ -193,8 +193,7 @@ def broken(body):
     ("body", "message"),
     [
         (lambda i, X, Y, a, b: a.load(X[i * 4]), "takes elements 4 to 7 of dimension 0, which has 6\n  mend: .*clip"),
-        (lambda i, X, Y, a, b: a.load(X[i - 1]), "takes elements -1 to 2 .*\n  mend: starts must not be negative"),
-        (lambda i, X, Y, a, b: a.load(X[i - 1], clip=True), "takes elements -1 to 2"),
+        (lambda i, X, Y, a, b: a.load(X[i - 1]), "takes elements -1 to 2 .*\n  mend: correct the start, or add `clip`"),
         (lambda i, X, Y, a, b: a.push(), "ring a has no slot that this queue holds open"),
         (lambda i, X, Y, a, b: b.set("neg", a), "ring a has no slot that this queue holds open"),
         (lambda i, X, Y, a, b: b.load(X[0], to=(i + 1,)), "not in the cluster of block 0"),

@@ -5,7 +5,7 @@ import pytest
 
 from memsim.isa.builder import ProgramBuilder
 from memsim.isa.interpret import interpret
-from memsim.isa.ops import round_to
+from memsim.isa.ops import DTYPES, round_to
 from tests.isa.kernels import BF16, matmul, normal, run, small_ints
 
 
@@ -305,3 +305,30 @@ def test_a_fill_takes_its_value_in_the_type_of_the_destination(dtype, value, exp
             Y[0].store(y)
             y.pop()
     assert run(p)["Y"].tolist() == [expected] * 2
+
+
+@pytest.mark.parametrize("exact_order", [False, True])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "int8"])
+def test_rows_of_a_product_may_lie_in_several_dimensions(dtype, exact_order):
+    p = ProgramBuilder("rows")
+    kind, total = DTYPES[dtype].numpy, "int32" if dtype == "int8" else "fp32"
+    X, W = p.tensor("X", dtype, (2, 3, 4, 8)), p.tensor("W", dtype, (5, 8))
+    Y = p.tensor("Y", total, (2, 3, 4, 5))
+    with p.kernel("main", grid={"i": 1}) as g:
+        x, w = g.ring("x", "sram", dtype, (2, 3, 4, 8)), g.ring("w", "sram", dtype, (5, 8))
+        c = g.ring("c", "reg", total, (2, 3, 4, 5))
+        with g.queue("load"):
+            x.load(X[0, 0, 0, 0])
+            w.load(W[0, 0])
+        with g.queue("work"):
+            c.mma(x, w.T, accumulate=False)
+            c.mma(x, w.T)
+            x.pop()
+            w.pop()
+            c.push()
+        with g.queue("store"):
+            Y[0, 0, 0, 0].store(c)
+            c.pop()
+    given = {"X": small_ints((2, 3, 4, 8), kind, 1), "W": small_ints((5, 8), kind, 2)}
+    expected = 2 * np.einsum("abck,nk->abcn", *(v.astype(np.float64) for v in given.values()))
+    np.testing.assert_array_equal(interpret(p.build(), given, exact_order=exact_order)["Y"], expected)

@@ -37,6 +37,39 @@ def test_pad_fills_what_the_clip_cut_off_even_beyond_the_tensor():
     np.testing.assert_array_equal(out, [[0, 1, 2, 3], [4, -1.5, -1.5, -1.5], [-1.5] * 4])
 
 
+def test_a_clipped_region_may_begin_before_the_tensor():
+    """A window of three that slides over five elements, from the one before the first: what a convolution pads."""
+    p = ProgramBuilder("window")
+    X, Y = p.tensor("X", "fp32", (5, 5)), p.tensor("Y", "fp32", (6, 3, 3))
+    with p.kernel("main", grid={"i": 6}) as g:
+        (i,) = g.coordinates
+        t = g.ring("t", "sram", "fp32", (3, 3))
+        with g.queue("load"):
+            t.load(X[i - 1 : 3, 2 * i - 7 : 3 : 2], clip=True, pad=-1)
+        with g.queue("store"):
+            Y[i:1, 0:3, 0:3].store(t)
+            t.pop()
+    X = np.arange(25).reshape(5, 5)
+    padded = np.full((25, 25), -1)
+    padded[10:15, 10:15] = X
+    expected = [padded[9 + i : 12 + i, 3 + 2 * i : 8 + 2 * i : 2] for i in range(6)]
+    np.testing.assert_array_equal(run(p, X=X)["Y"], expected)
+
+
+def test_a_clipped_store_may_begin_before_the_tensor():
+    p = ProgramBuilder("window")
+    X, Y = p.tensor("X", "fp32", (12,)), p.tensor("Y", "fp32", (7,))
+    with p.kernel("main", grid={"i": 3}) as g:
+        (i,) = g.coordinates
+        t = g.ring("t", "sram", "fp32", (4,))
+        with g.queue("load"):
+            t.load(X[i * 4])
+        with g.queue("store"):
+            Y[4 * i - 2].store(t, clip=True)
+            t.pop()
+    np.testing.assert_array_equal(run(p, X=np.arange(12))["Y"], np.arange(2, 9))
+
+
 def test_strided_regions_with_clip():
     p = ProgramBuilder("stride")
     X, Y = p.tensor("X", "int32", (11, 10)), p.tensor("Y", "int32", (9, 10))

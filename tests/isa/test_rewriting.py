@@ -46,7 +46,10 @@ def test_ranges_decide_atoms(e, simpler):
     assert simplify(e, {"x": (0, 3), "y": (0, 7), "z": (5, 5)}) == simpler
 
 
-@given(st.integers(0, 50), st.integers(1, 20), st.integers(1, 5), st.integers(1, 60))
+@given(st.integers(-60, 50), st.integers(1, 20), st.integers(1, 5), st.integers(1, 60))
 def test_clipped_size_counts_the_elements_inside(start, size, step, extent):
-    inside = sum(start + i * step < extent for i in range(size))
+    inside = sum(0 <= start + i * step < extent for i in range(size))
     assert clipped_size(Expr(start), size, step, extent) == Expr(inside)
+    for ranges in ({"x": (start, 99)}, {"x": (-99, start)}):  # it may know that a start is never negative
+        found = clipped_size(var("x"), size, step, extent, ranges)
+        assert found.evaluate({"x": start}) == inside

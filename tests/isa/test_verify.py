@@ -63,6 +63,7 @@ def test_valid_programs_are_accepted(program):
         ("A[y*128, k*64]", "A[y//2*256 + y%2*128, k*64]"),
         ("A[y*128, k*64]", "A[y*128, min(k, 7)*64]"),
         ("A[y*128, k*64]", "A[y*200, k*70] clip"),
+        ("A[y*128, k*64]", "A[y*200 - 150, k*70 - 1] clip"),
         ("load b <-", "load b to (y, x) <-"),
         ("mma c += a b", "mma c += a@0 b"),
         ("fill c 0", "fill c -3.4028234663852886e+38"),
@@ -127,6 +128,33 @@ def test_an_error_names_place_cause_and_mend():
 # ---- types and shapes ----
 
 
+ROWS = """program rows
+kernel main blocks (y 1) {
+  ring x sram bf16 [2, 6, 8]
+  ring w sram bf16 [8, 5]
+  ring c reg fp32 [2, 6, 5]
+  queue work { fill x 1  fill w 1  mma c = x w }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cause"),
+    [
+        ("fp32 [2, 6, 5]", "fp32 [12, 5]", "mma takes 2-D tiles, ring x has shape (2, 6, 8)"),
+        ("bf16 [2, 6, 8]", "bf16 [12, 8]", "mma takes 2-D tiles, ring c has shape (2, 6, 5)"),
+        ("bf16 [2, 6, 8]", "bf16 [1, 2, 6, 8]", "mma takes tiles of 2 to 3 dimensions, ring x has shape (1, 2, 6, 8)"),
+        ("bf16 [8, 5]", "bf16 [2, 4, 5]", "mma takes 2-D tiles, ring w has shape (2, 4, 5)"),
+        ("= x w", "= x^T w", "mma takes 2-D tiles, ring x has shape (2, 6, 8)"),
+        ("fp32 [2, 6, 5]", "fp32 [3, 4, 5]", "does not give c of shape (3, 4, 5)"),
+        ("bf16 [8, 5]", "bf16 [5, 8]", "x of shape (2, 6, 8) times w of shape (5, 8)"),
+    ],
+)
+def test_rows_of_a_product_in_several_dimensions(old, new, cause):
+    verify(parse(ROWS))
+    assert cause in refused(parse(ROWS.replace(old, new))).cause
+
+
 @pytest.mark.parametrize(
     ("old", "new", "cause"),
     [
@@ -170,7 +198,7 @@ def test_types_and_shapes_of_a_matrix_product(old, new, cause):
             "in block y=3 x=0, iteration k=0",
         ),
         ("A[y*128, k*64]", "A[y*128, k*64 - 1]", "load a", "starts at -1 (= k*64 - 1) in dimension 1, in block y=0"),
-        ("A[y*128, k*64]", "A[y*128 - 128, k*64] clip", "load a", "starts at -128 (= y*128 - 128) in dimension 0"),
+        ("A[y*128, k*64]", "A[y*128 - 128, k*64]", "load a", "starts at -128 (= y*128 - 128) in dimension 0"),
         ("A[y*128, k*64]", "A[y*128 : 128, k*64 : 64 : 2]", "load a", "(start k*64, size 64, step 2)"),
         ("C[y*128, x*128]", "C[y*128, x*128 + max(y - 2, 0)]", "store C", "in block y=3 x=3"),
         ("k 8 { load", "k 8 - 3*y { load", "queue load / loop k", "the trip count -y*3 + 8 is -1 in block y=3 x=0"),

@@ -190,7 +190,7 @@ def test_all_cores_of_a_chip_whose_number_is_no_power_of_two_work():
     assert program.kernels[0].groups[0].block_count == 15
 
 
-@pytest.mark.parametrize("name", ["matmul", "softmax", "flash_attention", "rope", "layer_norm"])
+@pytest.mark.parametrize("name", ["matmul", "conv2d", "softmax", "flash_attention", "rope", "layer_norm"])
 def test_what_an_error_says_to_raise_is_enough(name):
     with pytest.raises(ChipError) as caught:
         compile(workload(name), toy(core__sram__capacity="8 B", core__reg__capacity="64 B"))

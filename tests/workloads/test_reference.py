@@ -25,6 +25,7 @@ from memsim.workloads import (
     workload,
 )
 from memsim.workloads import sum as total
+from memsim.workloads.graph import as_roots
 
 
 def normal(*shape, seed=0):
@@ -62,6 +63,7 @@ def test_int8_matmul_is_exact():
         ("abs", -2.0, 2.0),
         ("sin", 1.0, math.sin(1)),
         ("cos", 1.0, math.cos(1)),
+        ("gelu_slope", 0.0, 0.5),
         ("gelu", 1.0, 0.5 * (1 + math.tanh(math.sqrt(2 / math.pi) * 1.044715))),
     ],
 )
@@ -181,6 +183,7 @@ def test_random_inputs_suit_roots_and_integers():
 SMALL = {
     "matmul": {"m": 4, "n": 5, "k": 6},
     "batched_matmul": {"batch": 2, "m": 3, "n": 4, "k": 5},
+    "conv2d": {"batch": 2, "rows": 5, "columns": 4, "channels": 3, "filters": 6},
     "linear": {"m": 4, "n": 5, "k": 6, "residual": True},
     "elementwise": {"rows": 3, "columns": 4},
     "reduce": {"rows": 3, "columns": 4},
@@ -193,15 +196,16 @@ SMALL = {
     "mlp": {"tokens": 3, "width": 4, "ffn": 6},
     "llama_layer": {"tokens": 4, "width": 16, "heads": 4, "kv_heads": 2, "ffn": 24},
     "llama_decode": {"model": "tiny", "batch": 3, "context": 70},
+    "mlp_training": {"batch": 6, "inputs": 5, "hidden": 9, "layers": 3, "classes": 4, "activation": "gelu"},
 }
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_every_named_workload_evaluates(name):
-    node = workload(name, **SMALL[name])
-    value = reference(node, random_inputs(node))
-    assert value.shape == node.shape
-    assert np.isfinite(value.astype(float)).all()
+    nodes = as_roots(workload(name, **SMALL[name]))
+    for node, value in zip(nodes, reference(nodes, random_inputs(nodes)), strict=True):
+        assert value.shape == node.shape
+        assert np.isfinite(value.astype(float)).all()
     assert WORKLOADS[name].summary.endswith(".")
     assert all(value is not None for value in WORKLOADS[name].parameters.values())
 

@@ -28,12 +28,15 @@ def find_pieces(m: Array, access: int, counters: int, sequence: int, first: int)
     axis = m[access + w.A_FIRST_AXIS]
     for _ in range(m[access + w.A_AXES]):
         start = evaluate(m, m[axis + w.X_START], counters)
-        points = min(m[axis + w.X_SIZE], max(0, -((start - m[axis + w.X_EXTENT]) // m[axis + w.X_STEP])))
-        if points == 0:
+        step = m[axis + w.X_STEP]
+        skipped = max(0, -(start // step))  # before index 0
+        start += skipped * step
+        points = min(m[axis + w.X_SIZE] - skipped, -((start - m[axis + w.X_EXTENT]) // step))
+        if points <= 0:
             return 0, 0
         size *= points
         if chip_wide:
-            count = _cut(m, axis, first, count, start, points, m[axis + w.X_STEP], element)
+            count = _cut(m, axis, first, count, start, points, step, element)
         axis += w.AXIS_WORDS
     return (count, size) if chip_wide else (0, size)
 

@@ -143,8 +143,12 @@ def whole_periods(move: Move, ranges: Mapping[str, Range], variable: str, first:
             move.starts, move.region.starts, move.region.sizes, move.region.steps, move.access.extents, strict=True
         )
         return all(
-            moved == 0 or start.bounds(now)[1] + (size - 1) * step < extent for moved, start, size, step, extent in axes
+            moved == 0 or within(start, (size - 1) * step, extent, now) for moved, start, size, step, extent in axes
         )
+
+    def within(start: Expr, length: int, extent: int, now: Mapping[str, Range]) -> bool:
+        first, last = start.bounds(now)
+        return last + length < extent and (first >= 0 or not move.region.clip)  # without `clip` it is never negative
 
     low, high = 0, most
     if inside(most):

@@ -191,7 +191,7 @@ LEAKS = {
     "hex": lambda x: int(hex(x), 16),
     "chr": lambda x: ord(chr(x)),
     "bytes": lambda x: bytes([x])[0] + 1,
-    "range": lambda x: list(range(x, x + 1))[0] * 2,
+    "range": lambda x: sum(range(x, x + 1)) * 2,
 }
 
 
