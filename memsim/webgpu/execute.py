@@ -1,0 +1,202 @@
+"""Run a tile program on a WebGPU device: kernels are dispatches, all in one compute pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from memsim.errors import GIVE_A_PROGRAM, MemsimError, ProgramError, check_kind
+from memsim.isa.interpret import core_count, initial_tensors
+from memsim.isa.model import Program
+from memsim.isa.verify import verify
+from memsim.webgpu.device import Adapter, find_adapter, open_device
+from memsim.webgpu.generate import Options, Shader, generate
+from memsim.webgpu.layout import Layout
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a device computed, and how."""
+
+    outputs: dict[str, Array]
+    """Every tensor as it is afterwards."""
+    adapter: Adapter
+    shaders: tuple[Shader, ...]
+    compile_s: float
+    """Seconds to generate the shaders and to build pipelines."""
+    device_s: float
+    """Seconds from the first dispatch to the end of the last; see `timed_by`."""
+    timed_by: str
+    """``timestamps`` of the device, or the host's ``wall clock`` around submission and a read."""
+
+    @property
+    def dispatches(self) -> int:
+        """Dispatches in the pass."""
+        return len(self.shaders)
+
+
+def run(
+    program: Program,
+    inputs: Mapping[str, Array],
+    adapter: str | Adapter | None = None,
+    *,
+    cores: int | None = None,
+    options: Options | None = None,
+    repeats: int = 1,
+) -> Run:
+    """Run a program on a device.
+
+    Parameters
+    ----------
+    program
+        What to run; it is verified first.
+    inputs
+        Initial tensors by name, as `memsim.isa.interpret` takes them.
+    adapter
+        Where: an `Adapter`, a part of the name of one, or None for the first GPU, else the first adapter.
+    cores
+        Cores over which blocks are dealt, where the program does not fix them itself.
+    options
+        How to generate the shaders.
+    repeats
+        Times that the program runs, for measuring; the shortest is told. Outputs are those of the last.
+
+    Raises
+    ------
+    ProgramError
+        The program breaks a rule of the ISA, or cannot be written in WGSL; or a gather's index is out of its region.
+    MemsimError
+        There is no such adapter, or its driver refuses a shader.
+    """
+    check_kind(program, Program, "webgpu.run", GIVE_A_PROGRAM)
+    verify(program)
+    where = adapter if isinstance(adapter, Adapter) else find_adapter(adapter)
+    used_cores = core_count(program, cores)
+    start = initial_tensors(program, inputs, used_cores)
+    layout = Layout(program, used_cores, where.limits.storage_bytes)
+    began = time.perf_counter()
+    shaders = generate(program, layout, where.limits, cores=used_cores, options=options)
+    session = _Session(where, layout, shaders)
+    compiled = time.perf_counter() - began
+    seconds = []
+    for _ in range(repeats):
+        session.write(layout.packed(start))
+        seconds.append(session.run())
+    outputs = layout.unpacked(session.read(program), used_cores)
+    return Run(outputs, where, tuple(shaders), compiled, min(seconds), session.timed_by)
+
+
+class _Session:
+    """Buffers and pipelines of one program on one device."""
+
+    def __init__(self, adapter: Adapter, layout: Layout, shaders: Sequence[Shader]) -> None:
+        import wgpu
+
+        self.usage = wgpu.BufferUsage
+        self.adapter, self.device = adapter, open_device(adapter)
+        self.shaders = shaders
+        self.pipelines: dict[str, Any] = {}
+        scratch = max((shader.scratch_words for shader in shaders), default=0)
+        sizes = {**layout.words, "problems": 1, "scratch": scratch}
+        self.buffers = {name: self._buffer(words) for name, words in sizes.items()}
+        self.commands = [(self._pipeline(shader), self._bindings(shader), shader.groups) for shader in shaders]
+        self.timestamps = "timestamp-query" in adapter.features
+        self.timed_by = "timestamps" if self.timestamps else "wall clock"
+
+    def _buffer(self, words: int) -> Any:
+        usage = self.usage.STORAGE | self.usage.COPY_SRC | self.usage.COPY_DST
+        return self.device.create_buffer(size=max(4 * words, 16), usage=usage)
+
+    def _pipeline(self, shader: Shader) -> Any:
+        if shader.text not in self.pipelines:
+            try:
+                module = self.device.create_shader_module(code=shader.text)
+                self.pipelines[shader.text] = self.device.create_compute_pipeline(
+                    layout="auto", compute={"module": module, "entry_point": "main"}
+                )
+            except Exception as error:
+                raise MemsimError(
+                    f"the driver refuses the shader: {str(error).strip()[:2000]}",
+                    where=f"kernel {shader.kernel} on {self.adapter.name}",
+                    mend="choose another adapter, and report this with the program",
+                ) from error
+        return self.pipelines[shader.text]
+
+    def _bindings(self, shader: Shader) -> Any:
+        parameters = np.array([*shader.parameters, 0, 0, 0], np.uint32)
+        given = self.device.create_buffer_with_data(data=parameters, usage=self.usage.STORAGE)
+        bound = [given, *(self.buffers[name] for name in shader.buffers)]
+        # "auto" layouts leave out what a shader never names
+        entries = [
+            {"binding": number, "resource": {"buffer": buffer}}
+            for number, buffer in enumerate(bound)
+            if number == 0 or shader.uses(shader.buffers[number - 1])
+        ]
+        layout = self._pipeline(shader).get_bind_group_layout(0)
+        return self.device.create_bind_group(layout=layout, entries=entries)
+
+    def write(self, words: Mapping[str, Array]) -> None:
+        """Set the buffers of the tensors."""
+        for name, data in words.items():
+            self.device.queue.write_buffer(self.buffers[name], 0, data)
+        self.device.queue.write_buffer(self.buffers["problems"], 0, np.zeros(1, np.uint32))
+
+    def run(self) -> float:
+        """Dispatch all shaders in one pass, and wait; the seconds that they took."""
+        import wgpu
+
+        encoder = self.device.create_command_encoder()
+        options: dict[str, Any] = {}
+        if self.timestamps:
+            queries = self.device.create_query_set(type=wgpu.QueryType.timestamp, count=2)
+            options["timestamp_writes"] = {
+                "query_set": queries,
+                "beginning_of_pass_write_index": 0,
+                "end_of_pass_write_index": 1,
+            }
+        computing = encoder.begin_compute_pass(**options)
+        for pipeline, bindings, groups in self.commands:
+            computing.set_pipeline(pipeline)
+            computing.set_bind_group(0, bindings)
+            computing.dispatch_workgroups(groups)
+        computing.end()
+        if self.timestamps:
+            resolved = self.device.create_buffer(size=16, usage=self.usage.QUERY_RESOLVE | self.usage.COPY_SRC)
+            encoder.resolve_query_set(queries, 0, 2, resolved, 0)
+        began = time.perf_counter()
+        self.device.queue.submit([encoder.finish()])
+        self.device.queue.read_buffer(self.buffers["problems"])  # waits for the end
+        wall = time.perf_counter() - began
+        if not self.timestamps:
+            return wall
+        first, last = np.frombuffer(self.device.queue.read_buffer(resolved), np.uint64)
+        return self._seconds(int(last) - int(first), wall)
+
+    def _seconds(self, ticks: int, wall: float) -> float:
+        """Ticks are nanoseconds on most drivers; where that contradicts the wall clock, the wall clock is told."""
+        seconds = ticks * 1e-9
+        if 0 < seconds <= wall * 1.05:
+            return seconds
+        self.timed_by = "wall clock"
+        return wall
+
+    def read(self, program: Program) -> dict[str, Array]:
+        """The words of the tensors' buffers."""
+        problems = int(np.frombuffer(self.device.queue.read_buffer(self.buffers["problems"]), np.uint32)[0])
+        if problems:
+            raise ProgramError(
+                "a gather's index is outside its region of rows",
+                where=f"program {program.name} on {self.adapter.name}",
+                mend="correct the indices, or enlarge the region; `interpret` names the entry",
+            )
+        return {
+            name: np.frombuffer(self.device.queue.read_buffer(self.buffers[name]), np.uint32)
+            for name in self.buffers
+            if name not in ("problems", "scratch")
+        }
