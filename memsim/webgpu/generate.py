@@ -30,6 +30,7 @@ from memsim.webgpu.coordinates import variable
 from memsim.webgpu.hazards import Pending, in_memory
 from memsim.webgpu.layout import Layout
 from memsim.webgpu.moves import emit_forward, emit_gather, emit_load, emit_store
+from memsim.webgpu.multicast import localised
 from memsim.webgpu.numbers import needed
 from memsim.webgpu.places import Place, choose_threads, place_rings, scratch_words
 from memsim.webgpu.scope import Code, Scope, TensorPlace
@@ -115,7 +116,7 @@ def generate(
     """
     shaders: list[Shader] = []
     for kernel in program.kernels:
-        for unit in units_of(kernel):
+        for unit in units_of(localised(kernel)):
             for woven in weave_unit(unit, f"program {program.name}, kernel {kernel.name}"):
                 shaders.append(_shader(program, kernel, woven, layout, limits, cores, options or Options()))
     return shaders
