@@ -93,7 +93,9 @@ def emit_fill(step: Step, fill: Fill, scope: Scope) -> Code:
     """Each thread sets its elements."""
     (dst,) = step.writes
     place = scope.places[dst]
-    value = literal(round_to(round_to(fill.value, "fp32" if place.kind == "f32" else "int32"), place.ring.dtype), place.kind)
+    value = literal(
+        round_to(round_to(fill.value, "fp32" if place.kind == "f32" else "int32"), place.ring.dtype), place.kind
+    )
     lines, tag = scope.each(place.ring.shape, [dst], lambda element: [scope.write(dst, element, value)])
     return Code(["{", *lines, "}"], [Access(dst, True, tag)])
 

@@ -14,7 +14,7 @@ from memsim.isa.interpret import core_count, initial_tensors
 from memsim.isa.model import Program
 from memsim.isa.verify import verify
 from memsim.webgpu.device import Adapter, find_adapter, open_device
-from memsim.webgpu.generate import Options, Shader, generate
+from memsim.webgpu.generate import Limits, Options, Shader, generate
 from memsim.webgpu.layout import Layout
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -81,15 +81,47 @@ def run(
     start = initial_tensors(program, inputs, used_cores)
     layout = Layout(program, used_cores, where.limits.storage_bytes)
     began = time.perf_counter()
-    shaders = generate(program, layout, where.limits, cores=used_cores, options=options)
-    session = _Session(where, layout, shaders)
+    made = generate(program, layout, where.limits, cores=used_cores, options=options)
+    session = _Session(where, layout, made)
     compiled = time.perf_counter() - began
     seconds = []
     for _ in range(repeats):
         session.write(layout.packed(start))
         seconds.append(session.run())
     outputs = layout.unpacked(session.read(program), used_cores)
-    return Run(outputs, where, tuple(shaders), compiled, min(seconds), session.timed_by)
+    return Run(outputs, where, tuple(made), compiled, min(seconds), session.timed_by)
+
+
+def shaders(
+    program: Program,
+    limits: Limits | None = None,
+    *,
+    cores: int | None = None,
+    options: Options | None = None,
+) -> list[Shader]:
+    """The WGSL of a program, for a device of given limits; needs no device.
+
+    Parameters
+    ----------
+    program
+        What to write; it is verified first.
+    limits
+        Of the device; by default those that every WebGPU device keeps to.
+    cores
+        Cores over which blocks are dealt, where the program does not fix them itself.
+    options
+        How to generate.
+
+    Raises
+    ------
+    ProgramError
+        The program breaks a rule of the ISA, or cannot be written in WGSL.
+    """
+    check_kind(program, Program, "webgpu.shaders", GIVE_A_PROGRAM)
+    verify(program)
+    used_cores, kept = core_count(program, cores), limits or Limits()
+    layout = Layout(program, used_cores, kept.storage_bytes)
+    return generate(program, layout, kept, cores=used_cores, options=options)
 
 
 class _Session:

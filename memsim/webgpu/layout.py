@@ -1,4 +1,4 @@
-"""Where the tensors of a program lie on a device: packed as on the host, in as few storage buffers as will hold them."""
+"""Where the tensors of a program lie on a device: packed as on the host, in as few storage buffers as hold them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements of a queue with some variables replaced: how a text is written for one block, or for one trip of a loop."""
+"""Statements with some variables replaced: how a queue's text is written for one block, or for one trip of a loop."""
 
 from __future__ import annotations
 

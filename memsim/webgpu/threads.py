@@ -13,9 +13,9 @@ MOST_REGISTERS = 64
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A tile of ``rows x columns`` over ``down x across`` threads: each has every ``down``-th row, ``across``-th column.
+    """A tile of ``rows x columns`` over ``down x across`` threads.
 
-    So neighbouring threads have neighbouring columns, and a thread a small matrix of elements: a register block.
+    A thread has every ``down``-th row and every ``across``-th column. So neighbouring threads have neighbouring columns, and a thread a small matrix of elements: a register block.
     """
 
     rows: int
@@ -79,7 +79,7 @@ class Element:
 
 
 def linear(total: int, threads: int, body: Callable[[Element], Sequence[str]]) -> Iterator[str]:
-    """Thread t takes elements t, t + threads, …"""
+    """Thread t takes elements t, t + threads and so on."""
     if total > threads:
         yield f"for (var i = lid; i < {total}u; i += {threads}u) {{"
     elif total < threads:

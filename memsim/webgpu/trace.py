@@ -73,16 +73,17 @@ class Traced:
             condition, yes, no = args
             kind = next(arg.kind for arg in (yes, no) if isinstance(arg, Traced))
             yes, no = _traced(yes, kind), _traced(no, kind)
-            return Traced(f"select({no.text}, {yes.text}, {condition.text})", kind, yes.calls | no.calls)
+            calls = yes.calls | no.calls | condition.calls
+            return Traced(f"select({no.text}, {yes.text}, {condition.text})", kind, calls)
         raise TypeError(f"{function} has no WGSL form")
 
     def __ne__(self, other: object) -> Any:
-        return np.not_equal(self, other)
+        return self.__array_ufunc__(np.not_equal, "__call__", self, other)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __rtruediv__(self, other: Any) -> Any:
-        return np.divide(other, self)
+        return self.__array_ufunc__(np.divide, "__call__", other, self)
 
     def astype(self, kind: str) -> Traced:
         """The values in another type; only truth becomes numbers."""
@@ -117,10 +118,15 @@ def reduce_expression(op: str, kind: str) -> Callable[[str, str], str]:
 def literal(value: Any, kind: str) -> str:
     """A number as WGSL text, exactly."""
     if kind == "i32":
-        number = int(value)
-        return f"i32({number})" if number < 0 and number > -(2**31) else "i32(-2147483647 - 1)" if number < 0 else str(number)
-    number = np.float32(value)
-    if not np.isfinite(number):
-        return f"bitcast<f32>({int(number.view(np.uint32))}u + never)"
-    text = repr(float(number))
+        return _integer(int(value))
+    single = np.float32(value)
+    if not np.isfinite(single):
+        return f"bitcast<f32>({int(single.view(np.uint32))}u + never)"
+    text = repr(float(single))
     return f"({text}f)" if text.startswith("-") else f"{text}f"
+
+
+def _integer(value: int) -> str:
+    if value == -(2**31):
+        return "i32(-2147483647 - 1)"
+    return f"i32({value})" if value < 0 else str(value)

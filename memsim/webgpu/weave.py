@@ -106,7 +106,7 @@ def _no_order(stuck: Stuck, unit: Unit, where: str) -> ProgramError:
         what = f"waits for a {'full' if need.data else 'free'} slot of ring {need.ring[1]}" if need else "is at a loop"
         told.append(f"queue {queues[number]} {what}")
     return ProgramError(
-        f"no static order of the queues was found in which loops stay loops: {'; '.join(told) or 'the text is too long'}",
+        f"no static order of the queues was found in which loops stay loops: {'; '.join(told) or 'too long a text'}",
         where=where,
         mend="give the queues loops of the same trip counts, with as many tiles pushed as popped in each trip",
     )
