@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -75,21 +75,14 @@ def run(
         There is no such adapter, or its driver refuses a shader.
     """
     check_kind(program, Program, "webgpu.run", GIVE_A_PROGRAM)
-    verify(program)
     where = adapter if isinstance(adapter, Adapter) else find_adapter(adapter)
-    used_cores = core_count(program, cores)
-    start = initial_tensors(program, inputs, used_cores)
-    layout = Layout(program, used_cores, where.limits.storage_bytes)
-    began = time.perf_counter()
-    made = generate(program, layout, where.limits, cores=used_cores, options=options)
-    session = _Session(where, layout, made)
-    compiled = time.perf_counter() - began
+    session = Session.of(program, inputs, where, cores=cores, options=options)
     seconds = []
-    for _ in range(repeats):
-        session.write(layout.packed(start))
+    for repeat in range(repeats):
+        if repeat:
+            session.reset()
         seconds.append(session.run())
-    outputs = layout.unpacked(session.read(program), used_cores)
-    return Run(outputs, where, tuple(made), compiled, min(seconds), session.timed_by)
+    return Run(session.outputs(), where, session.shaders, session.compile_s, min(seconds), session.timed_by)
 
 
 def shaders(
@@ -124,22 +117,54 @@ def shaders(
     return generate(program, layout, kept, cores=used_cores, options=options)
 
 
-class _Session:
-    """Buffers and pipelines of one program on one device."""
+class Session:
+    """A program on a device: its buffers and pipelines, ready to run as often as one likes.
 
-    def __init__(self, adapter: Adapter, layout: Layout, shaders: Sequence[Shader]) -> None:
+    `Session.of` makes one; `run` then runs it, and `outputs` gives the tensors.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        start: Mapping[str, Array],
+        adapter: Adapter,
+        cores: int | None,
+        options: Options | None,
+    ) -> None:
         import wgpu
 
+        began = time.perf_counter()
+        self.program, self.adapter, self.cores = program, adapter, cores
+        self.layout = Layout(program, cores, adapter.limits.storage_bytes)
+        self.start = self.layout.packed(start)
+        made = generate(program, self.layout, adapter.limits, cores=cores, options=options)
+        self.shaders = tuple(made)
         self.usage = wgpu.BufferUsage
-        self.adapter, self.device = adapter, open_device(adapter)
-        self.shaders = shaders
+        self.device = open_device(adapter)
         self.pipelines: dict[str, Any] = {}
-        scratch = max((shader.scratch_words for shader in shaders), default=0)
-        sizes = {**layout.words, "problems": 1, "scratch": scratch}
+        scratch = max((shader.scratch_words for shader in made), default=0)
+        sizes = {**self.layout.words, "problems": 1, "scratch": scratch}
         self.buffers = {name: self._buffer(words) for name, words in sizes.items()}
-        self.commands = [(self._pipeline(shader), self._bindings(shader), shader.groups) for shader in shaders]
+        self.commands = [(self._pipeline(shader), self._bindings(shader), shader.groups) for shader in made]
         self.timestamps = "timestamp-query" in adapter.features
         self.timed_by = "timestamps" if self.timestamps else "wall clock"
+        self.reset()
+        self.compile_s = time.perf_counter() - began
+
+    @classmethod
+    def of(
+        cls,
+        program: Program,
+        inputs: Mapping[str, Array],
+        adapter: Adapter,
+        *,
+        cores: int | None = None,
+        options: Options | None = None,
+    ) -> Session:
+        """The session of a program that is verified here; raises what `run` raises."""
+        verify(program)
+        used_cores = core_count(program, cores)
+        return cls(program, initial_tensors(program, inputs, used_cores), adapter, used_cores, options)
 
     def _buffer(self, words: int) -> Any:
         usage = self.usage.STORAGE | self.usage.COPY_SRC | self.usage.COPY_DST
@@ -173,9 +198,9 @@ class _Session:
         layout = self._pipeline(shader).get_bind_group_layout(0)
         return self.device.create_bind_group(layout=layout, entries=entries)
 
-    def write(self, words: Mapping[str, Array]) -> None:
-        """Set the buffers of the tensors."""
-        for name, data in words.items():
+    def reset(self) -> None:
+        """Give every tensor its initial values."""
+        for name, data in self.start.items():
             self.device.queue.write_buffer(self.buffers[name], 0, data)
         self.device.queue.write_buffer(self.buffers["problems"], 0, np.zeros(1, np.uint32))
 
@@ -192,23 +217,34 @@ class _Session:
                 "beginning_of_pass_write_index": 0,
                 "end_of_pass_write_index": 1,
             }
-        computing = encoder.begin_compute_pass(**options)
+        self._dispatch(encoder.begin_compute_pass(**options))
+        if self.timestamps:
+            resolved = self.device.create_buffer(size=16, usage=self.usage.QUERY_RESOLVE | self.usage.COPY_SRC)
+            encoder.resolve_query_set(queries, 0, 2, resolved, 0)
+        wall = self._submit(encoder)
+        if not self.timestamps:
+            return wall
+        first, last = np.frombuffer(self.device.queue.read_buffer(resolved), np.uint64)
+        return self._seconds(int(last) - int(first), wall)
+
+    def wall(self) -> float:
+        """Dispatch all shaders in one pass, and wait; the seconds by the host's clock."""
+        encoder = self.device.create_command_encoder()
+        self._dispatch(encoder.begin_compute_pass())
+        return self._submit(encoder)
+
+    def _dispatch(self, computing: Any) -> None:
         for pipeline, bindings, groups in self.commands:
             computing.set_pipeline(pipeline)
             computing.set_bind_group(0, bindings)
             computing.dispatch_workgroups(groups)
         computing.end()
-        if self.timestamps:
-            resolved = self.device.create_buffer(size=16, usage=self.usage.QUERY_RESOLVE | self.usage.COPY_SRC)
-            encoder.resolve_query_set(queries, 0, 2, resolved, 0)
+
+    def _submit(self, encoder: Any) -> float:
         began = time.perf_counter()
         self.device.queue.submit([encoder.finish()])
         self.device.queue.read_buffer(self.buffers["problems"])  # waits for the end
-        wall = time.perf_counter() - began
-        if not self.timestamps:
-            return wall
-        first, last = np.frombuffer(self.device.queue.read_buffer(resolved), np.uint64)
-        return self._seconds(int(last) - int(first), wall)
+        return time.perf_counter() - began
 
     def _seconds(self, ticks: int, wall: float) -> float:
         """Ticks are nanoseconds on most drivers; where that contradicts the wall clock, the wall clock is told."""
@@ -218,17 +254,14 @@ class _Session:
         self.timed_by = "wall clock"
         return wall
 
-    def read(self, program: Program) -> dict[str, Array]:
-        """The words of the tensors' buffers."""
-        problems = int(np.frombuffer(self.device.queue.read_buffer(self.buffers["problems"]), np.uint32)[0])
-        if problems:
+    def outputs(self) -> dict[str, Array]:
+        """Every tensor as it is now."""
+        read = {name: self.device.queue.read_buffer(buffer) for name, buffer in self.buffers.items()}
+        if int(np.frombuffer(read["problems"], np.uint32)[0]):
             raise ProgramError(
                 "a gather's index is outside its region of rows",
-                where=f"program {program.name} on {self.adapter.name}",
+                where=f"program {self.program.name} on {self.adapter.name}",
                 mend="correct the indices, or enlarge the region; `interpret` names the entry",
             )
-        return {
-            name: np.frombuffer(self.device.queue.read_buffer(self.buffers[name]), np.uint32)
-            for name in self.buffers
-            if name not in ("problems", "scratch")
-        }
+        words = {name: np.frombuffer(read[name], np.uint32) for name in self.layout.words}
+        return self.layout.unpacked(words, self.cores)

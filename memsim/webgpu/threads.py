@@ -15,7 +15,8 @@ MOST_REGISTERS = 64
 class Grid:
     """A tile of ``rows x columns`` over ``down x across`` threads.
 
-    A thread has every ``down``-th row and every ``across``-th column. So neighbouring threads have neighbouring columns, and a thread a small matrix of elements: a register block.
+    A thread has every ``down``-th row and every ``across``-th column: neighbouring threads have neighbouring columns,
+    and each has a small matrix of elements, its register block.
     """
 
     rows: int
