@@ -185,9 +185,9 @@ def compare(tensor: Tensor, found: Array, expected: Array, doubt: Doubt) -> Agre
     doubt
         What is not exact in it.
     """
-    a, b = expected.astype(np.float64), found.astype(np.float64)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(all="ignore"):
+        a, b = expected.astype(np.float64), found.astype(np.float64)
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
         finite = a[np.isfinite(a)]
         rms = float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
         absolute = np.where(same, 0.0, np.abs(a - b))

@@ -116,7 +116,7 @@ def generate(
     """
     shaders: list[Shader] = []
     for kernel in program.kernels:
-        for unit in units_of(localised(kernel)):
+        for unit in units_of(localised(kernel, program)):
             for woven in weave_unit(unit, f"program {program.name}, kernel {kernel.name}"):
                 shaders.append(_shader(program, kernel, woven, layout, limits, cores, options or Options()))
     return shaders

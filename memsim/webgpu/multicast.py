@@ -1,6 +1,6 @@
 """Tiles that one block loads for many, loaded by each of them instead: then the blocks need not run together.
 
-A multicast load reads the same elements, whoever reads them. Where a queue does nothing but load, and each block gets
+A multicast load from a memory that all cores share reads the same elements, whoever reads them. Where a queue does nothing but load, and each block gets
 its tiles from one block of the cluster, which is found from the block's own coordinates (the first of its row, say),
 the block can run that queue itself, as the other block would. On a device that has a cache, that is what one would
 write anyway.
@@ -12,38 +12,52 @@ import itertools
 from dataclasses import replace
 
 from memsim.isa.expr import Expr, var
-from memsim.isa.model import Group, Kernel, Load, Loop, Queue, Statement, Target, transfer_target, walk
+from memsim.isa.model import (
+    PER_CORE_ROLES,
+    Group,
+    Instruction,
+    Kernel,
+    Load,
+    Loop,
+    Program,
+    Queue,
+    Statement,
+    Target,
+    transfer_target,
+    walk,
+)
 from memsim.isa.rewriting import simplify, substitute
 from memsim.webgpu.texts import Body, with_values
 
 Place = tuple[int, ...]
 
 
-def localised(kernel: Kernel) -> Kernel:
+def localised(kernel: Kernel, program: Program) -> Kernel:
     """The kernel with each multicast load that allows it done by the blocks that receive it."""
     if kernel.cooperative:
         return kernel
-    return replace(kernel, groups=tuple(_group(group) for group in kernel.groups))
+    own = {tensor.name for tensor in program.tensors if tensor.role in PER_CORE_ROLES}
+    return replace(kernel, groups=tuple(_group(group, own) for group in kernel.groups))
 
 
-def _group(group: Group) -> Group:
+def _group(group: Group, per_core: set[str]) -> Group:
     queues = []
     for queue in group.queues:
         targets = [target for i, _ in walk(queue.body) if (target := transfer_target(i)) and target.blocks is not None]
         if not targets:
             queues.append(queue)
             continue
-        own = _by_receivers(group, queue)
+        own = _by_receivers(group, queue, per_core)
         if own is None:
             return group
         queues.append(own)
     return replace(group, queues=tuple(queues))
 
 
-def _by_receivers(group: Group, queue: Queue) -> Queue | None:
+def _by_receivers(group: Group, queue: Queue, per_core: set[str]) -> Queue | None:
     """The queue as each block runs it for itself, or None where that is not sure to be the same."""
     instructions = [i for i, _ in walk(queue.body)]
-    if not all(isinstance(i, Load) and i.dst.blocks is not None and i.dst.group is None for i in instructions):
+    if not all(_is_shared_load(i, per_core) for i in instructions):
         return None
     senders = _senders(group, queue)
     if senders is None:
@@ -57,6 +71,16 @@ def _by_receivers(group: Group, queue: Queue) -> Queue | None:
             return None
         values[name] = var(name) // size * size + first
     return replace(queue, body=_to_self(with_values(queue.body, values)))
+
+
+def _is_shared_load(instruction: Instruction, per_core: set[str]) -> bool:
+    """Whether it loads for many what each of them would find at the same place."""
+    return (
+        isinstance(instruction, Load)
+        and instruction.dst.blocks is not None
+        and instruction.dst.group is None
+        and instruction.src.tensor not in per_core
+    )
 
 
 def _senders(group: Group, queue: Queue) -> dict[Place, Place] | None:

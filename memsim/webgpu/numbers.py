@@ -38,7 +38,7 @@ FUNCTIONS: dict[str, str] = {
 }""",
     "round_bf16": """fn round_bf16(x: f32) -> f32 {
   let u = bitcast<u32>(x);
-  if ((u & 0x7fffffffu) > 0x7f800000u) { return x; }
+  if ((u & 0x7fffffffu) > 0x7f800000u) { return bitcast<f32>(u | 0x400000u); }
   return bitcast<f32>((u + 0x7fffu + ((u >> 16u) & 1u)) & 0xffff0000u);
 }""",
     "round_fp16": """fn round_fp16(x: f32) -> f32 {
