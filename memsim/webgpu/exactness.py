@@ -19,6 +19,7 @@ from memsim.isa.model import (
     Instruction,
     Kernel,
     Load,
+    Loop,
     Mma,
     Program,
     Reduce,
@@ -168,20 +169,26 @@ def _vector(op: str, operands: Doubt, software: bool) -> Doubt:
 
 
 def _sum_length(group: Group) -> int:
-    """Terms of the longest sum of a block, as far as it is known: those of a tile, times the trips around it."""
-    longest = 1
+    """Terms of the longest sum of a block: those of all instructions that add to one ring, in all of their trips."""
+    lengths: dict[str, int] = {}
     for queue in group.queues:
         for instruction, loops in walk(queue.body):
             if isinstance(instruction, Mma):
                 terms = group.ring(instruction.a.ring).shape[-2 if instruction.transpose_a else -1]
+                terms *= _most_trips(group, loops)
             elif isinstance(instruction, Reduce):
                 terms = group.ring(instruction.src.ring).shape[instruction.axis]
             else:
                 continue
-            ranges = {name: (0, size - 1) for name, size in group.grid}
-            for loop in loops:
-                trips = loop.count.bounds(ranges)[1]
-                ranges[loop.var] = (0, max(trips - 1, 0))
-                terms *= max(trips, 1) if isinstance(instruction, Mma) else 1
-            longest = max(longest, terms)
-    return longest
+            lengths[instruction.dst] = lengths.get(instruction.dst, 0) + terms
+    return max(lengths.values(), default=1)
+
+
+def _most_trips(group: Group, loops: tuple[Loop, ...]) -> int:
+    ranges = {name: (0, size - 1) for name, size in group.grid}
+    trips = 1
+    for loop in loops:
+        most = max(loop.count.bounds(ranges)[1], 1)
+        ranges[loop.var] = (0, most - 1)
+        trips *= most
+    return trips

@@ -73,7 +73,9 @@ def test_rounding_from_fp32(dtype, where):
 def test_rounding_to_integers_saturates(dtype):
     values = singles()
     values = values[~np.isnan(values)]
-    values = np.resize(np.concatenate([np.arange(-140, 140, 0.5, np.float32), values]), values.size // COLUMNS * COLUMNS)
+    values = np.resize(
+        np.concatenate([np.arange(-140, 140, 0.5, np.float32), values]), values.size // COLUMNS * COLUMNS
+    )
     expected = round_to(values, dtype)
     assert equal_bits(cast_on_device(values, "fp32", dtype), expected)
 
@@ -102,7 +104,7 @@ def vector_on_device(op, args, dtype):
       {rings}
       ring y reg {dtype} [{COLUMNS}]
       queue load {{ {loads} }}
-      queue compute {{ y = {op}({', '.join(names)})  {pops}  push y }}
+      queue compute {{ y = {op}({", ".join(names)})  {pops}  push y }}
       queue store {{ store Y[0] <- y  pop y }}
     }}
     """)
