@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from memsim.errors import MemsimError
-from memsim.webgpu.generate import Limits
+from memsim.webgpu.shader import Limits
 
 FEATURES = ("timestamp-query", "shader-f16")
 """Features that are used where an adapter has them."""

@@ -9,7 +9,7 @@ reached (which is checked here, because drivers may not check it), and the rest 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from memsim.isa.model import (
@@ -94,7 +94,14 @@ def choose_threads(woven: Woven, most: int) -> int:
     return threads
 
 
-def place_rings(woven: Woven, threads: int, workgroup_bytes: int, *, registers: bool = True) -> dict[RingId, Place]:
+def place_rings(
+    woven: Woven,
+    threads: int,
+    workgroup_bytes: int,
+    *,
+    registers: bool = True,
+    lasting: Collection[RingId] = (),
+) -> dict[RingId, Place]:
     """Decide where each ring lives.
 
     Parameters
@@ -107,6 +114,8 @@ def place_rings(woven: Woven, threads: int, workgroup_bytes: int, *, registers: 
         Workgroup memory that the device has.
     registers
         Whether tiles may live in registers.
+    lasting
+        Rings that must outlive a dispatch, and so live in the scratch buffer.
     """
     uses: dict[RingId, int] = dict.fromkeys(woven.rings.ring, 0)
     shared: set[RingId] = set()
@@ -122,10 +131,11 @@ def place_rings(woven: Woven, threads: int, workgroup_bytes: int, *, registers: 
         grid = thread_grid(ring.shape, threads)
         block = math.prod(grid.block)
         size = slots * math.prod(ring.shape)
-        if registers and slots == 1 and key not in shared and block <= min(MOST_REGISTERS, left):
+        own = registers and slots == 1 and key not in shared and key not in lasting
+        if own and block <= min(MOST_REGISTERS, left):
             left -= block
             places[key] = Place(ring, name, "register", 1, grid=grid)
-        elif size <= room:
+        elif size <= room and key not in lasting:
             room -= size
             places[key] = Place(ring, name, "workgroup", slots)
         else:

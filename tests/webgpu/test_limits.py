@@ -74,7 +74,9 @@ def test_more_blocks_than_scratch_are_run_in_turns(monkeypatch):
 
 def test_rings_that_fit_nowhere_are_refused(monkeypatch):
     monkeypatch.setattr("memsim.webgpu.generate.SCRATCH_BYTES", 4096)
-    with pytest.raises(ProgramError, match=r"take 32,768 bytes of a storage buffer, more than 4,096") as caught:
+    with pytest.raises(
+        ProgramError, match=r"rings of a block take 32,768 bytes of a storage buffer, more than 4,096"
+    ) as caught:
         shaders(ms.parse(PRODUCT.format(dtype="bf16")), Limits(workgroup_bytes=0))
     assert caught.value.where == "kernel main"
 
