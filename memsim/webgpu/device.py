@@ -141,6 +141,7 @@ def _described(index: int, found: Any) -> Adapter:
             invocations=limits["max-compute-invocations-per-workgroup"],
             storage_bytes=binding // 4 * 4,
             storage_buffers=limits["max-storage-buffers-per-shader-stage"],
+            f16="shader-f16" in found.features,
         ),
         index=index,
     )

@@ -104,17 +104,18 @@ class Frame:
         names = tensor_names(self.unit)
         parameters = (0, *(self.layout.offset(name) for name in names), *(self.unit.chosen or ()))
         text = self._text(body, turns, groups, share)
-        used = sum(4 * place.words for place in self.places.values() if place.memory == "workgroup")
+        used = sum(place.bytes for place in self.places.values() if place.memory == "workgroup")
         where = {place.name: place.memory for place in self.places.values()}
         return Shader(self.kernel.name, text, groups, self.threads, scratch, self.buffers, parameters, used, where)
 
     # ---- text ----
 
     def _text(self, body: Sequence[str], turns: int, groups: int, share: str) -> str:
-        lines = [*self._bindings()]
+        lines = ["enable f16;"] * any(place.half for place in self.places.values())
+        lines += self._bindings()
         for place in self.places.values():
             if place.memory == "workgroup":
-                lines.append(f"var<workgroup> {place.name}: array<{place.kind}, {place.words}>;")
+                lines.append(f"var<workgroup> {place.name}: array<{place.stored}, {place.words}>;")
         lines += [
             f"@compute @workgroup_size({self.threads}) fn main(@builtin(workgroup_id) group: vec3<u32>,"
             " @builtin(local_invocation_index) lid: u32) {",
@@ -127,8 +128,8 @@ class Frame:
         if self.words:
             lines.append(f"let scratch_base = share * {self.words}u;")
         lines += [*self._unit(share), *_coordinates(self.unit), *self._cores(), *body, "}", "}"]
-        whole = "\n".join(lines)
-        return f"{needed(whole)}\n{whole}\n"
+        text = "\n".join([*lines, needed("\n".join(lines))])
+        return f"{text}\n"
 
     def _bindings(self) -> Iterator[str]:
         yield "@group(0) @binding(0) var<storage, read> params: array<u32>;"

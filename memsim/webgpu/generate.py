@@ -59,15 +59,13 @@ def _shaders(
     room = min(SCRATCH_BYTES, limits.storage_bytes)
     phases = cut(woven) if options.cut and len(woven.unit.members) > 1 else None
     if phases is not None:
-        places = place_rings(
-            woven, threads, limits.workgroup_bytes, registers=options.registers, lasting=lasting(phases)
-        )
+        places = place_rings(woven, threads, limits, registers=options.registers, lasting=lasting(phases))
         frame = Frame(kernel, woven, layout, places, threads, cores)
         if 4 * frame.words * frame.units <= room and frame.units * len(woven.unit.members) <= MOST_GROUPS:
             _check_buffers(frame, limits)
             yield from frame.phased(phases)
             return
-    places = place_rings(woven, threads, limits.workgroup_bytes, registers=options.registers)
+    places = place_rings(woven, threads, limits, registers=options.registers)
     frame = Frame(kernel, woven, layout, places, threads, cores)
     _check_buffers(frame, limits)
     _check_scratch(frame, room)

@@ -27,6 +27,7 @@ from memsim.isa.model import (
     ring_written,
 )
 from memsim.webgpu.numbers import kind_of
+from memsim.webgpu.shader import Limits
 from memsim.webgpu.threads import MOST_REGISTERS, Grid, thread_grid
 from memsim.webgpu.tokens import Cycle, Node, RingId, Step
 from memsim.webgpu.weave import Woven
@@ -53,6 +54,18 @@ class Place:
     slots: int
     offset: int = 0
     grid: Grid | None = None
+    half: bool = False
+    """Whether elements are stored as ``f16``, which is exact for rings of that type."""
+
+    @property
+    def stored(self) -> str:
+        """WGSL type of an element as it is stored."""
+        return "f16" if self.half else self.kind
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all slots."""
+        return self.words * WORD_BYTES // (2 if self.half else 1)
 
     @property
     def kind(self) -> str:
@@ -97,7 +110,7 @@ def choose_threads(woven: Woven, most: int) -> int:
 def place_rings(
     woven: Woven,
     threads: int,
-    workgroup_bytes: int,
+    limits: Limits,
     *,
     registers: bool = True,
     lasting: Collection[RingId] = (),
@@ -110,8 +123,8 @@ def place_rings(
         The text that uses them.
     threads
         Threads of a workgroup.
-    workgroup_bytes
-        Workgroup memory that the device has.
+    limits
+        Of the device.
     registers
         Whether tiles may live in registers.
     lasting
@@ -124,20 +137,22 @@ def place_rings(
             uses[key] += weight
         shared |= set(_across_threads(step, woven))
     places: dict[RingId, Place] = {}
-    left, room, scratch = ALL_REGISTERS, workgroup_bytes // WORD_BYTES, 0
+    left, room, scratch = ALL_REGISTERS, limits.workgroup_bytes, 0
     for key in sorted(uses, key=lambda key: (-uses[key], key)):
         ring, slots = woven.rings.ring[key], woven.rings.peak[key]
         name = f"r{key[0]}_{ring.name}" if len(woven.unit.members) > 1 else f"r_{ring.name}"
         grid = thread_grid(ring.shape, threads)
         block = math.prod(grid.block)
+        half = limits.f16 and ring.dtype == "fp16"
         size = slots * math.prod(ring.shape)
+        size_bytes = -(-size * (2 if half else WORD_BYTES) // 16) * 16  # arrays may be aligned
         own = registers and slots == 1 and key not in shared and key not in lasting
         if own and block <= min(MOST_REGISTERS, left):
             left -= block
             places[key] = Place(ring, name, "register", 1, grid=grid)
-        elif size <= room and key not in lasting:
-            room -= size
-            places[key] = Place(ring, name, "workgroup", slots)
+        elif size_bytes <= room and key not in lasting:
+            room -= size_bytes
+            places[key] = Place(ring, name, "workgroup", slots, half=half)
         else:
             places[key] = Place(ring, name, "scratch", slots, scratch)
             scratch += size

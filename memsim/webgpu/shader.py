@@ -15,6 +15,8 @@ class Limits:
     storage_bytes: int = 128 << 20
     """Largest storage buffer that a shader may bind."""
     storage_buffers: int = 8
+    f16: bool = False
+    """Whether shaders may use 16-bit floats."""
 
 
 @dataclass(frozen=True, slots=True)
