@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from memsim.errors import ProgramError
 from memsim.isa.model import Copy, Fill, Gather, Iota, Load, Mma, Pop, Push, Reduce, Send, Store, Vector
 from memsim.webgpu.compute import emit_fill, emit_iota, emit_mma, emit_reduce, emit_vector
 from memsim.webgpu.coordinates import variable
@@ -11,6 +12,8 @@ from memsim.webgpu.hazards import Pending, in_memory
 from memsim.webgpu.moves import emit_forward, emit_gather, emit_load, emit_store
 from memsim.webgpu.scope import Code, Scope
 from memsim.webgpu.tokens import Cycle, Node, Step
+
+MOST_TRIPS = 2**31 - 1
 
 
 class Emitter:
@@ -26,9 +29,6 @@ class Emitter:
         self.scope = scope
         self.registers = {key for key, place in scope.places.items() if place.memory == "register"}
         self.codes: dict[int, Code] = {}
-        memories = {place.memory for place in scope.places.values()}
-        barriers = {"workgroup": "workgroupBarrier();", "scratch": "storageBarrier();"}
-        self.barrier = " ".join(text for memory, text in barriers.items() if memory in memories)
 
     def loop_body(self, body: Sequence[Node], pending: Pending) -> list[str]:
         """The text of a body that runs again and again; at its start, what is pending at its end may be, too."""
@@ -46,17 +46,26 @@ class Emitter:
         out: list[str] = []
         for node in body:
             if isinstance(node, Cycle):
-                count, name = self.scope.number(node.count), variable(node.variable)
+                count, name = self._trips(node), variable(node.variable)
                 out.append(f"for (var {name} = 0; {name} < {count}; {name}++) {{")
                 out += self.loop_body(node.body, pending)
                 out.append("}")
                 continue
             code = self.code(node)
             if pending.before(in_memory(code.accesses, self.registers)):
-                out.append(self.barrier)
+                out.append(self.scope.barrier)
             out += code.lines
             out += self.advance(node)
         return out
+
+    def _trips(self, cycle: Cycle) -> str:
+        if self.scope.woven.rings.domain.highest(cycle.count) > MOST_TRIPS:
+            raise ProgramError(
+                f"a loop of {cycle.count} trips is more than the {MOST_TRIPS:,} that WGSL can count",
+                where="webgpu",
+                mend="run a smaller problem",
+            )
+        return self.scope.number(cycle.count)
 
     def code(self, step: Step) -> Code:
         """The text of a step, made once."""

@@ -9,6 +9,7 @@ reached (which is checked here, because drivers may not check it), and the rest 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,9 @@ from memsim.webgpu.weave import Woven
 
 ALL_REGISTERS = 160
 """Elements of all tiles together that a thread may hold in registers."""
+FEW_REGISTERS = 16
+"""Elements of a tile that a thread holds, above which instructions on it are written out only `FEW_STEPS` times."""
+FEW_STEPS = 4
 WORD_BYTES = 4
 LOOP_WEIGHT = 16
 """A loop counts as so many trips, when it is decided which rings are used most."""
@@ -100,7 +104,7 @@ def choose_threads(woven: Woven, most: int) -> int:
         for step, _ in steps_of(woven.body)
         if isinstance(step.instruction, Mma)
     ]
-    wanted = max(min(largest, 64), math.ceil(max(products, default=1) / MOST_REGISTERS))
+    wanted = max(min(largest, 64), largest // FEW_REGISTERS, math.ceil(max(products, default=1) / MOST_REGISTERS))
     threads = 16
     while threads < wanted and threads < min(256, most):
         threads *= 2
@@ -132,9 +136,11 @@ def place_rings(
     """
     uses: dict[RingId, int] = dict.fromkeys(woven.rings.ring, 0)
     shared: set[RingId] = set()
+    written_out: Counter[RingId] = Counter()
     for step, weight in steps_of(woven.body):
         for key in _touched(step):
             uses[key] += weight
+            written_out[key] += not isinstance(step.instruction, Mma)
         shared |= set(_across_threads(step, woven))
     places: dict[RingId, Place] = {}
     left, room, scratch = ALL_REGISTERS, limits.workgroup_bytes, 0
@@ -147,6 +153,7 @@ def place_rings(
         size = slots * math.prod(ring.shape)
         size_bytes = -(-size * (2 if half else WORD_BYTES) // 16) * 16  # arrays may be aligned
         own = registers and slots == 1 and key not in shared and key not in lasting
+        own = own and (block <= FEW_REGISTERS or written_out[key] <= FEW_STEPS)
         if own and block <= min(MOST_REGISTERS, left):
             left -= block
             places[key] = Place(ring, name, "register", 1, grid=grid)

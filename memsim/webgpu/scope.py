@@ -85,6 +85,10 @@ class Scope:
     ) -> None:
         self.woven, self.places, self.tensors, self.threads = woven, places, tensors, threads
         self.ranges: Mapping[str, Range] = woven.rings.domain.ranges
+        memories = {place.memory for place in places.values()}
+        barriers = {"workgroup": "workgroupBarrier();", "scratch": "storageBarrier();"}
+        self.barrier = " ".join(text for memory, text in barriers.items() if memory in memories)
+        """Makes what threads wrote to rings visible to the others."""
 
     def number(self, e: Expr) -> str:
         """A coordinate as an ``i32`` expression."""

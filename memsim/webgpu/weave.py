@@ -96,10 +96,16 @@ def weave(unit: Unit, *, unrolled: bool = False) -> Woven:
     rings = Rings(unit, domain)
     weaver = _Weaver(rings, domain, unrolled)
     body = weaver.weave({a.number: a.body for a in rings.actors}, Tokens.start(rings))
+    if _size(body) > MOST_STEPS:
+        raise Stuck({})
     rings.peak = dict.fromkeys(rings.peak, 1)
     end = Tokens.start(rings)
     assert replay(body, end) and not any(map(any, end.fill.values())), "the woven text keeps the rules of its rings"
     return Woven(unit, rings, tuple(body))
+
+
+def _size(body: Sequence[Node]) -> int:
+    return sum(1 if isinstance(node, Step) else _size(node.body) for node in body)
 
 
 def _no_order(stuck: Stuck, unit: Unit, where: str) -> ProgramError:

@@ -74,7 +74,9 @@ def test_rings_turn_on_from_dispatch_to_dispatch():
     cut, merged = both_ways(program)
     assert (cut, merged) == (4, 1)
     inputs = inputs_for(program)
-    assert run(program, inputs, adapter("Vulkan")).outputs["C"][1].tolist() == (inputs["A"][5] - inputs["A"][3]).tolist()
+    assert (
+        run(program, inputs, adapter("Vulkan")).outputs["C"][1].tolist() == (inputs["A"][5] - inputs["A"][3]).tolist()
+    )
 
 
 @pytest.mark.parametrize("chips", [2, 3, 4])

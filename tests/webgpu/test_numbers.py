@@ -77,7 +77,9 @@ def test_every_fp16_value_goes_through_workgroup_memory(where):
     values = all_of("fp16")
     with np.errstate(all="ignore"):
         assert equal_bits(cast_on_device(values, "fp16", "fp16", where, registers=False), values)
-        assert equal_bits(cast_on_device(singles(), "fp32", "fp16", where, registers=False), round_to(singles(), "fp16"))
+        assert equal_bits(
+            cast_on_device(singles(), "fp32", "fp16", where, registers=False), round_to(singles(), "fp16")
+        )
 
 
 def test_f16_is_used_where_the_device_has_it():
