@@ -22,6 +22,7 @@ from memsim.errors import ProgramError
 from memsim.isa.expr import Expr, var
 from memsim.isa.model import Loop, Statement
 from memsim.webgpu.domain import Domain
+from memsim.webgpu.replay import replay
 from memsim.webgpu.texts import Body, split_loop, strip_loop, with_values
 from memsim.webgpu.tokens import Cycle, Need, Node, RingId, Rings, Step, Tokens
 from memsim.webgpu.units import Unit, kinds_of
@@ -356,38 +357,6 @@ class _Fused:
     cycle: Cycle
     after: Tokens
     loops: dict[int, Loop]
-
-
-def replay(body: Sequence[Node], tokens: Tokens) -> bool:
-    """Whether the tokens allow a woven text as it is; changes them."""
-    for node in body:
-        if isinstance(node, Step):
-            if tokens.plan(tokens.rings.actors[node.actor], node.instruction) != node:
-                return False
-            tokens.fire(node)
-        elif not _replay_cycle(node, tokens):
-            return False
-    return True
-
-
-def _replay_cycle(cycle: Cycle, tokens: Tokens) -> bool:
-    """Run the first trip and the last: what a trip needs of the fills lies between what these two need."""
-    before = tokens.copy()
-    if not replay(cycle.body, tokens):
-        return False
-    change, trips = tokens.change(before), cycle.count.const if cycle.count.is_constant else None
-    if not change and tokens.same_open(before):
-        return True
-    if trips is None:
-        return False
-    if trips > 1:
-        opened = tokens.copy()
-        last = tokens.advanced(change, trips - 2)
-        start = last.copy()
-        if not replay(cycle.body, last) or not last.same_open(opened) or last.change(start) != change:
-            return False
-        tokens.fill, tokens.open = last.fill, last.open
-    return True
 
 
 def _downstream_first(rings: Rings) -> list[int]:
