@@ -90,7 +90,7 @@ ensure_vulkan() {
 # OpenGL is a second way into the same software device: the tests compare values on both.
 has_egl() {
     [ "$(uname -s)" = Linux ] || return 0
-    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q 'libEGL\.so\.1'
+    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep 'libEGL\.so\.1' >/dev/null
 }
 
 ensure_egl() {
