@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from memsim.errors import ProgramError
-from memsim.isa.expr import Expr, var
+from memsim.isa.expr import Expr, ExprLike, var
 from memsim.isa.model import Loop, Statement
 from memsim.webgpu.domain import Domain
 from memsim.webgpu.replay import replay
@@ -127,6 +127,8 @@ class _Weaver:
         self.rings, self.domain, self.unrolled = rings, domain, unrolled
         self.order = _downstream_first(rings)
         self.variables = 0
+        self.depth = 0
+        self.bodies: dict[tuple[int, ExprLike], tuple[Loop, Body]] = {}
         self.tries = 0
         self.steps = 0
 
@@ -134,6 +136,13 @@ class _Weaver:
         """A new counter; no name in a text begins with this sign."""
         self.variables += 1
         return f"#{self.variables}"
+
+    def _body(self, loop: Loop, value: ExprLike) -> Body:
+        """The body of a loop where its counter has that value; kept, since tries ask for it again and again."""
+        key = (id(loop), value)
+        if key not in self.bodies:
+            self.bodies[key] = (loop, with_values(loop.body, {loop.var: value}))
+        return self.bodies[key][1]
 
     # ---- a body ----
 
@@ -195,7 +204,7 @@ class _Weaver:
             if trips > 1:
                 stack.append(split_loop(loop, Expr(1))[1])
             if trips >= 1:
-                stack.extend(reversed(with_values(loop.body, {loop.var: 0})))
+                stack.extend(reversed(self._body(loop, 0)))
 
     # ---- loops ----
 
@@ -285,14 +294,18 @@ class _Weaver:
 
     def _try(self, loops: dict[int, Loop], count: Expr, tokens: Tokens, accumulate: bool) -> _Fused | list[int]:
         """One trip of some loops together, or the queues that should join them."""
-        variable = self.fresh()
-        self.domain.ranges[variable] = (0, max(self.domain.highest(count) - 1, 0))
-        bodies = {n: with_values(loop.body, {loop.var: var(variable)}) for n, loop in loops.items()}
+        last = max(self.domain.highest(count) - 1, 0)
+        variable = f"#{self.depth}_{last}"  # the same for each try, so that bodies need not be written anew
+        self.domain.ranges[variable] = (0, last)
+        bodies = {n: self._body(loop, var(variable)) for n, loop in loops.items()}
         after = tokens.copy()
+        self.depth += 1
         try:
             body = self.weave(bodies, after)
         except Stuck as stuck:
             return self._wanted(stuck.waits)
+        finally:
+            self.depth -= 1
         cycle = Cycle(variable, count, tuple(body))
         if not after.change(tokens) and after.same_open(tokens):
             return _Fused(cycle, after, loops)
@@ -348,7 +361,7 @@ class _Weaver:
             return False
         _, later = split_loop(loop, Expr(1))
         stack[-1] = later
-        stack.extend(reversed(with_values(loop.body, {loop.var: 0})))
+        stack.extend(reversed(self._body(loop, 0)))
         return True
 
 
