@@ -1,4 +1,4 @@
-"""Barriers stand between accesses of different threads: checked on the steps as they run, each loop written out twice."""
+"""Barriers stand between accesses of different threads: checked on the steps as they run, each loop run twice."""
 
 import pytest
 
