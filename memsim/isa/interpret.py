@@ -73,8 +73,8 @@ def interpret(
     observer
         Called as ``observer(kernel, group, block, queue, instruction, bytes)`` after each instruction.
     """
-    used_cores = _core_count(program, cores)
-    tensors = _initial_tensors(program, inputs, used_cores)
+    used_cores = core_count(program, cores)
+    tensors = initial_tensors(program, inputs, used_cores)
     total = sum(kernel.block_count for kernel in program.kernels)
     done = 0
     # one BLAS thread: tiles are small, and threads that wait for a busy core cost far more than they save
@@ -87,7 +87,7 @@ def interpret(
     return tensors
 
 
-def _core_count(program: Program, cores: int | None) -> int | None:
+def core_count(program: Program, cores: int | None) -> int | None:
     """Cores that the program runs on, or None where nobody says and nothing depends on it."""
     if cores is not None and cores < 1:
         raise ProgramError(f"cannot run on {cores} cores", where=f"program {program.name}", mend="give at least 1")
@@ -109,7 +109,8 @@ def _core_count(program: Program, cores: int | None) -> int | None:
 # ---- tensors ----
 
 
-def _initial_tensors(program: Program, inputs: Mapping[str, Array], cores: int | None) -> dict[str, Array]:
+def initial_tensors(program: Program, inputs: Mapping[str, Array], cores: int | None) -> dict[str, Array]:
+    """Every tensor as a run starts with it: a copy of what is given, in the tensor's type, else zeros."""
     names = [tensor.name for tensor in program.tensors]
     for name in inputs:
         if name not in names:
@@ -204,7 +205,7 @@ def _run_kernel(
 
 def _clusters(kernel: Kernel, cores: int | None) -> Iterator[list[_Placed]]:
     """Blocks of the kernel, placed on their cores, in the lists that run together."""
-    count = _usable_cores(kernel, cores)
+    count = usable_cores(kernel, cores)
     numbers = itertools.count()
     placed = [
         _Placed(group, index, number := next(numbers), number % count)
@@ -221,7 +222,7 @@ def _clusters(kernel: Kernel, cores: int | None) -> Iterator[list[_Placed]]:
         first += size
 
 
-def _usable_cores(kernel: Kernel, cores: int | None) -> int:
+def usable_cores(kernel: Kernel, cores: int | None) -> int:
     """Cores over which blocks are dealt: a multiple of the cluster size; all of them in a cooperative kernel."""
     if cores is None:
         return 1
