@@ -24,7 +24,7 @@ from memsim.isa._interpret_rings import Frame, LoopSteps, Rings, RingState, Step
 from memsim.isa._interpret_steps import compile_body
 from memsim.isa._interpret_tiles import TileValue, compile_region
 from memsim.isa.analyze import analyze
-from memsim.isa.interpret import _clusters, _core_count, _Placed, _run_cluster, _usable_cores
+from memsim.isa.interpret import _clusters, _Placed, _run_cluster, core_count, usable_cores
 from memsim.isa.model import (
     PER_CORE_ROLES,
     Gather,
@@ -105,7 +105,7 @@ def touches(program: Program, role: str, *, cores: int | None = None, core: int 
     MemsimError
         If more than `MOST_STEPS` instructions would be followed, or there is no such core.
     """
-    used = _core_count(program, cores)
+    used = core_count(program, cores)
     if core is not None and not 0 <= core < (used or 1):
         raise MemsimError(
             f"there is no core {core}", where=f"program {program.name}", mend=f"cores: 0 to {(used or 1) - 1}"
@@ -160,7 +160,7 @@ class _Follower:
 
     def run(self, number: int, kernel: Kernel, cores: int | None, core: int | None) -> None:
         """Follow the blocks of a kernel, or only the clusters that have a block on the core."""
-        self.kernel_number, self.cores, self.occupancy = number, _usable_cores(kernel, cores), kernel.occupancy
+        self.kernel_number, self.cores, self.occupancy = number, usable_cores(kernel, cores), kernel.occupancy
         compiled = {
             (group.name, queue.name): self._followed(
                 compile_body(queue.body, scope := Scope(self.program, kernel, group, queue, False)), scope, core

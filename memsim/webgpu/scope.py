@@ -220,8 +220,9 @@ class Scope:
         for d, (start, size, step, limit) in enumerate(
             zip(region.starts, region.sizes, region.steps, shape, strict=True)
         ):
-            if start.bounds(self.ranges)[1] + (size - 1) * step < limit:
-                continue
+            least, most = start.bounds(self.ranges)
+            if least >= 0 and most + (size - 1) * step < limit:
+                continue  # what lies before the tensor wraps round to a large number
             text = f"u32(s{d})" if size == 1 else f"u32(s{d}) + {at[d]} * {step}u"
             tests.append(f"{text} < {limit}u")
         return " && ".join(tests)
