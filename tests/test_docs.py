@@ -128,7 +128,7 @@ def test_isa_reference_has_every_operation_and_type(table: dict[str, object]) ->
 
 
 def test_workloads_page_has_every_function() -> None:
-    modules = (workloads.functions, workloads.attending, workloads.layers)
+    modules = (workloads.functions, workloads.attending, workloads.layers, workloads.training)
     functions = {
         name
         for module in modules

@@ -94,6 +94,20 @@ def test_flash_vs_naive(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert (folder / "flash_512.png").exists()
 
 
+def test_mlp_training(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run("mlp_training.py")
+    losses = found["losses"]
+    assert losses[0] > 0.5
+    assert np.mean(losses[-10:]) < 0.1 < np.mean(losses[50:60])
+    assert found["accuracy"] > 0.9, "a straight line gets two thirds of two spirals"
+    toy, h100 = (found["results"][name] for name in ("toy", "h100_sxm"))
+    assert h100.energy_j > 3 * toy.energy_j, "a step this small leaves a large chip idle, and it leaks"
+    for result in (toy, h100):
+        assert result.energy_j == pytest.approx(found["energies"][result.chip.name].sum() / 1e6)
+    assert "new points right" in capsys.readouterr().out
+    assert {p.name for p in folder.iterdir()} == {"mlp_training.png"}
+
+
 @pytest.mark.slow
 def test_demo(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.argv", ["demo.py", "--out", str(folder / "figures")])

@@ -31,7 +31,7 @@ One unit in the last place (two of them in fp16, where normal numbers end early)
 numbers may be rounded either way. In fp32 it is the order of sums that counts, a few hundred units."""
 
 MOST_OPERATIONS = 4  # errors of more operations after one another average out
-ROUNDINGS = {"attention": 4, "decode_attention": 4, "softmax": 2, "exp": 2}
+ROUNDINGS = {"attention": 4, "decode_attention": 4, "softmax": 2, "log_softmax": 2, "exp": 2}
 """Operations that count for more than one: an exponential makes of an absolute error a relative one."""
 ANGLE = 2.0**-23  # error of a rotary angle in fp32, relative to its size: up to the last position, in radians
 

@@ -48,6 +48,8 @@ class Expansion:
             return self._reduction(node, axes)
         if node.op == "softmax":
             return values.softmax(self.value(node.nodes[0], axes), axes[node.attributes["axis"]])
+        if node.op == "log_softmax":
+            return values.log_softmax(self.value(node.nodes[0], axes), axes[node.attributes["axis"]])
         if node.op in ("layer_norm", "rms_norm"):
             return self._norm(node, axes)
         return self._elementwise(node, axes)

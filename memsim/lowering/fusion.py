@@ -20,7 +20,7 @@ REDUCTIONS = frozenset({"sum", "max", "mean"})
 LABELS = {op: f"reduce_{op}" for op in REDUCTIONS} | {"transpose": "transposed"}  # what would be keywords in a program
 WHOLE = frozenset({"attention", "decode_attention", "rope", "transpose", "append"})
 """Operations that end their kernel."""
-ROW_OPERATIONS = REDUCTIONS | {"softmax", "layer_norm", "rms_norm"}
+ROW_OPERATIONS = REDUCTIONS | {"softmax", "log_softmax", "layer_norm", "rms_norm"}
 
 
 @dataclass(eq=False)

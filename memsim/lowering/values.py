@@ -111,6 +111,16 @@ def _gelu(x: Value) -> Value:
     return apply("mul", x, sigmoid(inner, 2 * math.sqrt(2 / math.pi)))
 
 
+def _gelu_slope(x: Value) -> Value:
+    # the derivative of x s(x), with s = sigmoid(2 u) as above, is s + x s (1 - s) 2 u'
+    square, scale = apply("mul", x, x), 2 * math.sqrt(2 / math.pi)
+    inner = apply("mul", apply("add", apply("mul", square, 0.044715), 1.0), x)
+    s = sigmoid(inner, scale)
+    rise = apply("mul", apply("add", apply("mul", square, 3 * 0.044715), 1.0), scale)
+    bend = apply("mul", apply("mul", apply("sub", 1.0, s), x), rise)
+    return apply("mul", apply("add", bend, 1.0), s)
+
+
 def _divide(a: Operand, b: Operand) -> Value:
     if isinstance(b, float):
         return apply("mul", a, 1.0 / b)
@@ -125,7 +135,9 @@ ELEMENTWISE: dict[str, Callable[..., Value]] = {
     "sigmoid": sigmoid,
     "silu": lambda x: apply("mul", sigmoid(x), x),
     "gelu": _gelu,
+    "gelu_slope": _gelu_slope,
     "relu": lambda x: apply("max", x, 0.0),
+    "greater": lambda a, b: apply("gt", a, b),
     "maximum": lambda a, b: apply("max", a, b),
     "minimum": lambda a, b: apply("min", a, b),
 }
@@ -143,6 +155,12 @@ def softmax(x: Value, axis: int, scale: float = 1.0) -> Value:
     shifted = apply("sub", x, reduced("max", x, axis))
     powers = exponential(shifted, scale)
     return apply("mul", powers, apply("recip", reduced("sum", powers, axis)))
+
+
+def log_softmax(x: Value, axis: int) -> Value:
+    """``x - max(x) - log(sum(exp(x - max(x))))`` along an axis."""
+    shifted = apply("sub", x, reduced("max", x, axis))
+    return apply("sub", shifted, function("log", reduced("sum", exponential(shifted), axis)))
 
 
 def mean(x: Value, axis: int, length: int) -> Value:

@@ -12,14 +12,15 @@ PER_ELEMENT = {
     "cast": 0,
     "input": 0,
     "softmax": 5,
+    "log_softmax": 5,
     "layer_norm": 8,
     "rms_norm": 5,
     "rope": 3,
     "append": 0,
 }
 """Operations for each element of the result; 1 for the operators that are not listed. Softmax: max, subtract, exp,
-sum, divide. Layer norm: mean, subtract, square, sum, scale, root, weight, bias. RMS norm: square, sum, scale, root,
-weight. Rotary embedding: two products and a sum."""
+sum, divide; its logarithm: max, subtract, exp, sum, subtract. Layer norm: mean, subtract, square, sum, scale, root,
+weight, bias. RMS norm: square, sum, scale, root, weight. Rotary embedding: two products and a sum."""
 
 
 def flops(nodes: Node | Sequence[Node]) -> int:

@@ -67,6 +67,11 @@ def gelu(x: Node) -> Node:
     return elementwise("gelu", x)
 
 
+def gelu_slope(x: Node) -> Node:
+    """The derivative of `gelu`."""
+    return elementwise("gelu_slope", x)
+
+
 def silu(x: Node) -> Node:
     """``x * sigmoid(x)``."""
     return elementwise("silu", x)
@@ -85,6 +90,11 @@ def maximum(a: Operand, b: Operand) -> Node:
 def minimum(a: Operand, b: Operand) -> Node:
     """The smaller of two, elementwise."""
     return elementwise("minimum", a, b)
+
+
+def greater(a: Operand, b: Operand) -> Node:
+    """1 where ``a > b``, else 0."""
+    return elementwise("greater", a, b)
 
 
 def cast(x: Node, dtype: str) -> Node:
@@ -112,6 +122,12 @@ def softmax(x: Node, axis: int = -1) -> Node:
     """``exp(x) / sum(exp(x))`` along an axis, after subtraction of the maximum."""
     check_float("softmax", x)
     return _node("softmax", (x,), x, axis=axis_number("softmax", axis, x.shape))
+
+
+def log_softmax(x: Node, axis: int = -1) -> Node:
+    """``log(softmax(x))`` along an axis as ``x - max - log(sum(exp(x - max)))``, which never takes the log of 0."""
+    check_float("log_softmax", x)
+    return _node("log_softmax", (x,), x, axis=axis_number("log_softmax", axis, x.shape))
 
 
 def layer_norm(x: Node, weight: Node | None = None, bias: Node | None = None, *, eps: float = 1e-5) -> Node:

@@ -42,7 +42,7 @@ class Node:
 
     op: str
     """``"input"``, an elementwise operator (`OPERATORS`), or one of matmul, transpose, sum, max, mean, softmax,
-    layer_norm, rms_norm, attention, decode_attention, rope, append."""
+    log_softmax, layer_norm, rms_norm, attention, decode_attention, rope, append."""
     args: tuple[Node | float, ...]
     """Operands; a float is a scalar."""
     shape: Shape

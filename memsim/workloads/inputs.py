@@ -18,7 +18,8 @@ INTEGER_RANGE = 8  # integer inputs are from -8 to 7: sums of products stay far 
 def random_inputs(nodes: Node | Sequence[Node], seed: int = 0) -> dict[str, Array]:
     """Values for every input: normal for floats, with the input's ``scale``; small for integers.
 
-    An input whose logarithm, root or quotient the graph takes directly is from 0.5 to 1.5 times its scale.
+    Each row of `labels` has a 1 somewhere. An input whose logarithm, root or quotient the graph takes directly is from
+    0.5 to 1.5 times its scale.
     """
     roots = as_roots(nodes)
     positive = _taken_as_positive(roots)
@@ -29,6 +30,10 @@ def random_inputs(nodes: Node | Sequence[Node], seed: int = 0) -> dict[str, Arra
 def _values(node: Node, positive: bool, generator: np.random.Generator) -> Array:
     if not DTYPES[node.dtype].is_float:
         return generator.integers(-INTEGER_RANGE, INTEGER_RANGE, node.shape).astype(DTYPES[node.dtype].numpy)
+    if node.attributes.get("one_hot"):
+        rows, classes = node.shape
+        hot: Array = round_to(np.eye(classes, dtype=np.float32)[generator.integers(0, classes, rows)], node.dtype)
+        return hot
     if positive:
         values = generator.random(node.shape, np.float32) + np.float32(0.5)
     else:

@@ -31,6 +31,11 @@ def _gelu(x: Any) -> Any:
     return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)))
 
 
+def _gelu_slope(x: Any) -> Any:
+    u = np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3))
+    return 0.5 * (1.0 + u) + 0.5 * x * (1.0 - u**2) * np.sqrt(2.0 / np.pi) * (1.0 + 3 * 0.044715 * x**2)
+
+
 OPERATORS: dict[str, Operator] = {
     "add": Operator(2, np.add, on_integers=True),
     "sub": Operator(2, np.subtract, on_integers=True),
@@ -38,6 +43,7 @@ OPERATORS: dict[str, Operator] = {
     "div": Operator(2, np.divide, positive=1),
     "maximum": Operator(2, np.maximum, on_integers=True),
     "minimum": Operator(2, np.minimum, on_integers=True),
+    "greater": Operator(2, lambda a, b: np.greater(a, b).astype(np.int64), on_integers=True),
     "neg": Operator(1, np.negative, on_integers=True),
     "abs": Operator(1, np.abs, on_integers=True),
     "exp": Operator(1, np.exp),
@@ -51,6 +57,7 @@ OPERATORS: dict[str, Operator] = {
     "sigmoid": Operator(1, _sigmoid),
     "relu": Operator(1, lambda x: np.maximum(x, 0), on_integers=True),
     "gelu": Operator(1, _gelu),
+    "gelu_slope": Operator(1, _gelu_slope),
     "silu": Operator(1, lambda x: x * _sigmoid(x)),
     "cast": Operator(1, lambda x: x, on_integers=True),
 }

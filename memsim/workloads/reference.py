@@ -95,6 +95,11 @@ def _softmax(node: Node, x: Array) -> Array:
     return _softmax_along(x, node.attributes["axis"])
 
 
+def _log_softmax(node: Node, x: Array) -> Array:
+    shifted = x - x.max(axis=node.attributes["axis"], keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=node.attributes["axis"], keepdims=True)))
+
+
 def _layer_norm(node: Node, x: Array, *parameters: Array) -> Array:
     given = dict(zip(node.attributes["given"], parameters, strict=True))
     centred = x - x.mean(axis=-1, keepdims=True)
@@ -158,6 +163,7 @@ _COMPUTE: dict[str, Callable[..., Array]] = {
     "max": _reduction(np.max),
     "mean": _reduction(np.mean),
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "attention": _attention,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from memsim.errors import WorkloadError
-from memsim.workloads import attending, functions, layers, llama
+from memsim.workloads import attending, functions, layers, llama, training
 from memsim.workloads.graph import Node, matmul, tensor
 from memsim.workloads.shapes import nearest
+
+Graph: TypeAlias = Node | tuple[Node, ...]
+"""A result, or several that share operands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Workload:
     """A named workload: a function from parameters to a graph."""
 
     name: str
-    build: Callable[..., Node]
+    build: Callable[..., Graph]
 
     @property
     def summary(self) -> str:
@@ -30,7 +33,7 @@ class Workload:
         """Default of each parameter; its type is the parameter's."""
         return {name: p.default for name, p in inspect.signature(self.build).parameters.items()}
 
-    def __call__(self, **parameters: Any) -> Node:
+    def __call__(self, **parameters: Any) -> Graph:
         """The graph with these parameters, the rest at their defaults."""
         defaults = self.parameters
         for key, value in parameters.items():
@@ -185,7 +188,27 @@ def _llama_decode(model: str = "8b", batch: int = 1, context: int = 4096, layers
     return llama.decode_step(llama.llama(model), batch, context, dtype, layers)
 
 
-_BUILDERS: dict[str, Callable[..., Node]] = {
+def _mlp_training(
+    batch: int = 256,
+    inputs: int = 784,
+    hidden: int = 1024,
+    layers: int = 2,
+    classes: int = 10,
+    activation: str = "relu",
+    loss: str = "cross_entropy",
+    lr: float = 0.1,
+    dtype: str = "bf16",
+) -> Graph:
+    """A training step of an MLP: forward, loss, backward and SGD. All layers but the last are ``hidden`` wide."""
+    if layers < 1:
+        raise WorkloadError(f"layers is {layers}", where="mlp_training", mend="give at least 1")
+    x, widths = tensor("x", (batch, inputs), dtype), [hidden] * (layers - 1) + [classes]
+    by_class = loss == "cross_entropy"
+    y = training.labels("y", batch, classes, dtype) if by_class else tensor("y", (batch, classes), dtype)
+    return training.training_step(x, y, widths, activation=activation, loss=loss, lr=lr).roots
+
+
+_BUILDERS: dict[str, Callable[..., Graph]] = {
     "matmul": _matrix_product,
     "batched_matmul": _batched_matmul,
     "linear": _linear,
@@ -200,13 +223,14 @@ _BUILDERS: dict[str, Callable[..., Node]] = {
     "mlp": _mlp,
     "llama_layer": _llama_layer,
     "llama_decode": _llama_decode,
+    "mlp_training": _mlp_training,
 }
 WORKLOADS: dict[str, Workload] = {name: Workload(name, build) for name, build in _BUILDERS.items()}
 """Each named workload of ``memsim run``."""
 
 
-def workload(name: str, **parameters: Any) -> Node:
-    """The graph of a named workload."""
+def workload(name: str, **parameters: Any) -> Graph:
+    """The graph of a named workload: a node, or a tuple of those of a training step."""
     if name not in WORKLOADS:
         raise WorkloadError(f"unknown workload {name!r}", where="workload", mend=nearest(name, WORKLOADS))
     return WORKLOADS[name](**parameters)

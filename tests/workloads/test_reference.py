@@ -25,6 +25,7 @@ from memsim.workloads import (
     workload,
 )
 from memsim.workloads import sum as total
+from memsim.workloads.graph import as_roots
 
 
 def normal(*shape, seed=0):
@@ -62,6 +63,7 @@ def test_int8_matmul_is_exact():
         ("abs", -2.0, 2.0),
         ("sin", 1.0, math.sin(1)),
         ("cos", 1.0, math.cos(1)),
+        ("gelu_slope", 0.0, 0.5),
         ("gelu", 1.0, 0.5 * (1 + math.tanh(math.sqrt(2 / math.pi) * 1.044715))),
     ],
 )
@@ -193,15 +195,16 @@ SMALL = {
     "mlp": {"tokens": 3, "width": 4, "ffn": 6},
     "llama_layer": {"tokens": 4, "width": 16, "heads": 4, "kv_heads": 2, "ffn": 24},
     "llama_decode": {"model": "tiny", "batch": 3, "context": 70},
+    "mlp_training": {"batch": 6, "inputs": 5, "hidden": 9, "layers": 3, "classes": 4, "activation": "gelu"},
 }
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_every_named_workload_evaluates(name):
-    node = workload(name, **SMALL[name])
-    value = reference(node, random_inputs(node))
-    assert value.shape == node.shape
-    assert np.isfinite(value.astype(float)).all()
+    nodes = as_roots(workload(name, **SMALL[name]))
+    for node, value in zip(nodes, reference(nodes, random_inputs(nodes)), strict=True):
+        assert value.shape == node.shape
+        assert np.isfinite(value.astype(float)).all()
     assert WORKLOADS[name].summary.endswith(".")
     assert all(value is not None for value in WORKLOADS[name].parameters.values())
 
