@@ -19,6 +19,7 @@ from memsim.isa.model import (
     Instruction,
     Kernel,
     Load,
+    Loop,
     Mma,
     Program,
     Reduce,
@@ -103,10 +104,14 @@ def _follow(kernel: Kernel, tensors: dict[str, Doubt], software: bool) -> None:
         changed = False
         for group, instruction in _instructions(kernel):
             doubt = _result(group, instruction, rings, tensors, software, lengths[group.name])
-            for table, key in _written(group, instruction, rings, tensors):
-                joined = table[key] | _typed(doubt, kernel, key)
-                changed |= joined != table[key]
-                table[key] = joined
+            for key in _rings_written(group, instruction):
+                joined = rings[key] | _typed(doubt, kernel.group(key[0]).ring(key[1]).dtype)
+                changed |= joined != rings[key]
+                rings[key] = joined
+            if isinstance(instruction, Store):
+                joined = tensors[instruction.dst.tensor] | doubt
+                changed |= joined != tensors[instruction.dst.tensor]
+                tensors[instruction.dst.tensor] = joined
 
 
 def _instructions(kernel: Kernel) -> Iterator[tuple[Group, Instruction]]:
@@ -116,22 +121,17 @@ def _instructions(kernel: Kernel) -> Iterator[tuple[Group, Instruction]]:
                 yield group, instruction
 
 
-def _written(group: Group, instruction: Instruction, rings: dict, tensors: dict) -> Iterator[tuple[dict, object]]:  # type: ignore[type-arg]
-    if isinstance(instruction, Store):
-        yield tensors, instruction.dst.tensor
+def _rings_written(group: Group, instruction: Instruction) -> Iterator[tuple[str, str]]:
     target, written = transfer_target(instruction), ring_written(instruction)
     if target is not None:
-        yield rings, (target.group or group.name, target.ring)
+        yield target.group or group.name, target.ring
     if written is not None:
-        yield rings, (group.name, written)
+        yield group.name, written
 
 
-def _typed(doubt: Doubt, kernel: Kernel, key: object) -> Doubt:
+def _typed(doubt: Doubt, dtype: str) -> Doubt:
     """The doubt of a value once it lies in a ring of some type."""
-    if not doubt.inexact or not isinstance(key, tuple):
-        return doubt
-    dtype = kernel.group(key[0]).ring(key[1]).dtype
-    return doubt | Doubt(True, TOLERANCE[dtype], 0, not DTYPES[dtype].is_float)
+    return doubt | Doubt(True, TOLERANCE[dtype], 0, not DTYPES[dtype].is_float) if doubt.inexact else doubt
 
 
 def _result(
@@ -168,20 +168,26 @@ def _vector(op: str, operands: Doubt, software: bool) -> Doubt:
 
 
 def _sum_length(group: Group) -> int:
-    """Terms of the longest sum of a block, as far as it is known: those of a tile, times the trips around it."""
-    longest = 1
+    """Terms of the longest sum of a block: those of all instructions that add to one ring, in all of their trips."""
+    lengths: dict[str, int] = {}
     for queue in group.queues:
         for instruction, loops in walk(queue.body):
             if isinstance(instruction, Mma):
                 terms = group.ring(instruction.a.ring).shape[-2 if instruction.transpose_a else -1]
+                terms *= _most_trips(group, loops)
             elif isinstance(instruction, Reduce):
                 terms = group.ring(instruction.src.ring).shape[instruction.axis]
             else:
                 continue
-            ranges = {name: (0, size - 1) for name, size in group.grid}
-            for loop in loops:
-                trips = loop.count.bounds(ranges)[1]
-                ranges[loop.var] = (0, max(trips - 1, 0))
-                terms *= max(trips, 1) if isinstance(instruction, Mma) else 1
-            longest = max(longest, terms)
-    return longest
+            lengths[instruction.dst] = lengths.get(instruction.dst, 0) + terms
+    return max(lengths.values(), default=1)
+
+
+def _most_trips(group: Group, loops: tuple[Loop, ...]) -> int:
+    ranges = {name: (0, size - 1) for name, size in group.grid}
+    trips = 1
+    for loop in loops:
+        most = max(loop.count.bounds(ranges)[1], 1)
+        ranges[loop.var] = (0, most - 1)
+        trips *= most
+    return trips

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from memsim.isa.model import Copy, Gather, Load, Send, Store
 from memsim.isa.ops import round_to
-from memsim.webgpu.scope import ANY, Access, Code, Scope
+from memsim.webgpu.scope import Access, Code, Scope
 from memsim.webgpu.threads import Element
-from memsim.webgpu.tokens import RingId, Slot, Step
+from memsim.webgpu.tokens import Slot, Step
 from memsim.webgpu.trace import literal
 
 
@@ -99,15 +99,16 @@ def emit_forward(step: Step, move: Copy | Send, scope: Scope) -> Code:
 
 
 def _filling(
-    step: Step, scope: Scope, head: list[str], body: object, accesses: list[Access], own: Slot | None = None
+    step: Step,
+    scope: Scope,
+    head: list[str],
+    body: Callable[[Element], Sequence[str]],
+    accesses: list[Access],
+    own: Slot | None = None,
 ) -> Code:
-    """Code that fills the back slots of one or more rings of one shape."""
-    shapes: dict[tuple[int, ...], list[RingId]] = {}
-    for ring in step.writes:
-        shapes.setdefault(scope.places[ring].ring.shape, []).append(ring)
-    assert len(shapes) == 1, "the rings of one target have one shape: they belong to one group"
+    """Code that fills the back slots of rings of one shape: those of a target belong to one group."""
     rings = list(step.writes) + ([own.ring] if own else [])
-    lines, tag = scope.each(scope.places[step.writes[0]].ring.shape, rings, body)  # type: ignore[arg-type]
+    lines, tag = scope.each(scope.places[step.writes[0]].ring.shape, rings, body)
     found = [*accesses, *(Access(ring, True, tag) for ring in step.writes)]
     if own:
         found.append(Access(own.ring, False, tag))
@@ -134,6 +135,3 @@ def flattened(at: Sequence[str], shape: Sequence[int]) -> str:
         parts.append(text if stride == 1 else f"{text} * {stride}u")
         stride *= size
     return " + ".join(reversed(parts)) or "0u"
-
-
-__all__ = ["ANY", "emit_forward", "emit_gather", "emit_load", "emit_store", "flattened", "moved"]

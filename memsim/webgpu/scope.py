@@ -85,6 +85,10 @@ class Scope:
     ) -> None:
         self.woven, self.places, self.tensors, self.threads = woven, places, tensors, threads
         self.ranges: Mapping[str, Range] = woven.rings.domain.ranges
+        memories = {place.memory for place in places.values()}
+        barriers = {"workgroup": "workgroupBarrier();", "scratch": "storageBarrier();"}
+        self.barrier = " ".join(text for memory, text in barriers.items() if memory in memories)
+        """Makes what threads wrote to rings visible to the others."""
 
     def number(self, e: Expr) -> str:
         """A coordinate as an ``i32`` expression."""
@@ -128,7 +132,8 @@ class Scope:
         place = self.places[slot.ring]
         if place.memory == "scratch":
             return f"bitcast<{place.kind}>(scratch[{self.word(slot, flat)}])"
-        return f"{place.name}[{self.word(slot, flat)}]"
+        text = f"{place.name}[{self.word(slot, flat)}]"
+        return f"f32({text})" if place.half else text
 
     def write(self, ring: RingId, element: Element, value: str) -> str:
         """A statement that writes an element of the back slot."""
@@ -137,6 +142,7 @@ class Scope:
             return f"{place.name}_{element.register} = {value};"
         if place.memory == "scratch":
             return f"scratch[{self.word(slot, element.flat)}] = bitcast<u32>({value});"
+        value = f"f16({value})" if place.half else value
         return f"{place.name}[{self.word(slot, element.flat)}] = {value};"
 
     def in_registers(self, rings: Sequence[RingId]) -> bool:

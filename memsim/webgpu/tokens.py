@@ -147,6 +147,8 @@ class Rings:
         axes = []
         for (start, count), (name, _) in zip(target.blocks, group.grid, strict=True):
             place = start - unit.origin(group, name)
+            if not place.variables() <= set(self.domain.ranges):  # a counter of a loop that is not woven yet
+                return None
             first = self.domain.constant(place)
             first = self.domain.constant(substitute(place, unit.fixed)) if first is None else first
             if first is None:

@@ -14,6 +14,7 @@ trip of a loop is written out before it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ from memsim.webgpu.units import Unit, kinds_of
 
 MOST_STEPS = 4000
 """Instructions of a woven text; a longer one would take a driver minutes to compile."""
+FEW_TRIPS = 2
+"""Trips that are written out for what waits for them, before a loop is tried that fills a ring."""
 MOST_KINDS = 64
 """Texts of which a unit may need one each, where its blocks count differently."""
 MOST_TRIES = 4000
@@ -93,10 +96,16 @@ def weave(unit: Unit, *, unrolled: bool = False) -> Woven:
     rings = Rings(unit, domain)
     weaver = _Weaver(rings, domain, unrolled)
     body = weaver.weave({a.number: a.body for a in rings.actors}, Tokens.start(rings))
+    if _size(body) > MOST_STEPS:
+        raise Stuck({})
     rings.peak = dict.fromkeys(rings.peak, 1)
     end = Tokens.start(rings)
     assert replay(body, end) and not any(map(any, end.fill.values())), "the woven text keeps the rules of its rings"
     return Woven(unit, rings, tuple(body))
+
+
+def _size(body: Sequence[Node]) -> int:
+    return sum(1 if isinstance(node, Step) else _size(node.body) for node in body)
 
 
 def _no_order(stuck: Stuck, unit: Unit, where: str) -> ProgramError:
@@ -131,15 +140,21 @@ class _Weaver:
         """Weave the statements of some queues to their ends; changes ``tokens``."""
         rest: dict[int, list[Statement]] = {n: list(reversed(bodies[n])) for n in self.order if n in bodies}
         out: list[Node] = []
+        peeled: Counter[int] = Counter()
         while True:
             waits: dict[int, Need | None] = {}
             if self._one_step(rest, tokens, out, waits):
                 continue
             if not waits:
                 return out
-            if self._fuse_some(rest, tokens, out, waits) or self._peel(rest, waits):
-                continue
-            raise Stuck(waits)
+            if not (
+                self._fuse_some(rest, tokens, out, waits, accumulate=False)
+                or self._peel_for_data(rest, waits, peeled, FEW_TRIPS)
+                or self._fuse_some(rest, tokens, out, waits, accumulate=True)
+                or self._peel_for_data(rest, waits, peeled, MOST_STEPS)
+                or self._peel(rest, waits)
+            ):
+                raise Stuck(waits)
 
     def _one_step(
         self, rest: dict[int, list[Statement]], tokens: Tokens, out: list[Node], waits: dict[int, Need | None]
@@ -184,19 +199,21 @@ class _Weaver:
     # ---- loops ----
 
     def _fuse_some(
-        self, rest: dict[int, list[Statement]], tokens: Tokens, out: list[Node], waits: dict[int, Need | None]
+        self,
+        rest: dict[int, list[Statement]],
+        tokens: Tokens,
+        out: list[Node],
+        waits: dict[int, Need | None],
+        accumulate: bool,
     ) -> bool:
         """Fuse the loop furthest down that can be, with those that it needs."""
-        for accumulate in (False, True):
-            for number, need in waits.items():
-                head = rest[number][-1]
-                if need is None and isinstance(head, Loop):
-                    fused = self._fuse(number, head, rest, tokens, accumulate)
-                    if fused is not None:
-                        out.append(fused)
-                        return True
-            if not accumulate and self._peel_for_data(rest, waits):
-                return True
+        for number, need in waits.items():
+            head = rest[number][-1]
+            if need is None and isinstance(head, Loop):
+                fused = self._fuse(number, head, rest, tokens, accumulate)
+                if fused is not None:
+                    out.append(fused)
+                    return True
         return False
 
     def _fuse(
@@ -304,12 +321,15 @@ class _Weaver:
 
     # ---- trips written out ----
 
-    def _peel_for_data(self, rest: dict[int, list[Statement]], waits: dict[int, Need | None]) -> bool:
+    def _peel_for_data(
+        self, rest: dict[int, list[Statement]], waits: dict[int, Need | None], peeled: Counter[int], most: int
+    ) -> bool:
         """Write out a trip of the loop of a queue that an instruction, not a loop, waits for."""
         for need in waits.values():
             if need is not None:
                 for giver in self._givers(need.ring, need.data):
-                    if self._at_loop(rest, giver) and self._peel_one(rest[giver]):
+                    if self._at_loop(rest, giver) and peeled[giver] < most and self._peel_one(rest[giver]):
+                        peeled[giver] += 1
                         return True
         return False
 
