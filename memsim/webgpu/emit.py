@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from memsim.errors import ProgramError
 from memsim.isa.model import Copy, Fill, Gather, Iota, Load, Mma, Pop, Push, Reduce, Send, Store, Vector
 from memsim.webgpu.compute import emit_fill, emit_iota, emit_mma, emit_reduce, emit_vector
 from memsim.webgpu.coordinates import variable
@@ -12,8 +11,6 @@ from memsim.webgpu.hazards import Pending, in_memory
 from memsim.webgpu.moves import emit_forward, emit_gather, emit_load, emit_store
 from memsim.webgpu.scope import Code, Scope
 from memsim.webgpu.tokens import Cycle, Node, Step
-
-MOST_TRIPS = 2**31 - 1
 
 
 class Emitter:
@@ -46,7 +43,7 @@ class Emitter:
         out: list[str] = []
         for node in body:
             if isinstance(node, Cycle):
-                count, name = self._trips(node), variable(node.variable)
+                count, name = self.scope.number(node.count), variable(node.variable)
                 out.append(f"for (var {name} = 0; {name} < {count}; {name}++) {{")
                 out += self.loop_body(node.body, pending)
                 out.append("}")
@@ -57,15 +54,6 @@ class Emitter:
             out += code.lines
             out += self.advance(node)
         return out
-
-    def _trips(self, cycle: Cycle) -> str:
-        if self.scope.woven.rings.domain.highest(cycle.count) > MOST_TRIPS:
-            raise ProgramError(
-                f"a loop of {cycle.count} trips is more than the {MOST_TRIPS:,} that WGSL can count",
-                where="webgpu",
-                mend="run a smaller problem",
-            )
-        return self.scope.number(cycle.count)
 
     def code(self, step: Step) -> Code:
         """The text of a step, made once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from memsim.errors import ProgramError
 from memsim.isa.model import Kernel, Program
@@ -12,11 +12,14 @@ from memsim.webgpu.layout import Layout
 from memsim.webgpu.multicast import localised
 from memsim.webgpu.places import choose_threads, place_rings
 from memsim.webgpu.shader import Limits, Options, Shader
+from memsim.webgpu.tokens import Cycle, Node
 from memsim.webgpu.units import units_of
 from memsim.webgpu.weave import Woven, weave_unit
 
 MOST_GROUPS = 65_535
 """Workgroups of a dispatch; where there are more blocks, each loops over some."""
+MOST_TRIPS = 2**31 - 1
+"""Trips of a loop: its counter is an ``i32``."""
 SCRATCH_BYTES = 64 << 20
 """Scratch memory for rings that do not fit workgroup memory; it bounds the workgroups of a dispatch."""
 
@@ -55,6 +58,7 @@ def generate(
 def _shaders(
     kernel: Kernel, woven: Woven, layout: Layout, limits: Limits, cores: int | None, options: Options
 ) -> Iterator[Shader]:
+    _check_trips(kernel, woven.body, woven)
     threads = choose_threads(woven, limits.invocations)
     room = min(SCRATCH_BYTES, limits.storage_bytes)
     phases = cut(woven) if options.cut and len(woven.unit.members) > 1 else None
@@ -71,6 +75,18 @@ def _shaders(
     _check_scratch(frame, room)
     groups = min(frame.units, MOST_GROUPS, room // (4 * frame.words) if frame.words else MOST_GROUPS)
     yield frame.whole(max(groups, 1))
+
+
+def _check_trips(kernel: Kernel, body: Sequence[Node], woven: Woven) -> None:
+    for node in body:
+        if isinstance(node, Cycle):
+            if woven.rings.domain.highest(node.count) > MOST_TRIPS:
+                raise ProgramError(
+                    f"a loop of {node.count} trips is more than the {MOST_TRIPS:,} that WGSL can count",
+                    where=f"kernel {kernel.name}",
+                    mend="run a smaller problem",
+                )
+            _check_trips(kernel, node.body, woven)
 
 
 def _check_scratch(frame: Frame, room: int) -> None:

@@ -200,3 +200,20 @@ def test_a_shader_that_the_driver_refuses_is_told(monkeypatch):
     with pytest.raises(MemsimError, match="the driver refuses the shader") as caught:
         run(ms.parse(GATHER), {}, adapter("Vulkan"))
     assert "kernel main" in str(caught.value.where)
+
+
+def test_a_loop_that_wgsl_cannot_count_is_refused():
+    program = ms.parse(f"""
+    program p
+    tensor A dram fp32 [8]
+    tensor C dram fp32 [8]
+    kernel main blocks (x 1) {{
+      ring a sram fp32 [8]
+      ring c reg fp32 [8]
+      queue load {{ loop k {10**12} {{ load a <- A[0] }} }}
+      queue compute {{ fill c 0  loop k {10**12} {{ c = add(c, a)  pop a }}  push c }}
+      queue store {{ store C[0] <- c  pop c }}
+    }}""")
+    with pytest.raises(ProgramError, match="a loop of 1000000000000 trips is more than") as caught:
+        shaders(program)
+    assert "kernel main" in str(caught.value.where)
