@@ -16,6 +16,7 @@ function show(id, text, kind) {
 }
 
 function fail(error) {
+  if (found.state === "failed") return; // the first error says most
   found.state = "failed";
   found.error = error instanceof Trouble ? error.message : `${error.name}: ${error.message}`;
   show("error", found.error);
@@ -148,7 +149,7 @@ async function run() {
   device.lost.then(({ reason, message }) => {
     if (reason !== "destroyed") fail(new Trouble(`the device was lost: ${message}`, "reload the page"));
   });
-  device.addEventListener("uncapturederror", ({ error }) => fail(new Trouble(`WebGPU: ${error.message}`, "report this with the page")));
+  device.addEventListener("uncapturederror", ({ error }) => fail(new Trouble(`WebGPU: ${error.message.trim()}`, "report this with the page")));
   show("status", "Building pipelines.");
   const runner = await Runner.of(device, data);
   const times = await advance(runner, data.steps, async (done) => {

@@ -131,8 +131,11 @@ export class Runner {
   }
 
   async module(text, number) {
+    this.device.pushErrorScope("validation"); // the messages below say more than the error that it catches
     const module = this.device.createShaderModule({ code: text });
+    const caught = this.device.popErrorScope();
     const told = await module.getCompilationInfo();
+    await caught;
     const errors = told.messages.filter((message) => message.type === "error");
     if (errors.length) {
       const { lineNum, message } = errors[0];
