@@ -133,6 +133,5 @@ say "installing the locked dependencies (a few minutes the first time)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
     --editable ".[wgpu,docs,dev]"
 ensure_drivers
-ensure_egl
 printf '%s\n' "$fingerprint" >"$stamp"
 say "ready: source $venv/bin/activate"
