@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import memsim as ms
+from memsim.webgpu.browser import serving
+from tests.webgpu.chromium import browser
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))
@@ -106,6 +108,25 @@ def test_mlp_training(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert result.energy_j == pytest.approx(found["energies"][result.chip.name].sum() / 1e6)
     assert "new points right" in capsys.readouterr().out
     assert {p.name for p in folder.iterdir()} == {"mlp_training.png"}
+
+
+def test_webgpu_training(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["webgpu_training.py", "--steps", "60", "--out", str(folder / "page")])
+    found = run("webgpu_training.py")
+    joules = {prediction.chip: prediction.energy_j for prediction in found["predicted"]}
+    assert joules.keys() == {"a17_pro", "snapdragon_8gen1", "snapdragon_8gen2"}
+    text = capsys.readouterr().out
+    for name, energy in joules.items():
+        assert re.search(rf"{name}: a step takes \d+ us and {energy * 1e6:.0f} uJ", text)
+    losses = found["losses"]
+    assert losses[-5:].mean() < 0.7 * losses[:5].mean()
+    (folder / "browser").mkdir()
+    with browser(folder / "browser") as chromium, serving(folder / "page") as url:
+        chromium.open(url)
+        chromium.until("window.memsim && window.memsim.state !== 'running'")
+        page = chromium.run("return window.memsim")
+    assert page["ok"], page
+    np.testing.assert_allclose(page["values"]["loss"], losses, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -69,9 +69,11 @@ make_venv() {
     die "cannot create a virtual environment: run 'apt-get install python$version-venv' as root, then this again"
 }
 
-# --- Vulkan: wgpu needs a driver, and a software one will do ------------------------------------------------------
+# --- drivers: wgpu needs one, and software ones will do; the tests use three of them, and a browser ------------------
+on_linux() { [ "$(uname -s)" = Linux ]; }                                 # macOS has Metal
+
 has_vulkan() {
-    [ "$(uname -s)" = Linux ] || return 0                                # macOS has Metal
+    on_linux || return 0
     [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] && return 0
     local folder
     for folder in /etc/vulkan/icd.d /usr/share/vulkan/icd.d /usr/local/share/vulkan/icd.d; do
@@ -80,24 +82,39 @@ has_vulkan() {
     return 1
 }
 
-ensure_vulkan() {
-    has_vulkan && return
-    apt_install mesa-vulkan-drivers libvulkan1 && has_vulkan && return
-    say "no Vulkan driver found, and none could be installed: everything runs, except on a GPU through wgpu."
-    say "for a software driver: apt-get install mesa-vulkan-drivers libvulkan1 (dnf: mesa-vulkan-drivers vulkan-loader)"
+has_opengl() {
+    on_linux || return 0
+    local libraries folder
+    libraries=$(ldconfig -p 2>/dev/null || /sbin/ldconfig -p 2>/dev/null || true)
+    [[ $libraries == *libEGL.so.1* ]] || return 1
+    for folder in /usr/lib/dri /usr/lib64/dri /usr/lib/*/dri; do
+        [ -e "$folder/swrast_dri.so" ] && return 0
+    done
+    return 1
 }
 
-# OpenGL is a second way into the same software device: the tests compare values on both.
-has_egl() {
-    [ "$(uname -s)" = Linux ] || return 0
-    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep 'libEGL\.so\.1' >/dev/null
+# Chromium brings SwiftShader, a software Vulkan driver of its own, and runs the pages that memsim exports.
+has_chromium() {
+    on_linux || return 0
+    command -v chromium >/dev/null && command -v chromedriver >/dev/null
 }
 
-ensure_egl() {
-    has_egl && return
-    apt_install libegl1 libgl1-mesa-dri && has_egl && return
-    say "no OpenGL driver found, and none could be installed: wgpu is checked on Vulkan alone, and its OpenGL tests fail."
-    say "for a software driver: apt-get install libegl1 libgl1-mesa-dri (dnf: mesa-libEGL mesa-dri-drivers)"
+# What is there, else what installs it, else what fails without it.
+ensure() {
+    local check=$1 without=$2
+    shift 2
+    "$check" && return
+    apt_install "$@" && "$check" && return
+    say "$without. Everything else works. To install: apt-get install $*"
+}
+
+ensure_drivers() {
+    ensure has_vulkan "no Vulkan driver, and none could be installed: nothing runs on a GPU through wgpu" \
+        mesa-vulkan-drivers libvulkan1
+    ensure has_opengl "no software OpenGL driver: tests on the adapter llvmpipe-gl fail" \
+        libegl1 libgl1-mesa-dri
+    ensure has_chromium "no chromium and chromedriver: tests on the adapter swiftshader and of pages in browsers fail" \
+        chromium chromium-driver
 }
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -115,7 +132,6 @@ fi
 say "installing the locked dependencies (a few minutes the first time)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
     --editable ".[wgpu,docs,dev]"
-ensure_vulkan
-ensure_egl
+ensure_drivers
 printf '%s\n' "$fingerprint" >"$stamp"
 say "ready: source $venv/bin/activate"

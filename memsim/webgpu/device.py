@@ -10,6 +10,7 @@ from typing import Any
 
 from memsim.errors import MemsimError
 from memsim.webgpu.shader import Limits
+from memsim.webgpu.software import SOFTWARE, Software, show
 
 FEATURES = ("timestamp-query", "shader-f16")
 """Features that are used where an adapter has them."""
@@ -58,13 +59,16 @@ def find_adapter(name: str | None = None) -> Adapter:
     Parameters
     ----------
     name
-        None takes the first that is a GPU, else the first.
+        None takes the first that is a GPU, else the first; ``llvmpipe-vulkan``, ``llvmpipe-gl`` and ``swiftshader``
+        are software adapters that Debian has (`memsim.webgpu.software`).
 
     Raises
     ------
     MemsimError
         There is no adapter, or none of that name.
     """
+    if name is not None and name in SOFTWARE:
+        return _software(SOFTWARE[name])
     known = adapters()
     if not known:
         raise MemsimError("no WebGPU adapter was found", where="wgpu", mend=INSTALL)
@@ -77,6 +81,21 @@ def find_adapter(name: str | None = None) -> Adapter:
         f"no adapter is called {name!r}",
         where="--adapter",
         mend="choose from " + "; ".join(str(adapter) for adapter in known),
+    )
+
+
+def _software(wanted: Software) -> Adapter:
+    early = not _found.cache_info().currsize
+    if early:
+        show(wanted.name)
+    for adapter in adapters():
+        if adapter.backend == wanted.backend and adapter.name.startswith(wanted.device):
+            return adapter
+    wanted.driver()  # raises where it is not installed
+    raise MemsimError(
+        "it is not among this machine's adapters" if early else "this process had read its list of drivers before",
+        where=f"adapter {wanted.name}",
+        mend=wanted.mend if early else "find it before any other adapter, or in a process of its own",
     )
 
 

@@ -47,6 +47,9 @@ TOLERANCE: dict[str, float] = {
 One or two units in the last place of that type; for fp32, the error of an exponential of a large number."""
 EACH_TERM = 2.0**-22
 """Added for each term of the longest sum on a GPU, which may fuse and so round each term otherwise."""
+WAVES = frozenset({"sin", "cos"})
+WAVE = 2.0**-11
+"""Error that WGSL allows `WAVES` in [-pi, pi]; SwiftShader's are off by up to a tenth of it."""
 JUMPS = frozenset({"floor", "ge", "gt", "eq", "where"})
 """Operations that make of a small error a whole step, where a value lies at the edge."""
 JUMPED_SHARE = 0.02
@@ -164,7 +167,8 @@ def _vector(op: str, operands: Doubt, software: bool) -> Doubt:
     traced = vector_expression(op, [Traced(name, "f32") for name in "abc"[: VECTOR_OPS[op].arity]])
     approximate = traced.calls if not software else traced.calls & INEXACT
     fused = not software and op in ("add", "sub", "mul")
-    return Doubt(bool(approximate) or fused, 0.0, 0, operands.inexact and op in JUMPS)
+    unit = WAVE if approximate & WAVES else 0.0
+    return Doubt(bool(approximate) or fused, unit, 0, operands.inexact and op in JUMPS)
 
 
 def _sum_length(group: Group) -> int:
