@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -87,8 +88,6 @@ class Kernel:
     data: Callable[[], Array] | None = None
     """Contents of ``data``; None fills it with the ramp."""
     result_words: int = 1
-    start: tuple[int, ...] = ()
-    """First words of ``result``; the rest are 0."""
     step: int = 1
     """Trips are a multiple of this."""
     most: int = 1 << 30
@@ -110,6 +109,13 @@ def ramp_sum(first: int, words: int) -> int:
 # The chase ------------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1)
+def _order(elements: int, seed: int) -> Array:
+    """A random cycle through all elements, from element 0 on."""
+    order = np.random.default_rng(seed).permutation(np.arange(1, elements, dtype=np.uint32))
+    return np.concatenate([np.zeros(1, np.uint32), order])
+
+
 def chase(footprint: int, *, seed: int = 0, most_warm: int = 1 << 20) -> Kernel:
     """One thread follows a random cycle through a buffer, each load waiting for the one before.
 
@@ -126,15 +132,14 @@ def chase(footprint: int, *, seed: int = 0, most_warm: int = 1 << 20) -> Kernel:
     if elements < 2:
         raise MemsimError(f"a buffer of {footprint} B has no two elements", where="chase", mend="give at least 128 B")
     between = CHASE_STRIDE // WORD
-    order = np.random.default_rng(seed).permutation(elements).astype(np.uint32)
 
     def data() -> Array:
-        words = np.zeros(elements * between, np.uint32)
+        words, order = np.zeros(elements * between, np.uint32), _order(elements, seed)
         words[order * between] = np.roll(order, -1) * between
         return words
 
     def differs(read: Reads, done: Done) -> str | None:
-        expected = int(order[UNROLLED * done.trips % elements]) * between
+        expected = int(_order(elements, seed)[UNROLLED * done.trips % elements]) * between
         found = int(read("result", 0, 1)[0])
         return None if found == expected else f"the chase ends at word {found}, not {expected}"
 
@@ -149,7 +154,7 @@ def chase(footprint: int, *, seed: int = 0, most_warm: int = 1 << 20) -> Kernel:
     )
     return Kernel(
         "chase", f"chase through {footprint} B", text, 1, UNROLLED, differs,
-        data_words=elements * between, data=data, result_words=32, start=(int(order[0]) * between,),
+        data_words=elements * between, data=data, result_words=32,
         warm=min(elements * 5 // 4, most_warm) // UNROLLED + 1, footprint=footprint,
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ import numpy as np
 from memsim.errors import MemsimError
 from memsim.webgpu.device import Adapter, open_device
 from memsim.webgpu.probe.arithmetic import empty, fma
+from memsim.webgpu.probe.findings import Device
 from memsim.webgpu.probe.kernels import RAMP, THREADS, WORD, Array, Done, Kernel
 from memsim.webgpu.probe.timing import seconds_per_tick
 
@@ -158,8 +159,6 @@ class GpuLoaded:
         if kernel.data_words:
             self.buffers["data"] = self._buffer(WORD * kernel.data_words)
             self._fill()
-        if kernel.start:
-            self.queue.write_buffer(self.buffers["result"], 0, np.array(kernel.start, np.uint32))
         self.bindings = self._bind(self.pipeline, self.buffers)
         self.queries = self.device.create_query_set(type=wgpu.QueryType.timestamp, count=2) if self._has_ticks else None
         self.ticks = self._buffer(16, wgpu.BufferUsage.QUERY_RESOLVE) if self._has_ticks else None
@@ -249,3 +248,12 @@ class GpuLoaded:
         """Give the memory back."""
         for buffer in self.buffers.values():
             buffer.destroy()
+
+
+def device_of(machine: GpuMachine) -> Device:
+    """What a machine is, for its findings."""
+    adapter = machine.adapter
+    return Device(
+        adapter.name, adapter.driver, adapter.backend, adapter.kind, adapter.features, machine.workgroup_bytes,
+        machine.storage_bytes, machine.timed_by, machine.grain_s,
+    )  # fmt: skip
