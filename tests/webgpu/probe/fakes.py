@@ -9,7 +9,7 @@ from functools import cache
 import memsim as ms
 from memsim.microbench import latency
 from memsim.webgpu.probe.findings import Device
-from memsim.webgpu.probe.kernels import Kernel
+from memsim.webgpu.probe.kernels import CHASE_STRIDE, Kernel
 
 GPU = Device("Test GPU 9000", "1.0", "Vulkan", "DiscreteGPU", ("timestamp-query", "shader-f16"), 48 << 10, 1 << 30, "timestamps", 1e-9)
 DISPATCH_S = 3.25e-6
@@ -18,8 +18,14 @@ SHARE_OF_DRAM = 0.9
 
 
 @cache
+def chaser(preset: str) -> latency._Machine:
+    return latency._Machine(ms.Chip.preset(preset), CHASE_STRIDE)
+
+
+@cache
 def chased_ns(preset: str, footprint: int) -> float:
-    return latency.study(ms.Chip.preset(preset), [footprint]).points[0].latency_ns
+    """What ``memsim microbench latency`` says; `latency.study` would chase through every plateau each time."""
+    return chaser(preset).point(footprint).latency_ns
 
 
 @dataclass
