@@ -73,7 +73,10 @@ def _measured(where: Adapter, quick: bool) -> Findings:
     with phase(f"probing {where.name}"):
         machine = GpuMachine(where)
         return measure(
-            device_of(machine), machine, QUICKLY if quick else FULL, lambda what: typer.echo(f"measuring {what}", err=True)
+            device_of(machine),
+            machine,
+            QUICKLY if quick else FULL,
+            lambda what: typer.echo(f"measuring {what}", err=True),
         )
 
 
@@ -132,7 +135,9 @@ def _values(where: Adapter, json_file: Path | None, refused: list[str]) -> None:
         raise MemsimError(
             f"no {' or '.join(refused)} can be made: {where.name} {error.cause}",
             where="--" + refused[0],
-            mend="choose a GPU with --adapter; without " + " and ".join(f"--{name}" for name in refused) + " values are checked",
+            mend="choose a GPU with --adapter; without "
+            + " and ".join(f"--{name}" for name in refused)
+            + " values are checked",
         )
     with phase(f"checking values on {where.name}"):
         machine = GpuMachine(where)
@@ -148,7 +153,10 @@ def _values(where: Adapter, json_file: Path | None, refused: list[str]) -> None:
 def _verdict(where: Adapter, checks: tuple[Check, ...], missing: tuple[str, ...]) -> str:
     wrong = [check for check in checks if not check.ok]
     lines = [f"{where}", "is a software adapter: timing means nothing here, so nothing is measured. Values only:"]
-    lines += [f"  {'ok   ' if check.ok else 'WRONG'}  {check.kernel}" + (f": {check.differs}" if check.differs else "") for check in checks]
+    lines += [
+        f"  {'ok   ' if check.ok else 'WRONG'}  {check.kernel}" + (f": {check.differs}" if check.differs else "")
+        for check in checks
+    ]
     lines += [f"  -      {label}: the adapter has no such type" for label in missing]
     lines.append(f"{len(checks) - len(wrong)} of {len(checks)} kernels compute what they should")
     return "\n".join(lines)

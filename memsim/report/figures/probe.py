@@ -29,7 +29,10 @@ def draw_probe(found: Findings) -> Figure:
     _arithmetic(arithmetic, found)
     quick = ", quick" if found.quick else ""
     figure.suptitle(
-        f"{found.device.name}: timed by {found.device.timed_by}{quick}; bands: quartiles", x=0.01, ha="left", fontsize=11
+        f"{found.device.name}: timed by {found.device.timed_by}{quick}; bands: quartiles",
+        x=0.01,
+        ha="left",
+        fontsize=11,
     )
     return figure
 
@@ -82,7 +85,13 @@ def _occupancy(axes: Axes, found: Findings) -> None:
     axes.set_title("How many workgroups fill the device")
     if found.fma_groups:
         other = axes.twinx()
-        _curve(other, [n for n, _ in found.fma_groups], [rate for _, rate in found.fma_groups], style.GREEN, "multiply-adds")
+        _curve(
+            other,
+            [n for n, _ in found.fma_groups],
+            [rate for _, rate in found.fma_groups],
+            style.GREEN,
+            "multiply-adds",
+        )
         other.set_yscale("log")
         other.set_ylabel("10⁹ multiply-adds a second (green)")
         other.spines["right"].set_visible(True)
@@ -105,7 +114,9 @@ def _arithmetic(axes: Axes, found: Findings) -> None:
     errors = [[max(0.0, r.median - r.low) for _, r, _ in bars], [max(0.0, r.high - r.median) for _, r, _ in bars]]
     axes.barh(names, values, color=[colour for _, _, colour in bars], xerr=errors, height=0.65, ecolor=style.INK)
     for place, value in enumerate(values):
-        axes.annotate(f"{value:,.0f}", (value, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.annotate(
+            f"{value:,.0f}", (value, place), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8
+        )
     axes.set_xlim(0, 1.2 * max(values))
     axes.text(0.98, 0.04, _other_numbers(found), transform=axes.transAxes, ha="right", va="bottom", fontsize=8.5)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))

@@ -55,7 +55,7 @@ def _sum_i32(trips: int) -> int:
 
 
 def _sum_f16(trips: int) -> int:
-    """x <- x/2 + 1 is at 2 after a trip, in both halves of each chain."""
+    """Every chain, x <- x/2 + 1, is at 2 after a trip, in both of its halves."""
     return _bits(2 * 2 * CHAINS)
 
 

@@ -85,8 +85,12 @@ def chip_text(chip: Chip, findings: Findings, like: Chip) -> str:
     """The text of the chip's file, with a heading that says what is in it."""
     device = findings.device
     notes = [f"# {device.name}, {device.backend}, driver {device.driver}: measured by memsim probe, {device.timed_by}."]
-    notes.append("# Numbers whose source begins with 'measured' or 'reckoned from what was measured' are this device's; all")
-    notes.append(f"# others are those of {like.name}: core count, clock, places and energies cannot be measured with WGSL.")
+    notes.append(
+        "# Numbers whose source begins with 'measured' or 'reckoned from what was measured' are this device's; all"
+    )
+    notes.append(
+        f"# others are those of {like.name}: core count, clock, places and energies cannot be measured with WGSL."
+    )
     return "\n".join(notes) + "\n" + chip.to_toml()
 
 
@@ -121,7 +125,7 @@ class Fit:
             if not any(key == other or key.startswith(f"{other}.") for other in gone)
         }
         parts = ("core", "cache", "dram", "network", "technology", "clock")
-        return {part: f"not measured where no more is said: as preset {self.like.name}" for part in parts} | kept
+        return dict.fromkeys(parts, f"not measured where no more is said: as preset {self.like.name}") | kept
 
     def _needed(self, name: str) -> Measured:
         found: Measured | None = getattr(self.findings, name)
@@ -159,25 +163,35 @@ class Fit:
         cache = self.like.cache
         assert cache is not None
         ratio = near.latency_ns / hit_ns(self.like)
-        hop, inside, far = self._ns(self.like.network.hop_latency), self._ns(cache.latency), self._ns(cache.partition_latency)
+        hop, inside, far = (
+            self._ns(self.like.network.hop_latency),
+            self._ns(cache.latency),
+            self._ns(cache.partition_latency),
+        )
         rest = dram.latency_ns - near.latency_ns - (far * ratio if cache.partitions > 1 else 0)
         if rest <= 0:
             raise MemsimError(
-                f"the DRAM answers after {dram.latency_ns:.4g} ns, the cache after {near.latency_ns:.4g} ns: nothing is "
-                "left for the DRAM",
+                f"the DRAM answers after {dram.latency_ns:.4g} ns, the cache after {near.latency_ns:.4g} ns: "
+                "nothing is left for the DRAM",
                 where="latency over footprint",
                 mend=f"choose a preset with other partitions than {self.like.name}'s {cache.partitions}, with --like",
             )
-        hit = f"{RECKONED}: a hit takes {near.latency_ns:.4g} ns in all; shared between cache and network as in {self.like.name}"
+        hit = f"{RECKONED}: a hit takes {near.latency_ns:.4g} ns; cache and network share it as in {self.like.name}"
         ended = f"{_size(near)}" + (f" of each of {cache.partitions} partitions" if cache.partitions > 1 else "")
         found: dict[str, Any] = {
             "cache.capacity": (_round(self.capacity), f"the latency ladder leaves its plateau at {ended}"),
             "cache.latency": (_time(inside * ratio), hit),
             "network.hop_latency": (_time(hop * ratio), hit),
-            "dram.latency": (_time(rest), f"{RECKONED}: loads from DRAM take {dram.latency_ns:.4g} ns, less a hit of the cache"),
+            "dram.latency": (
+                _time(rest),
+                f"{RECKONED}: loads from DRAM take {dram.latency_ns:.4g} ns, less a hit of the cache",
+            ),
         }
         if cache.partitions > 1:
-            found["cache.partition_latency"] = (_time(far * ratio), f"{RECKONED}: in proportion to the latency of a hit, as in {self.like.name}")
+            found["cache.partition_latency"] = (
+                _time(far * ratio),
+                f"{RECKONED}: in proportion to the latency of a hit, as in {self.like.name}",
+            )
         if l1 is not None:
             found["core.l1.capacity"] = (_round(_bytes(l1)), f"the latency ladder leaves its plateau at {_size(l1)}")
             found["core.l1.latency"] = (_time(l1.latency_ns), "first plateau of the latency ladder")
@@ -195,8 +209,8 @@ class Fit:
         if not beyond or not inside:
             where, largest = "bandwidth over working set", max((s.footprint for s in reads), default=0)
             raise MemsimError(
-                f"the largest buffer read was {largest} B, and the cache holds {self.capacity} B: its bandwidth and the "
-                "DRAM's cannot be told apart",
+                f"the largest buffer read was {largest} B, and the cache holds {self.capacity} B: its "
+                "bandwidth and the DRAM's cannot be told apart",
                 where=where,
                 mend="the driver binds no larger buffers; take the bandwidth of the DRAM from elsewhere",
             )
@@ -207,7 +221,10 @@ class Fit:
             "cache.bandwidth": (_rate(cache), f"reads of {_sizes(inside)} by a full device, {_quartiles(inside)}"),
             "dram.bandwidth": (_rate(dram), f"reads of {_sizes(beyond)} by a full device, {_quartiles(beyond)}"),
             "dram.efficiency": (1, f"{RECKONED}: the bandwidth is what was reached"),
-            "network.memory_port_bandwidth": (_rate(cache / ports), f"{RECKONED}: an equal share of the cache's bandwidth a port"),
+            "network.memory_port_bandwidth": (
+                _rate(cache / ports),
+                f"{RECKONED}: an equal share of the cache's bandwidth a port",
+            ),
             "network.link_bandwidth": (_rate(link), how),
         }
 
@@ -230,11 +247,20 @@ class Fit:
         per = f"over {like.core_count} cores at {float(like.clock) / 1e9:.4g} GHz"
         return {
             "core.sram.capacity": (f"{findings.device.workgroup_bytes} B", "what the driver allows a workgroup"),
-            "core.sram.bandwidth": (_rate(sram.median / like.core_count), f"{sram.median:.4g} GB/s {per}, {_spread(sram)}"),
-            "core.vector.lanes": (_count(fma.median / each), f"{fma.median:.4g} G multiply-adds/s {per}, {_spread(fma)}"),
+            "core.sram.bandwidth": (
+                _rate(sram.median / like.core_count),
+                f"{sram.median:.4g} GB/s {per}, {_spread(sram)}",
+            ),
+            "core.vector.lanes": (
+                _count(fma.median / each),
+                f"{fma.median:.4g} G multiply-adds/s {per}, {_spread(fma)}",
+            ),
             "core.vector.reduce_lanes": (_count(fma.median / each), f"{RECKONED}: as lanes"),
             "core.vector.special_lanes": (_count(special.median / each), f"{special.median:.4g} G exp2/s {per}"),
-            "core.vector.latency": (_time(latency.median), f"multiply-adds that wait for one another, {_spread(latency)}"),
+            "core.vector.latency": (
+                _time(latency.median),
+                f"multiply-adds that wait for one another, {_spread(latency)}",
+            ),
         }
 
     def _rate_of(self, table: str, dtype: str) -> Measured:

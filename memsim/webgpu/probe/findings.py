@@ -135,7 +135,7 @@ def _findings(values: dict[str, Any]) -> Findings:
 
 
 def _measured(values: Mapping[str, Any]) -> Measured:
-    numbers = [float(values[key]) for key in ("median", "low", "high")]
-    if not all(0 < number < float("inf") for number in numbers):
-        raise ValueError(f"{numbers} are no positive numbers")
-    return Measured(*numbers, samples=int(values["samples"]))
+    median, low, high = (float(values[key]) for key in ("median", "low", "high"))
+    if not 0 < low <= median <= high < float("inf"):
+        raise ValueError(f"{low}, {median}, {high} are no quartiles of positive numbers")
+    return Measured(median, low, high, int(values["samples"]))

@@ -115,7 +115,10 @@ class GpuMachine:
         self.tick_s = seconds_per_tick(ticks, walls)
         if self.tick_s is not None:
             differences = {abs(a - b) for a in ticks for b in ticks if a != b}
-            self.timed_by, self.grain_s = "timestamps", self.tick_s * float(np.gcd.reduce([int(d) for d in differences]))
+            self.timed_by, self.grain_s = (
+                "timestamps",
+                self.tick_s * float(np.gcd.reduce([int(d) for d in differences])),
+            )
 
     def load(self, kernel: Kernel) -> GpuLoaded:
         """Put a kernel and its buffers on the device."""
@@ -155,7 +158,10 @@ class GpuLoaded:
         self.machine, self.kernel, self.wgpu = machine, kernel, wgpu
         self.device, self.queue = machine.device, machine.device.queue
         self.pipeline = machine.pipeline(kernel.text, kernel.label)
-        self.buffers = {"p": self._buffer(4 * (1 + len(kernel.parameters))), "result": self._buffer(WORD * kernel.result_words)}
+        self.buffers = {
+            "p": self._buffer(4 * (1 + len(kernel.parameters))),
+            "result": self._buffer(WORD * kernel.result_words),
+        }
         if kernel.data_words:
             self.buffers["data"] = self._buffer(WORD * kernel.data_words)
             self._fill()
@@ -222,7 +228,9 @@ class GpuLoaded:
             writes = {"beginning_of_pass_write_index": 0, "end_of_pass_write_index": 1}
             options["timestamp_writes"] = {"query_set": self.queries, **writes}
         encoder = self.device.create_command_encoder()
-        self._dispatch(encoder.begin_compute_pass(**options), self.pipeline, self.bindings, self.kernel.groups, dispatches)
+        self._dispatch(
+            encoder.begin_compute_pass(**options), self.pipeline, self.bindings, self.kernel.groups, dispatches
+        )
         if self.queries is not None:
             encoder.resolve_query_set(self.queries, 0, 2, self.ticks, 0)
         began = time.perf_counter()
@@ -237,7 +245,9 @@ class GpuLoaded:
 
     def read(self, buffer: str, first: int, words: int) -> Array:
         """Words of ``data`` or ``result`` as they are now."""
-        found: Array = np.frombuffer(self.queue.read_buffer(self.buffers[buffer], WORD * first, WORD * words), np.uint32)
+        found: Array = np.frombuffer(
+            self.queue.read_buffer(self.buffers[buffer], WORD * first, WORD * words), np.uint32
+        )
         return found
 
     def differs(self) -> str | None:

@@ -14,7 +14,7 @@ from memsim.webgpu.probe.findings import Chase, Device, Findings, Stream
 from memsim.webgpu.probe.kernels import Kernel
 from memsim.webgpu.probe.ladder import levels_of
 from memsim.webgpu.probe.machine import Loaded, Machine
-from memsim.webgpu.probe.timing import QUICK, Effort, Measured, measure
+from memsim.webgpu.probe.timing import QUICK, THOROUGH, Effort, Measured, measure
 
 Report: TypeAlias = Callable[[str], None]
 """Told what is about to be measured."""
@@ -40,7 +40,7 @@ class Plan:
     """Loads of a chase before the first that counts, at most."""
     groups: int = 4096
     """Workgroups of a device that is full: a power of two."""
-    effort: Effort = Effort()
+    effort: Effort = THOROUGH
 
 
 FULL = Plan()

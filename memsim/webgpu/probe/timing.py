@@ -65,6 +65,7 @@ class Effort:
     repeats: int = REPEATS
 
 
+THOROUGH = Effort()
 QUICK = Effort(TARGET_S, QUICK_REPEATS)
 
 
@@ -75,7 +76,7 @@ def measure(
     step: int = 1,
     most: int = 1 << 30,
     warm: int = 0,
-    effort: Effort = Effort(),  # noqa: B008 - immutable
+    effort: Effort = THOROUGH,
     what: str = "a kernel",
 ) -> Measured:
     """Seconds of a trip.

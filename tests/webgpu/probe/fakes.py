@@ -11,7 +11,17 @@ from memsim.microbench import latency
 from memsim.webgpu.probe.findings import Device
 from memsim.webgpu.probe.kernels import CHASE_STRIDE, Kernel
 
-GPU = Device("Test GPU 9000", "1.0", "Vulkan", "DiscreteGPU", ("timestamp-query", "shader-f16"), 48 << 10, 1 << 30, "timestamps", 1e-9)
+GPU = Device(
+    "Test GPU 9000",
+    "1.0",
+    "Vulkan",
+    "DiscreteGPU",
+    ("timestamp-query", "shader-f16"),
+    48 << 10,
+    1 << 30,
+    "timestamps",
+    1e-9,
+)
 DISPATCH_S = 3.25e-6
 SHARE_OF_DRAM = 0.9
 """Of the peak that streams reach."""
@@ -60,7 +70,11 @@ class FakeMachine:
                 return 1e9 / chased_ns(self.preset, kernel.footprint)
             case "read" | "copy":
                 inside = kernel.footprint <= chip.cache.capacity
-                whole = per_second(chip, chip.cache.bandwidth) if inside else SHARE_OF_DRAM * per_second(chip, chip.dram.bandwidth)
+                whole = (
+                    per_second(chip, chip.cache.bandwidth)
+                    if inside
+                    else SHARE_OF_DRAM * per_second(chip, chip.dram.bandwidth)
+                )
                 return min(whole, active * per_second(chip, chip.network.link_bandwidth))
             case "workgroup":
                 return active * per_second(chip, chip.core.sram.bandwidth)
