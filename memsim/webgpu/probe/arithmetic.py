@@ -20,6 +20,9 @@ FIXED_POINT = 0.6411857445
 """The solution of x = 2**-x, to which the chain of exponentials goes from anywhere between 0 and 1."""
 TILE, DEPTH, SIDE = 64, 16, 16
 """A workgroup multiplies tiles of TILE x DEPTH and DEPTH x TILE; SIDE x SIDE invocations have 4 x 4 sums each."""
+A_WGSL = "k * 7u + {0} * 3u + k * {0} + {0} * {0} / 5u"
+B_WGSL = "k * 5u + {0} + (k + 1u) * ({0} * {0} / 7u)"
+"""The element at k of a row or column, before it is made -1, 0 or 1: `tiles` has the same."""
 PERIOD = 8
 """Trips after which the sums begin again, so that they are exact in f16 too."""
 
@@ -152,8 +155,8 @@ def matrix(dtype: str, groups: int) -> Kernel:
     again = " ".join(f"s{i} = {vector}();" for i in range(4))
     weights = "vec4<f32>(1, 2, 3, 4)"
     value = f"{dtype}(i32(({{0}}) % 3u) - 1)"  # -1, 0 or 1: sums are small integers
-    a = ", ".join(value.format(f"k * 7u + (4u * q + {i}u) * 3u + (4u * q + {i}u) / 5u") for i in range(4))
-    b = ", ".join(value.format(f"k * 5u + (4u * q + {i}u) + (4u * q + {i}u) / 7u") for i in range(4))
+    a = ", ".join(value.format(A_WGSL.format(f"(4u * q + {i}u)")) for i in range(4))
+    b = ", ".join(value.format(B_WGSL.format(f"(4u * q + {i}u)")) for i in range(4))
     told = " + ".join(f"{i + 1} * dot({weights}, vec4<f32>(s{i}))" for i in range(4))
     text = (
         ("enable f16;\n" if dtype == "f16" else "")
@@ -180,8 +183,8 @@ def matrix(dtype: str, groups: int) -> Kernel:
 def tiles() -> tuple[Array, Array]:
     """The tiles a [TILE, DEPTH] and b [DEPTH, TILE] that `matrix` multiplies."""
     k, i = np.arange(DEPTH), np.arange(TILE)
-    a = (k[None, :] * 7 + (i * 3 + i // 5)[:, None]) % 3 - 1
-    b = (k[:, None] * 5 + (i + i // 7)[None, :]) % 3 - 1
+    a = (k * 7 + (i * 3)[:, None] + k * i[:, None] + (i * i // 5)[:, None]) % 3 - 1
+    b = (k[:, None] * 5 + i + (k[:, None] + 1) * (i * i // 7)) % 3 - 1
     return a, b
 
 

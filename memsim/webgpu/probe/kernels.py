@@ -171,6 +171,9 @@ def _power_of_two(number: int, what: str) -> int:
 def stream(footprint: int, groups: int, kind: str = "read") -> Kernel:
     """All invocations read a buffer, pass after pass, 16 bytes at a time; or copy its lower half to the upper.
 
+    A copy adds the number of the pass, so that the last can be told from those before; there an invocation has the same
+    elements in each pass, or passes would overtake one another.
+
     Parameters
     ----------
     footprint
@@ -183,15 +186,22 @@ def stream(footprint: int, groups: int, kind: str = "read") -> Kernel:
     copies = kind == "copy"
     vectors = _power_of_two(footprint // VECTOR, "vectors") // (2 if copies else 1)
     threads = _power_of_two(groups, "workgroups") * THREADS
+    if copies and threads > vectors:
+        raise MemsimError(
+            f"{threads} invocations copy {vectors} vectors: some twice", where="stream", mend="give fewer workgroups"
+        )
     blocks = max(1, vectors // THREADS)
-    turn = (int(blocks * GOLDEN) | 1) * THREADS
+    turn = 0 if copies else (int(blocks * GOLDEN) | 1) * THREADS
     lines = []
     for i in range(IN_FLIGHT):
         lines.append(f"    let e{i} = first + {i}u * p[1];\n")
         lines.append(f"    let i{i} = (e{i} + id + (e{i} >> p[4]) * p[3]) & p[2];\n")
-        lines.append(f"    data[i{i} + p[2] + 1u] = data[i{i}];\n" if copies else f"    sum{i} += data[i{i}];\n")
+        lines.append(
+            f"    data[i{i} + p[2] + 1u] = data[i{i}] + (e{i} >> p[4]);\n" if copies else f"    sum{i} += data[i{i}];\n"
+        )
     sums = "" if copies else "".join(f"  var sum{i} = vec4<u32>();\n" for i in range(IN_FLIGHT))
     told = "p[0]" if copies else "total.x + total.y + total.z + total.w"
+    differs = _copied(vectors, threads) if copies else _added(vectors, threads)
     total = "" if copies else f"  let total = {' + '.join(f'sum{i}' for i in range(IN_FLIGHT))};\n"
     text = HEAD.format(access="read_write" if copies else "read", element="vec4<u32>") + (
         f"@compute @workgroup_size({THREADS})\n"
@@ -202,7 +212,7 @@ def stream(footprint: int, groups: int, kind: str = "read") -> Kernel:
     )
     return Kernel(
         kind, f"{kind} of {footprint} B by {groups} workgroups", text, groups,
-        VECTOR * IN_FLIGHT * threads * (2 if copies else 1), _copied(vectors) if copies else _added(vectors, threads),
+        VECTOR * IN_FLIGHT * threads * (2 if copies else 1), differs,
         parameters=(threads, vectors - 1, turn, vectors.bit_length() - 1), data_words=footprint // WORD,
         result_words=threads, step=max(1, vectors // (IN_FLIGHT * threads)), footprint=footprint,
     )  # fmt: skip
@@ -221,14 +231,15 @@ def _added(vectors: int, threads: int) -> Callable[[Reads, Done], str | None]:
     return differs
 
 
-def _copied(vectors: int) -> Callable[[Reads, Done], str | None]:
-    """The upper half has the words of the lower: looked at in a few places."""
+def _copied(vectors: int, threads: int) -> Callable[[Reads, Done], str | None]:
+    """The upper half has the words of the lower plus the number of the last pass: looked at in a few places."""
 
     def differs(read: Reads, done: Done) -> str | None:
         half, seen = 4 * vectors, min(4 * vectors, 1024)
+        last = (IN_FLIGHT * done.last * threads // vectors - 1) % (MODULUS // vectors)
         for first in sorted({0, (half - seen) // 2, half - seen}):
             found = read("data", half + first, seen)
-            expected = (np.arange(first, first + seen, dtype=np.uint64) * RAMP % MODULUS).astype(np.uint32)
+            expected = ((np.arange(first, first + seen, dtype=np.uint64) * RAMP + last) % MODULUS).astype(np.uint32)
             if not np.array_equal(found, expected):
                 return f"word {half + first + int(np.argmax(found != expected))} is not a copy"
         return None

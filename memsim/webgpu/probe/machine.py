@@ -20,6 +20,8 @@ from memsim.webgpu.probe.findings import Device
 from memsim.webgpu.probe.kernels import RAMP, THREADS, WORD, Array, Done, Kernel
 from memsim.webgpu.probe.timing import seconds_per_tick
 
+WAKE_S = 0.3
+"""Seconds of work before anything is timed: an idle GPU runs at a low clock."""
 CALIBRATION_S = 20e-3
 """Of the longest dispatch that ticks are calibrated with."""
 IDLE = 15
@@ -90,8 +92,10 @@ class GpuMachine:
         self.workgroup_bytes, self.storage_bytes = adapter.limits.workgroup_bytes, adapter.limits.storage_bytes
         self.pipelines: dict[str, Any] = {}
         self.tick_s: float | None = None
-        idle = self.load(empty())
         self.idle_s = 0.0
+        if not adapter.is_software:
+            self._wake()
+        idle = self.load(empty())
         walls = [idle.sample(1) for _ in range(IDLE + 2)][2:]
         self.idle_s = statistics.median(walls)
         low, _, high = statistics.quantiles(walls, n=4)
@@ -99,6 +103,13 @@ class GpuMachine:
         if "timestamp-query" in adapter.features:
             self._calibrate()
         idle.release()
+
+    def _wake(self) -> None:
+        loaded, trips, began = self.load(fma("f32", 1024)), 1, time.perf_counter()
+        while time.perf_counter() - began < WAKE_S:
+            wall = loaded.timed(trips)[1]
+            trips = min(2 * trips, loaded.kernel.most) if wall < CALIBRATION_S else trips
+        loaded.release()
 
     def _calibrate(self) -> None:
         """Take the device's ticks for the clock, if they follow the host's."""
