@@ -210,9 +210,12 @@ class Study:
 
 
 def set_in_cache(chases: Sequence[Chase]) -> int | None:
-    """A working set for the cache that all cores share: the largest power of two up to half of the last that ends."""
+    """A working set for the cache that all cores share: the largest power of two up to half of the second level.
+
+    Of the first, where only one ends.
+    """
     full = [level.capacity for level in levels_of(chases) if level.capacity]
-    return 1 << ((full[-1] // 2).bit_length() - 1) if full else None
+    return 1 << ((full[min(1, len(full) - 1)] // 2).bit_length() - 1) if full else None
 
 
 def footprints(smallest: int, largest: int, a_doubling: int) -> list[int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import memsim as ms
 from memsim.microbench import latency
-from memsim.webgpu.probe.findings import Device
+from memsim.webgpu.probe import FULL, QUICKLY, probe
+from memsim.webgpu.probe.findings import Device, Findings
 from memsim.webgpu.probe.kernels import CHASE_STRIDE, Kernel
 
 GPU = Device(
@@ -28,14 +29,19 @@ SHARE_OF_DRAM = 0.9
 
 
 @cache
+def preset_of(name: str) -> ms.Chip:
+    return ms.Chip.preset(name)
+
+
+@cache
 def chaser(preset: str) -> latency._Machine:
     return latency._Machine(ms.Chip.preset(preset), CHASE_STRIDE)
 
 
 @cache
 def chased_ns(preset: str, footprint: int) -> float:
-    """What ``memsim microbench latency`` says; `latency.study` would chase through every plateau each time."""
-    return chaser(preset).point(footprint).latency_ns
+    """What ``memsim microbench latency`` says, of whole laps: quicker, and what a long chase comes to."""
+    return chaser(preset).point(footprint, whole_laps=True).latency_ns
 
 
 @dataclass
@@ -62,7 +68,7 @@ class FakeMachine:
 
     def rate(self, kernel: Kernel) -> float:
         """Work a second."""
-        chip = ms.Chip.preset(self.preset)
+        chip = preset_of(self.preset)
         clock, cores = float(chip.clock), chip.core_count
         active = min(kernel.groups, cores)
         match kernel.kind:
@@ -114,3 +120,10 @@ class FakeLoaded:
 
     def release(self) -> None:
         self.machine.loaded -= 1
+
+
+@cache
+def found_on(preset: str, noise: float = 0.0, *, quick: bool = False) -> Findings:
+    """What a probe finds on a device that is a preset; with buffers of 256 MiB at most."""
+    plan = replace(QUICKLY if quick else FULL, largest=256 << 20)
+    return probe(GPU, FakeMachine(preset, noise=noise), plan)
