@@ -116,7 +116,7 @@ def _order(elements: int, seed: int) -> Array:
     return np.concatenate([np.zeros(1, np.uint32), order])
 
 
-def chase(footprint: int, *, seed: int = 0, most_warm: int = 1 << 20) -> Kernel:
+def chase(footprint: int, *, seed: int = 0, most_warm: int = 1 << 22) -> Kernel:
     """One thread follows a random cycle through a buffer, each load waiting for the one before.
 
     Parameters

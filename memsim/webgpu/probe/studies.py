@@ -36,15 +36,15 @@ class Plan:
     """Footprints of the ladder to a factor of two."""
     refinements: int = 3
     """Halvings, for each level, of the distance between the footprints where it ends."""
-    warm_loads: int = 1 << 20
-    """Loads of a chase before the first that counts, at most."""
+    warm_loads: int = 1 << 22
+    """Loads of a chase before the first that counts, at most: a lap and a quarter of 214 MiB."""
     groups: int = 4096
     """Workgroups of a device that is full: a power of two."""
     effort: Effort = THOROUGH
 
 
 FULL = Plan()
-QUICKLY = Plan(a_doubling=2, refinements=1, warm_loads=1 << 18, effort=QUICK)
+QUICKLY = Plan(a_doubling=2, refinements=1, effort=QUICK)
 
 
 def probe(device: Device, machine: Machine, plan: Plan = FULL, report: Report = lambda what: None) -> Findings:

@@ -115,7 +115,7 @@ def measure(
         sample(trips)
         done += trips
     found = [sample(trips) for _ in range(effort.repeats)]
-    if statistics.median(found) < LEAST_GRAINS * grain_s:
+    if statistics.median(found) < LEAST_GRAINS * grain_s or min(found) <= 0:
         raise MemsimError(
             f"{trips} trips take {statistics.median(found):.3g} s, and the clock has a grain of {grain_s:.3g} s",
             where=what,

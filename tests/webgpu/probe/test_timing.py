@@ -90,6 +90,11 @@ def test_what_cannot_be_resolved_is_refused() -> None:
         measure(Clock(1e-6), GRAIN, most=4, what="blink")
 
 
+def test_a_sample_of_no_time_is_refused() -> None:
+    with pytest.raises(MemsimError, match=r"a kernel: .* trips take"):
+        measure(Clock(1e-3, values=[1] * 4 + [1, 0, 1, 1, 1, 1, 1, 1, 1]), GRAIN)
+
+
 @pytest.mark.parametrize(("period", "expected"), [(1e-9, 1e-9), (1.04e-9, 1e-9), (41.666e-9, 41.666e-9), (1e-6, 1e-6)])
 def test_ticks_are_worth_what_the_hosts_clock_says(period: float, expected: float) -> None:
     seconds = np.array([2e-3, 4e-3, 8e-3, 16e-3])
