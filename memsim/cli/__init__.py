@@ -11,7 +11,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from memsim.cli import _chips, _collective, _diagnose, _dmd, _microbench, _programs, _run, _score, _workloads
+from memsim.cli import (
+    _chips,
+    _collective,
+    _crosscheck,
+    _diagnose,
+    _dmd,
+    _microbench,
+    _probe,
+    _programs,
+    _run,
+    _score,
+    _validate,
+    _workloads,
+)
 from memsim.cli._errors import guarded
 
 __all__ = ["app", "main", "run"]
@@ -36,6 +49,9 @@ app.command()(_programs.analyze)
 app.command()(_score.score)
 app.command()(_dmd.dmd)
 app.command()(_diagnose.diagnose)
+app.command()(_crosscheck.crosscheck)
+app.command()(_probe.probe)
+app.command()(_validate.validate)
 
 
 def _show_version(wanted: bool) -> None:

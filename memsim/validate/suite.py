@@ -87,8 +87,9 @@ SUITE: tuple[Case, ...] = (
     _product(64, 16),
     named("matmul", "matmul", {"m": 1024, "n": 1024, "k": 1024}, {"m": 48, "n": 40, "k": 56}),
     named("softmax", "softmax", {"rows": 4096, "columns": 1024}, {"rows": 16, "columns": 50}),
+    named("convolution", "conv2d", {"batch": 8}, {"batch": 2, "rows": 7, "columns": 9, "channels": 8, "filters": 12}),
     named("attention", "attention", _HEADS, _FEW),
     named("attention", "flash_attention", _HEADS, _FEW),
 )
-"""Streams, reductions, transposes, products at several tile sizes, softmax, attention. Anything that `named` or a
+"""Streams, reductions, transposes, products at several tile sizes, softmax, convolution, attention. Anything that `named` or a
 builder of tile programs makes can be added."""
