@@ -134,8 +134,8 @@ def test_it_repeats_the_step_for_a_measurement(chromium, written):
         chromium.run("document.getElementById('seconds').value = 1; document.getElementById('start').click()")
         chromium.until("window.memsim.repeated")
         repeated = chromium.run("return window.memsim.repeated")
-        assert repeated["steps"] > 3
-        assert repeated["seconds"] == pytest.approx(1, abs=0.9)
+        assert repeated["steps"] >= 1
+        assert 0.1 < repeated["seconds"] / repeated["steps"] / found["stepSeconds"] < 10, "the same step, as fast"
         assert "steps" in text(chromium, "repeated")
 
 
