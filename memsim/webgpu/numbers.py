@@ -3,8 +3,7 @@
 A tile's element is a 32-bit word: `f32` for the float types, all of which fp32 holds exactly, and `i32` for the
 integers. A tensor is packed as in the host's memory: 1, 2 or 4 elements in a `u32`. Rounding is to nearest, ties to
 even; fp8 and integers saturate (`memsim.isa.ops.round_to` is the definition, and the tests compare all values with it).
-
-None of the functions returns early: SwiftShader's compiler takes time and memory that double with each one inlined.
+There are no branches: one software driver takes exponential time over many of them in a row.
 """
 
 from __future__ import annotations
@@ -46,31 +45,31 @@ FUNCTIONS: dict[str, str] = {
   let u = bitcast<u32>(x);
   let sign = u & 0x80000000u;
   let a = u & 0x7fffffffu;
-  let small = bitcast<u32>(round(bitcast<f32>(a) * 0x1p24f) * 0x1p-24f);
+  let small = bitcast<u32>(round(bitcast<f32>(min(a, 0x38800000u)) * 0x1p24f) * 0x1p-24f);
   let r = (a + 0xfffu + ((a >> 13u) & 1u)) & 0xffffe000u;
-  let magnitude = select(select(r, 0x7f800000u, r > 0x477fe000u), small, a < 0x38800000u);
-  return bitcast<f32>(select(magnitude | sign, u, a > 0x7f800000u));
+  let n = select(select(r, 0x7f800000u, r > 0x477fe000u), small, a < 0x38800000u);
+  return bitcast<f32>(select(n, a, a > 0x7f800000u) | sign);
 }""",
     "round_fp8_e5m2": """fn round_fp8_e5m2(x: f32) -> f32 {
   let u = bitcast<u32>(x);
   let sign = u & 0x80000000u;
   let a = min(u & 0x7fffffffu, 0x47600000u);
-  let small = bitcast<u32>(round(bitcast<f32>(a) * 0x1p16f) * 0x1p-16f);
-  let magnitude = select((a + 0xfffffu + ((a >> 21u) & 1u)) & 0xffe00000u, small, a < 0x38800000u);
-  return bitcast<f32>(select(magnitude | sign, u, (u & 0x7fffffffu) > 0x7f800000u));
+  let small = bitcast<u32>(round(bitcast<f32>(min(a, 0x38800000u)) * 0x1p16f) * 0x1p-16f);
+  let n = select((a + 0xfffffu + ((a >> 21u) & 1u)) & 0xffe00000u, small, a < 0x38800000u);
+  return bitcast<f32>(select(n | sign, u, (u & 0x7fffffffu) > 0x7f800000u));
 }""",
     "round_fp8_e4m3": """fn round_fp8_e4m3(x: f32) -> f32 {
   let u = bitcast<u32>(x);
   let sign = u & 0x80000000u;
   let a = min(u & 0x7fffffffu, 0x43e00000u);
-  let small = bitcast<u32>(round(bitcast<f32>(a) * 0x1p9f) * 0x1p-9f);
-  let magnitude = select((a + 0x7ffffu + ((a >> 20u) & 1u)) & 0xfff00000u, small, a < 0x3c800000u);
-  return bitcast<f32>(select(magnitude | sign, u, (u & 0x7fffffffu) > 0x7f800000u));
+  let small = bitcast<u32>(round(bitcast<f32>(min(a, 0x3c800000u)) * 0x1p9f) * 0x1p-9f);
+  let n = select((a + 0x7ffffu + ((a >> 20u) & 1u)) & 0xfff00000u, small, a < 0x3c800000u);
+  return bitcast<f32>(select(n | sign, u, (u & 0x7fffffffu) > 0x7f800000u));
 }""",
     "round_int8": "fn round_int8(x: f32) -> i32 { return i32(clamp(round(x), -128.0, 127.0)); }",
     "round_int32": """fn round_int32(x: f32) -> i32 {
-  let r = i32(round(select(x, 0.0, abs(x) >= 0x1p31f)));
-  return select(select(r, 2147483647, x >= 0x1p31f), -2147483647 - 1, x <= -0x1p31f);
+  let inside = i32(round(clamp(x, -0x1p31f, 0x1.fffffep30f)));
+  return select(inside, 2147483647, x >= 0x1p31f);
 }""",
     "narrow_int8": "fn narrow_int8(x: i32) -> i32 { return clamp(x, -128, 127); }",
     "encode_fp32": "fn encode_fp32(x: f32) -> u32 { return bitcast<u32>(x); }",
@@ -82,23 +81,24 @@ FUNCTIONS: dict[str, str] = {
   let sign = (u >> 16u) & 0x8000u;
   let a = u & 0x7fffffffu;
   let small = u32(bitcast<f32>(min(a, 0x38800000u)) * 0x1p24f);
-  let special = select(0x7c00u, 0x7e00u, a > 0x7f800000u);
-  return sign | select(select((a - 0x38000000u) >> 13u, special, a >= 0x7f800000u), small, a < 0x38800000u);
+  let finite = select((a - 0x38000000u) >> 13u, small, a < 0x38800000u);
+  return sign | select(finite, select(0x7c00u, 0x7e00u, a > 0x7f800000u), a >= 0x7f800000u);
 }""",
     "encode_fp8_e5m2": """fn encode_fp8_e5m2(x: f32) -> u32 {
   let u = bitcast<u32>(x);
   let sign = (u >> 24u) & 0x80u;
   let a = u & 0x7fffffffu;
   let small = u32(bitcast<f32>(min(a, 0x38800000u)) * 0x1p16f);
-  let special = select(0x7cu, 0x7eu, a > 0x7f800000u);
-  return sign | select(select((a - 0x38000000u) >> 21u, special, a >= 0x7f800000u), small, a < 0x38800000u);
+  let finite = select((a - 0x38000000u) >> 21u, small, a < 0x38800000u);
+  return sign | select(finite, select(0x7cu, 0x7eu, a > 0x7f800000u), a >= 0x7f800000u);
 }""",
     "encode_fp8_e4m3": """fn encode_fp8_e4m3(x: f32) -> u32 {
   let u = bitcast<u32>(x);
   let sign = (u >> 24u) & 0x80u;
   let a = u & 0x7fffffffu;
   let small = u32(bitcast<f32>(min(a, 0x3c800000u)) * 0x1p9f);
-  return sign | select(select((a - 0x3c000000u) >> 20u, 0x7fu, a > 0x43e00000u), small, a < 0x3c800000u);
+  let finite = select((a - 0x3c000000u) >> 20u, small, a < 0x3c800000u);
+  return sign | select(finite, 0x7fu, a > 0x43e00000u);
 }""",
     "floor_div": """fn floor_div(a: i32, b: i32) -> i32 {
   let q = a / b;

@@ -55,9 +55,10 @@ class Browser:
     def open(self, url: str) -> None:
         self.call("POST", "/url", {"url": url})
 
-    def run(self, script: str) -> Any:
-        """What a script returns in the page."""
-        return self.call("POST", "/execute/sync", {"script": script, "args": []})
+    def run(self, script: str, *arguments: Any) -> Any:
+        """What a script returns in the page; it may wait for promises."""
+        body = f"return (async function () {{ {script} }}).apply(null, arguments)"
+        return self.call("POST", "/execute/sync", {"script": body, "args": list(arguments)})
 
     def before_each_page(self, script: str) -> str:
         """Run a script before those of each page from now on; gives what `forget` takes."""

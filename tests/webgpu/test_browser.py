@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 import memsim as ms
+from memsim.webgpu import shaders
 from memsim.webgpu.browser import Prediction, export_page, replay, serving
 from memsim.webgpu.browser.contents import features_of, for_browser
 from memsim.workloads import labels, training_step
+from tests.strategies import least_cores
 from tests.webgpu.chromium import browser
+from tests.webgpu.samples import SIZES, compiled, drawn
+from tests.webgpu.test_random_programs import SMALL
 
 STEPS, BATCHES, LR = 40, 5, 0.1
 OPEN = "window.memsim && window.memsim.state !== 'running'"
@@ -134,8 +138,8 @@ def test_it_repeats_the_step_for_a_measurement(chromium, written):
         chromium.run("document.getElementById('seconds').value = 1; document.getElementById('start').click()")
         chromium.until("window.memsim.repeated")
         repeated = chromium.run("return window.memsim.repeated")
-        assert repeated["steps"] > 3
-        assert repeated["seconds"] == pytest.approx(1, abs=0.9)
+        assert repeated["steps"] >= 1
+        assert 0.1 < repeated["seconds"] / repeated["steps"] / found["stepSeconds"] < 10, "the same step, as fast"
         assert "steps" in text(chromium, "repeated")
 
 
@@ -229,6 +233,25 @@ def test_types_of_16_bits_are_decoded(chromium, tmp_path):
             a = a * 0.5 + b
         np.testing.assert_allclose(found["values"]["x"], a.reshape(-1), rtol=0.02, atol=0.02)
         np.testing.assert_allclose(found["values"]["h"], values["h"].reshape(-1) * 0.75**3, rtol=0.004)
+
+
+REFUSED = """
+const [texts] = arguments;
+const adapter = await navigator.gpu.requestAdapter(), device = await adapter.requestDevice();
+const told = texts.map(async (code) => (await device.createShaderModule({code}).getCompilationInfo()).messages);
+return (await Promise.all(told)).flat().filter((m) => m.type === "error").map((m) => `line ${m.lineNum}: ${m.message}`);
+"""
+
+
+@pytest.mark.parametrize("name", [*SIZES, "random"])
+def test_browsers_accept_the_shaders_of_every_workload(chromium, written, name):
+    """Their compiler is another than wgpu's, and stricter: it proves that barriers are uniform."""
+    programs = filter(None, (drawn(seed, **SMALL) for seed in range(40))) if name == "random" else [compiled(name)[0]]
+    made = [shader for program in programs for shader in shaders(program, cores=program.cores or least_cores(program))]
+    with serving(written.folder) as url:
+        chromium.open(url + "page.css")  # any document of localhost will do
+        assert chromium.run(REFUSED, sorted({for_browser(shader.text) for shader in made})) == []
+        assert chromium.run(REFUSED, ["fn main() { let x: u32 = 1.5; }"]), "an error would be found"
 
 
 # ---- serving ----
