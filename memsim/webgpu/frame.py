@@ -79,7 +79,8 @@ class Frame:
     def whole(self, groups: int) -> Shader:
         """One dispatch of ``groups`` workgroups, each of which runs some units in turn."""
         emitter = Emitter(self._scope())
-        body = [*self._counters(self.places, Turns()), *emitter.loop_body(self.woven.body, Pending())]
+        write = emitter.lines if groups >= self.units else emitter.loop_body
+        body = [*self._counters(self.places, Turns()), *write(self.woven.body, Pending())]
         return self._shader(body, self.units, groups, groups * self.words, "group.x")
 
     def phased(self, phases: Sequence[Phase]) -> list[Shader]:
@@ -122,7 +123,9 @@ class Frame:
             "let never = params[0];",
             *(f"let {tensor.base} = params[{n}];" for n, tensor in enumerate(self.tensors.values(), start=1)),
             *_thread_places(body),
-            f"for (var turn = group.x; turn < {turns}u; turn += {groups}u) {{",
+            "{ let turn = group.x;"
+            if groups >= turns
+            else f"for (var turn = group.x; turn < {turns}u; turn += {groups}u) {{",
             f"let share = {share};",
         ]
         if self.words:

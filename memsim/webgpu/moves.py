@@ -22,12 +22,12 @@ def emit_load(step: Step, load: Load, scope: Scope) -> Code:
     def body(element: Element) -> list[str]:
         at = moved(element, shape, load.src.sizes, load.transpose)
         inside = box.inside(at)
-        value = scope.load_value(place, "e")
         lines = [f"let e = {box.index(at)};"]
         if inside:
-            lines += [f"var v = {pad};", f"if ({inside}) {{ v = {value}; }}"]
+            value = scope.load_value(place, "e", "inside")
+            lines += [f"let inside = {inside};", f"let v = select({pad}, {value}, inside);"]
         else:
-            lines.append(f"let v = {value};")
+            lines.append(f"let v = {scope.load_value(place, 'e')};")
         return lines + [scope.write(ring, element, "v") for ring in step.writes]
 
     return _filling(step, scope, box.lines, body, [])
@@ -46,8 +46,8 @@ def emit_store(step: Step, store: Store, scope: Scope) -> Code:
     def body(element: Element) -> list[str]:
         at = moved(element, shape, store.dst.sizes, store.transpose)
         inside = box.inside(at)
-        lines = [f"let e = {box.index(at)};", *scope.store_value(place, "e", scope.read(slot, element))]
-        return [f"if ({inside}) {{", *lines, "}"] if inside else lines
+        head = [f"let e = {box.index(at)};"] + [f"let inside = {inside};"] * bool(inside)
+        return head + scope.store_value(place, "e", scope.read(slot, element), "inside" if inside else "")
 
     lines, tag = scope.each(shape, [slot.ring], body)
     return Code(["{", *box.lines, *lines, "}"], [Access(slot.ring, False, tag)])
@@ -59,7 +59,6 @@ def emit_gather(step: Step, gather: Gather, scope: Scope) -> Code:
     rows, width = gather.src.sizes[-2:]
     shape = scope.places[step.writes[0]].ring.shape
     index = scope.places[slot.ring]
-    zero = literal(0, scope.places[step.writes[0]].kind)
 
     def body(element: Element) -> list[str]:
         row = f"i32({scope.read_at(slot, f'({element.flat}) / {width}u')})"
@@ -68,15 +67,16 @@ def emit_gather(step: Step, gather: Gather, scope: Scope) -> Code:
             f"let index = {row};",
             f"let valid = index >= 0 && index < {rows};",
             "let row = u32(select(0, index, valid));",
-            "if (!valid) { atomicMax(&problems[0], 1u); }",
+            "invalid = invalid | u32(!valid);",
             f"let e = {box.index(at)};",
-            f"var v = {zero};",
-            f"if (valid) {{ v = {scope.load_value(place, 'e')}; }}",
+            f"let v = {scope.load_value(place, 'e')};",
             *(scope.write(ring, element, "v") for ring in step.writes),
         ]
 
     assert index.kind == "i32" and len(shape) >= 1
-    return _filling(step, scope, box.lines, body, [Access(slot.ring, False)])
+    code = _filling(step, scope, [*box.lines, "var invalid = 0u;"], body, [Access(slot.ring, False)])
+    code.lines.insert(-1, "if (invalid != 0u) { atomicMax(&problems[0], 1u); }")
+    return code
 
 
 def emit_forward(step: Step, move: Copy | Send, scope: Scope) -> Code:

@@ -90,16 +90,16 @@ def test_a_tensor_that_fits_no_buffer_is_refused():
 def test_tensors_share_buffers_up_to_the_limit():
     program = ms.parse(PRODUCT.format(dtype="fp32"))
     (one,) = shaders(program)
-    (two,) = shaders(program, Limits(storage_bytes=2 * 64 * 64 * 4))
+    (two,) = shaders(program, Limits(storage_bytes=2 * 64 * 64 * 4 + 4))
     assert [b for b in one.buffers if b.startswith("plain")] == ["plain0"]
     assert [b for b in two.buffers if b.startswith("plain")] == ["plain0", "plain1"]
-    assert crosscheck(program, adapter=limited(storage_bytes=2 * 64 * 64 * 4)).ok
+    assert crosscheck(program, adapter=limited(storage_bytes=2 * 64 * 64 * 4 + 4)).ok
 
 
 def test_too_many_buffers_are_refused():
     program = ms.parse(PRODUCT.format(dtype="fp32"))
     with pytest.raises(ProgramError, match="needs 6 storage buffers, and the device has 5"):
-        shaders(program, Limits(storage_bytes=64 * 64 * 4, storage_buffers=5))
+        shaders(program, Limits(storage_bytes=64 * 64 * 4 + 4, storage_buffers=5))
 
 
 def test_a_workgroup_has_as_many_threads_as_the_device_allows():
