@@ -91,5 +91,5 @@ SUITE: tuple[Case, ...] = (
     named("attention", "attention", _HEADS, _FEW),
     named("attention", "flash_attention", _HEADS, _FEW),
 )
-"""Streams, reductions, transposes, products at several tile sizes, softmax, convolution, attention. Anything that `named` or a
-builder of tile programs makes can be added."""
+"""Streams, reductions, transposes, products at several tile sizes, softmax, convolution, attention. Anything that
+`named` or a builder of tile programs makes can be added."""

@@ -146,7 +146,7 @@ def test_a_software_adapter_is_not_timed(name: str) -> None:
 
 def test_the_suite_has_what_it_should() -> None:
     kinds = [case.kind for case in SUITE]
-    assert set(kinds) == {"stream", "reduction", "transpose", "matmul", "softmax", "attention"}
+    assert set(kinds) == {"stream", "reduction", "transpose", "matmul", "softmax", "convolution", "attention"}
     assert len({case.label for case in SUITE}) == len(SUITE)
     assert len({str(case.timed.get("tile")) for case in SUITE if case.kind == "matmul"}) >= 3
 
