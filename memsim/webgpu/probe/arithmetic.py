@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memsim.webgpu.probe.kernels import HEAD_ALONE, MODULUS, THREADS, Array, Done, Kernel, Reads
+from memsim.webgpu.probe.kernels import HEAD_ALONE, MODULUS, MOST_TRIPS, THREADS, Array, Done, Kernel, Reads
 
 CHAINS = 8
 """Chains of an invocation that do not wait for one another."""
 UNROLLED = 16
 """Steps of each chain in a trip."""
+LONG = 64
+"""Steps of the one chain, in a trip."""
 FACTOR, TERM = 1664525, 1013904223
 """Of the chain in i32, x <- FACTOR x + TERM modulo 2**32: the generator of Numerical Recipes."""
 EXACT = 1 << 24
@@ -92,7 +94,7 @@ def fma(dtype: str, groups: int) -> Kernel:
         "fma", f"multiply-adds in {dtype} by {groups} workgroups", text, groups,
         CHAINS * UNROLLED * THREADS * groups * (2 if dtype == "f16" else 1), _uniform(expected, groups * THREADS),
         parameters=constants, result_words=groups * THREADS,
-        most=EXACT // (2 * CHAINS * UNROLLED) if dtype == "f32" else 1 << 30,
+        most=min(MOST_TRIPS, EXACT // (2 * CHAINS * UNROLLED)),
         needs="shader-f16" if dtype == "f16" else None, dtype=dtype,
     )  # fmt: skip
 
@@ -103,17 +105,17 @@ def fma_latency() -> Kernel:
         f"@compute @workgroup_size(32)\n{_ENTRY}  let trips = p[0];\n"
         "  let a = bitcast<f32>(p[1]);\n  let b = bitcast<f32>(p[2]);\n  var x = f32(result[lane]);\n"
         "  if (lane != 0u) { return; }\n"
-        f"  for (var k = 0u; k < trips; k++) {{\n    {'x = fma(x, a, b); ' * UNROLLED}\n  }}\n"
+        f"  for (var k = 0u; k < trips; k++) {{\n    {'x = fma(x, a, b); ' * LONG}\n  }}\n"
         "  result[1] = bitcast<u32>(x);\n}\n"
     )
 
     def differs(read: Reads, done: Done) -> str | None:
-        found, wanted = int(read("result", 1, 1)[0]), _bits(UNROLLED * done.last)
+        found, wanted = int(read("result", 1, 1)[0]), _bits(LONG * done.last)
         return None if found == wanted else f"the chain ends at {found:#x}, not {wanted:#x}"
 
     return Kernel(
-        "fma_latency", "multiply-adds that wait for one another", text, 1, UNROLLED, differs,
-        parameters=(_bits(1), _bits(1)), result_words=32, most=EXACT // (2 * UNROLLED), dtype="f32",
+        "fma_latency", "multiply-adds that wait for one another", text, 1, LONG, differs,
+        parameters=(_bits(1), _bits(1)), result_words=32, most=min(MOST_TRIPS, EXACT // (2 * LONG)), dtype="f32",
     )  # fmt: skip
 
 

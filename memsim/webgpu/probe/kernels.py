@@ -30,6 +30,8 @@ UNROLLED = 8
 """Loads of a chase in a trip of its loop."""
 IN_FLIGHT = 4
 """Loads of a stream in a trip, none of which waits for another."""
+MOST_TRIPS = 65_535
+"""Of a loop: Mesa's software drivers leave one after so many, without a word (seen on llvmpipe 22.3.6)."""
 RAMP = 0x9E3779B1
 """Word i of a filled buffer is i times this, modulo 2**32: an odd number, so all words differ."""
 MODULUS = 1 << 32
@@ -90,8 +92,8 @@ class Kernel:
     result_words: int = 1
     step: int = 1
     """Trips are a multiple of this."""
-    most: int = 1 << 30
-    """Trips of a dispatch at most, for the values to stay exact."""
+    most: int = MOST_TRIPS
+    """Trips of a dispatch at most: `MOST_TRIPS`, or fewer for the values to stay exact."""
     warm: int = 0
     """Trips that bring caches into the state that lasts."""
     needs: str | None = None
@@ -190,32 +192,34 @@ def stream(footprint: int, groups: int, kind: str = "read") -> Kernel:
         raise MemsimError(
             f"{threads} invocations copy {vectors} vectors: some twice", where="stream", mend="give fewer workgroups"
         )
-    blocks = max(1, vectors // THREADS)
-    turn = 0 if copies else (int(blocks * GOLDEN) | 1) * THREADS
-    lines = []
-    for i in range(IN_FLIGHT):
-        lines.append(f"    let e{i} = first + {i}u * p[1];\n")
-        lines.append(f"    let i{i} = (e{i} + id + (e{i} >> p[4]) * p[3]) & p[2];\n")
-        lines.append(
-            f"    data[i{i} + p[2] + 1u] = data[i{i}] + (e{i} >> p[4]);\n" if copies else f"    sum{i} += data[i{i}];\n"
-        )
-    sums = "" if copies else "".join(f"  var sum{i} = vec4<u32>();\n" for i in range(IN_FLIGHT))
-    told = "p[0]" if copies else "total.x + total.y + total.z + total.w"
+    turn = 0 if copies else (int(max(1, vectors // THREADS) * GOLDEN) | 1) * THREADS
     differs = _copied(vectors, threads) if copies else _added(vectors, threads)
-    total = "" if copies else f"  let total = {' + '.join(f'sum{i}' for i in range(IN_FLIGHT))};\n"
-    text = HEAD.format(access="read_write" if copies else "read", element="vec4<u32>") + (
-        f"@compute @workgroup_size({THREADS})\n"
-        "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {\n"
-        f"  let trips = p[0];\n  let id = group.x * {THREADS}u + lane;\n  var first = 0u;\n{sums}"
-        "  for (var k = 0u; k < trips; k++) {\n"
-        f"{''.join(lines)}    first += {IN_FLIGHT}u * p[1];\n  }}\n{total}  result[id] = {told};\n}}\n"
-    )
     return Kernel(
-        kind, f"{kind} of {footprint} B by {groups} workgroups", text, groups,
+        kind, f"{kind} of {footprint} B by {groups} workgroups", _stream_text(copies), groups,
         VECTOR * IN_FLIGHT * threads * (2 if copies else 1), differs,
         parameters=(threads, vectors - 1, turn, vectors.bit_length() - 1), data_words=footprint // WORD,
         result_words=threads, step=max(1, vectors // (IN_FLIGHT * threads)), footprint=footprint,
     )  # fmt: skip
+
+
+def _stream_text(copies: bool) -> str:
+    """``p``: trips, invocations, vectors less one, turn of a pass, log2 of the vectors."""
+    sums = range(0 if copies else IN_FLIGHT)
+    lines = []
+    for i in range(IN_FLIGHT):
+        lines.append(f"    let e{i} = first + {i}u * p[1];\n")
+        lines.append(f"    let i{i} = (e{i} + id + (e{i} >> p[4]) * p[3]) & p[2];\n")
+        copied = f"    data[i{i} + p[2] + 1u] = data[i{i}] + (e{i} >> p[4]);\n"
+        lines.append(copied if copies else f"    sum{i} += data[i{i}];\n")
+    total = f"  let total = {' + '.join(f'sum{i}' for i in sums)};\n" if sums else ""
+    told = "total.x + total.y + total.z + total.w" if sums else "p[0]"
+    return HEAD.format(access="read_write" if copies else "read", element="vec4<u32>") + (
+        f"@compute @workgroup_size({THREADS})\n"
+        "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {\n"
+        f"  let trips = p[0];\n  let id = group.x * {THREADS}u + lane;\n  var first = 0u;\n"
+        f"{''.join(f'  var sum{i} = vec4<u32>();' + chr(10) for i in sums)}  for (var k = 0u; k < trips; k++) {{\n"
+        f"{''.join(lines)}    first += {IN_FLIGHT}u * p[1];\n  }}\n{total}  result[id] = {told};\n}}\n"
+    )
 
 
 def _added(vectors: int, threads: int) -> Callable[[Reads, Done], str | None]:

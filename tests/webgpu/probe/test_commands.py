@@ -137,6 +137,7 @@ def pretender(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """The software adapter as if it were a GPU, at sizes that it can do: all is run but for the refusal."""
     found = replace(adapter(ADAPTERS[0]), kind="DiscreteGPU")
     monkeypatch.setattr("memsim.webgpu.find_adapter", lambda name: found)
+    monkeypatch.setattr("memsim.webgpu.probe.machine.seconds_per_tick", lambda ticks, walls: 1e-9)  # see test_kernels
     tiny = Plan(largest=1 << 20, a_doubling=1, refinements=1, warm_loads=1 << 12, groups=8, effort=Effort(3e-4, 3))
     monkeypatch.setattr("memsim.webgpu.probe.FULL", tiny)
     monkeypatch.setattr("memsim.webgpu.probe.QUICKLY", tiny)

@@ -78,6 +78,13 @@ def test_warming_comes_before_the_samples() -> None:
     assert sum(clock.trips[:-9]) >= 1_000_000
 
 
+def test_a_sample_that_something_else_made_long_is_not_believed() -> None:
+    spikes = [1, 1, 9e4, 9e4]
+    clock = Clock(1e-6, values=spikes)
+    assert measure(clock, 1e-9).median == pytest.approx(1e-6, rel=1e-3)
+    assert clock.trips[-1] * 1e-6 >= TARGET_S / 2
+
+
 def test_outliers_do_not_move_the_median() -> None:
     clock = Clock(1e-3, values=[1] * 4 + [1, 1, 9, 1, 1, 5, 1, 1, 1])
     assert measure(clock, GRAIN, effort=Effort(2e-3, 9)).median == pytest.approx(1e-3, rel=1e-3)
