@@ -299,7 +299,13 @@ class _Follower:
             at = frame.block % self.cores
             if core is not None and at != core:
                 return
-            starts = tuple([cut.start for cut in box_at(frame.env).slices])
+            box = box_at(frame.env)
+            starts = tuple(
+                [
+                    cut.start - part.start * step
+                    for cut, part, step in zip(box.slices, box.kept, region.steps, strict=True)
+                ]
+            )
             places = (
                 [starts]
                 if rows is None
