@@ -19,7 +19,7 @@ import numpy as np
 from memsim.isa import Program, ProgramBuilder
 from memsim.webgpu import find_adapter
 from memsim.webgpu.device import Adapter, open_device
-from memsim.webgpu.execute import Session
+from memsim.webgpu.execute import DeviceProgram
 
 BY_HAND = """
 @group(0) @binding(0) var<storage, read> A: array<f32>;
@@ -114,15 +114,15 @@ def measure(adapter: Adapter, size: int, rounds: int) -> dict[str, float]:
     a, b = (rng.standard_normal((size, size), np.float32) for _ in range(2))
     hand, result = by_hand(adapter, a, b)
     programs = {"plain": product(size, 16, 16), "blocked": product(size, 64, 16)}
-    sessions = {name: Session.of(program, {"A": a, "B": b}, adapter) for name, program in programs.items()}
+    loaded = {name: DeviceProgram.of(program, {"A": a, "B": b}, adapter) for name, program in programs.items()}
     runs: dict[str, Callable[[], float]] = {"by hand": hand}
-    runs |= {name: session.wall for name, session in sessions.items()}
+    runs |= {name: prepared.wall for name, prepared in loaded.items()}
     seconds = {name: min(run() for _ in range(2)) for name, run in runs.items()}  # the first call compiles
     for _ in range(rounds):
         for name, run in runs.items():
             seconds[name] = min(seconds[name], run())
-    for name, session in sessions.items():
-        assert (session.outputs()["C"] == result()).all() or not adapter.is_software, f"{name} and by hand differ"
+    for name, prepared in loaded.items():
+        assert (prepared.outputs()["C"] == result()).all() or not adapter.is_software, f"{name} and by hand differ"
     print(f"{size}^3 fp32 matrix product on {adapter}")
     for name, taken in seconds.items():
         rate = 2 * size**3 / taken / 1e9

@@ -77,13 +77,13 @@ def run(
     """
     check_kind(program, Program, "webgpu.run", GIVE_A_PROGRAM)
     where = adapter if isinstance(adapter, Adapter) else find_adapter(adapter)
-    session = Session.of(program, inputs, where, cores=cores, options=options)
+    prepared = DeviceProgram.of(program, inputs, where, cores=cores, options=options)
     seconds = []
     for repeat in range(repeats):
         if repeat:
-            session.reset()
-        seconds.append(session.run())
-    return Run(session.outputs(), where, session.shaders, session.compile_s, min(seconds), session.timed_by)
+            prepared.reset()
+        seconds.append(prepared.run())
+    return Run(prepared.outputs(), where, prepared.shaders, prepared.compile_s, min(seconds), prepared.timed_by)
 
 
 def shaders(
@@ -118,10 +118,10 @@ def shaders(
     return generate(program, layout, kept, cores=used_cores, options=options)
 
 
-class Session:
+class DeviceProgram:
     """A program on a device: its buffers and pipelines, ready to run as often as one likes.
 
-    `Session.of` makes one; `run` then runs it, and `outputs` gives the tensors.
+    `DeviceProgram.of` makes one; `run` then runs it, and `outputs` gives the tensors.
     """
 
     def __init__(
@@ -161,8 +161,8 @@ class Session:
         *,
         cores: int | None = None,
         options: Options | None = None,
-    ) -> Session:
-        """The session of a program that is verified here; raises what `run` raises."""
+    ) -> DeviceProgram:
+        """A program that is verified here, on a device; raises what `run` raises."""
         verify(program)
         used_cores = core_count(program, cores)
         return cls(program, initial_tensors(program, inputs, used_cores), adapter, used_cores, options)

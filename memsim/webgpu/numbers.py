@@ -10,7 +10,27 @@ from __future__ import annotations
 
 from memsim.isa.ops import DTYPES
 
+_WAVE = """fn {name}(x: f32) -> f32 {{
+  let n = round(x * 0.63661977f);
+  let h = round(n * 0x1p-12f) * 0x1p12f;
+  let l = n - h;
+  let rest = ((x - h * 1.5703125f) - l * 1.5703125f) - h * 4.837512969970703125e-4f;
+  let r = (rest - l * 4.837512969970703125e-4f) - n * 7.54978995489188216e-8f;
+  let z = r * r;
+  let s = r + r * z * (-1.6666654611e-1f + z * (8.3321608736e-3f - z * 1.9515295891e-4f));
+  let c = 1.0f - 0.5f * z + z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f + z * 2.443315711809948e-5f));
+  let q = i32(n){shift};
+  let v = select(s, c, (q & 1) == 1);
+  return select(v, -v, (q & 2) == 2);
+}}"""
+"""Sine or cosine: the nearest multiple of pi / 2 is taken off in parts, each product exact, then a polynomial.
+
+WGSL promises only 2**-11, and only from -pi to pi. The constants are those of S. Moshier's Cephes (``sinf``).
+"""
+
 FUNCTIONS: dict[str, str] = {
+    "sine": _WAVE.format(name="sine", shift=""),
+    "cosine": _WAVE.format(name="cosine", shift=" + 1"),
     "decode_fp32": "fn decode_fp32(b: u32) -> f32 { return bitcast<f32>(b); }",
     "decode_int32": "fn decode_int32(b: u32) -> i32 { return bitcast<i32>(b); }",
     "decode_int8": "fn decode_int8(b: u32) -> i32 { return bitcast<i32>(b << 24u) >> 24u; }",

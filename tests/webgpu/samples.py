@@ -1,4 +1,4 @@
-"""Programs and helpers of the tests of the WGSL backend."""
+"""Programs for the tests of the WGSL backend, and what they are run with."""
 
 from __future__ import annotations
 

@@ -160,6 +160,15 @@ def test_each_primitive_is_that_of_the_table(op):
     np.testing.assert_allclose(found, expected, rtol=relative, atol=absolute)
 
 
+@pytest.mark.parametrize(("most", "error"), [(3.2, 1.3e-7), (100.0, 1.3e-7), (8192.0, 1.3e-7), (1e6, 1.3e-7)])
+@pytest.mark.parametrize("op", ["sin", "cos"])
+def test_waves_of_large_arguments(op, most, error):
+    x = np.random.default_rng(4).uniform(-most, most, COLUMNS).astype(np.float32)
+    x[:3] = 0, most, -most
+    expected = VECTOR_OPS[op].compute(x.astype(np.float64))
+    assert np.abs(vector_on_device(op, [x], "fp32") - expected).max() <= error
+
+
 @pytest.mark.parametrize("op", [name for name, op in VECTOR_OPS.items() if not op.special])
 def test_integers_are_computed_in_int32(op):
     rng = np.random.default_rng(3)

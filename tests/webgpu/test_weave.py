@@ -249,7 +249,7 @@ def test_what_would_be_too_long_is_refused_with_the_reason():
 
 
 def test_walk_sees_what_is_checked():
-    """The helper lists what a text has: as many instructions as `walk`, where every loop runs once."""
+    """What is listed is what a text has: as many instructions as `walk`, where every loop runs once."""
     program = matmul(1)
     queue = program.kernels[0].groups[0].queues[0]
     assert len(list(listed(queue.body, {}))) == len(list(walk(queue.body)))
