@@ -87,6 +87,19 @@ ensure_vulkan() {
     say "for a software driver: apt-get install mesa-vulkan-drivers libvulkan1 (dnf: mesa-vulkan-drivers vulkan-loader)"
 }
 
+# OpenGL is a second way into the same software device: the tests compare values on both.
+has_egl() {
+    [ "$(uname -s)" = Linux ] || return 0
+    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep 'libEGL\.so\.1' >/dev/null
+}
+
+ensure_egl() {
+    has_egl && return
+    apt_install libegl1 libgl1-mesa-dri && has_egl && return
+    say "no OpenGL driver found, and none could be installed: wgpu is checked on Vulkan alone, and its OpenGL tests fail."
+    say "for a software driver: apt-get install libegl1 libgl1-mesa-dri (dnf: mesa-libEGL mesa-dri-drivers)"
+}
+
 # ---------------------------------------------------------------------------------------------------------------
 wanted() { cat constraints.txt pyproject.toml tools/setup.sh; echo "$PWD"; }
 
@@ -103,5 +116,6 @@ say "installing the locked dependencies (a few minutes the first time)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
     --editable ".[wgpu,docs,dev]"
 ensure_vulkan
+ensure_egl
 printf '%s\n' "$fingerprint" >"$stamp"
 say "ready: source $venv/bin/activate"

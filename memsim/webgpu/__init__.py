@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from memsim.webgpu.comparison import Agreement, CrossCheck, crosscheck
     from memsim.webgpu.device import Adapter, adapters, find_adapter
     from memsim.webgpu.execute import Run, run, shaders
-    from memsim.webgpu.generate import Limits, Options, Shader
     from memsim.webgpu.inputs import inputs_for
+    from memsim.webgpu.shader import Limits, Options, Shader
 
 __all__ = [
     "Adapter",
@@ -36,10 +36,10 @@ _MODULE_OF = {
     "Adapter": "device",
     "Agreement": "comparison",
     "CrossCheck": "comparison",
-    "Limits": "generate",
-    "Options": "generate",
+    "Limits": "shader",
+    "Options": "shader",
     "Run": "execute",
-    "Shader": "generate",
+    "Shader": "shader",
     "adapters": "device",
     "crosscheck": "comparison",
     "find_adapter": "device",

@@ -13,8 +13,8 @@ from memsim.isa.model import Program, Tensor
 from memsim.webgpu.device import Adapter, find_adapter
 from memsim.webgpu.exactness import JUMPED_SHARE, Doubt, doubts
 from memsim.webgpu.execute import Run, run
-from memsim.webgpu.generate import Options
 from memsim.webgpu.inputs import inputs_for
+from memsim.webgpu.shader import Options
 
 Array: TypeAlias = np.ndarray[Any, Any]
 TINY = 2.0**-126

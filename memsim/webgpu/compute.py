@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from memsim.errors import ProgramError
 from memsim.isa.model import Fill, Iota, Mma, Reduce, Tile, Vector
 from memsim.isa.ops import VECTOR_OPS, round_to
+from memsim.isa.sites import describe
 from memsim.webgpu.numbers import rounded
 from memsim.webgpu.scope import ANY, Access, Code, Scope
 from memsim.webgpu.threads import MOST_REGISTERS, Element, Grid, block_places, thread_grid
@@ -121,20 +124,26 @@ def emit_iota(step: Step, iota: Iota, scope: Scope) -> Code:
 def emit_mma(step: Step, mma: Mma, scope: Scope) -> Code:
     """Each thread computes a register block of the product: sums over k in order, one rounded product at a time."""
     (dst,), (a, b) = step.writes, step.reads
-    place = scope.places[dst]
-    grid = thread_grid(place.ring.shape, scope.threads)
-    depth = scope.places[a.ring].ring.shape[-2 if mma.transpose_a else -1]
+    grid = thread_grid(scope.places[dst].ring.shape, scope.threads)
     accesses = [Access(a.ring, False), Access(b.ring, False), Access(dst, True, f"{grid}")]
-    registers = place.memory == "register"
-    if math.prod(grid.block) <= MOST_REGISTERS:
-        lines = _block(block_places(grid), grid.block, registers, step, mma, depth, scope)
-    else:
-        lines = _panels(grid, step, mma, depth, scope)
-    guard = grid.down * grid.across < scope.threads
-    return Code([f"if (lid < {grid.down * grid.across}u) {{" if guard else "{", *lines, "}"], accesses)
+    threads = grid.down * grid.across
+    guard = f"if (lid < {threads}u) {{" if threads < scope.threads else "{"
+    fits = math.prod(grid.block) <= MOST_REGISTERS
+    if any(slot.ring == dst and slot.is_open for slot in step.reads):
+        if not fits:
+            raise ProgramError(
+                f"a product of {grid.rows} x {grid.columns} that reads the slot that it writes does not fit registers",
+                where=describe(mma),
+                mend="write the result into another ring",
+            )
+        block = _block(block_places(grid), grid.block, step, mma, scope)
+        lines = [*block.declared, guard, *block.product, "}", scope.barrier, guard, *block.writes, "}"]
+        return Code(["{", *lines, "}"], accesses)
+    lines = _block(block_places(grid), grid.block, step, mma, scope).lines if fits else _panels(grid, step, mma, scope)
+    return Code([guard, *lines, "}"], accesses)
 
 
-def _panels(grid: Grid, step: Step, mma: Mma, depth: int, scope: Scope) -> list[str]:
+def _panels(grid: Grid, step: Step, mma: Mma, scope: Scope) -> list[str]:
     """A block that is too large for registers, part by part."""
     rows, columns = grid.block
     high, wide = _part(rows), _part(columns)
@@ -147,7 +156,7 @@ def _panels(grid: Grid, step: Step, mma: Mma, depth: int, scope: Scope) -> list[
     return [
         f"for (var r0 = 0u; r0 < {rows}u; r0 += {high}u) {{",
         f"for (var c0 = 0u; c0 < {columns}u; c0 += {wide}u) {{",
-        *_block(places, (high, wide), False, step, mma, depth, scope),
+        *_block(places, (high, wide), step, mma, scope).lines,
         "} }",
     ]
 
@@ -156,38 +165,43 @@ def _part(n: int) -> int:
     return max(d for d in range(1, 9) if n % d == 0)
 
 
-def _block(
-    places: Sequence[tuple[str, str]],
-    shape: tuple[int, int],
-    registers: bool,
-    step: Step,
-    mma: Mma,
-    depth: int,
-    scope: Scope,
-) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The text of a register block."""
+
+    declared: list[str]
+    product: list[str]
+    writes: list[str]
+
+    @property
+    def lines(self) -> list[str]:
+        return [*self.declared, *self.product, *self.writes]
+
+
+def _block(places: Sequence[tuple[str, str]], shape: tuple[int, int], step: Step, mma: Mma, scope: Scope) -> _Block:
     (dst,), (a, b) = step.writes, step.reads
     place, (rows, columns) = scope.places[dst], shape
-    width = place.ring.shape[-1]
-    zero = literal(0, place.kind)
+    registers = place.memory == "register"
+    width, zero = place.ring.shape[-1], literal(0, place.kind)
+    depth = scope.places[a.ring].ring.shape[-2 if mma.transpose_a else -1]
     elements = [Element(f"({row} * {width}u + {column})", n) for n, (row, column) in enumerate(places)]
     names = [f"{place.name}_{n}" if registers else f"acc{n}" for n in range(len(places))]
-    lines = []
+    product = []
     for name, element in zip(names, elements, strict=True):
-        start = scope.read(scope.back(dst), element) if mma.accumulate else zero
-        if not registers:
-            lines.append(f"var {name}: {place.kind} = {start};")
-        elif not mma.accumulate:
-            lines.append(f"{name} = {zero};")
-    lines += _operands(places, rows, columns, step, mma, scope)
-    lines.append(f"for (var k = 0u; k < {depth}u; k++) {{")
-    lines += [f"let a{r} = {_at(a, f'pa{r}', mma.transpose_a, scope)};" for r in range(rows)]
-    lines += [f"let b{c} = {_at(b, f'pb{c}', not mma.transpose_b, scope)};" for c in range(columns)]
-    for n, name in enumerate(names):
-        lines.append(f"{name} = {name} + a{n // columns} * b{n % columns};")
-    lines.append("}")
-    if not registers:
-        lines += [scope.write(dst, element, name) for name, element in zip(names, elements, strict=True)]
-    return lines
+        if not mma.accumulate:
+            product.append(f"{name} = {zero};")
+        elif not registers:
+            product.append(f"{name} = {scope.read(scope.back(dst), element)};")
+    product += _operands(places, rows, columns, step, mma, scope)
+    product.append(f"for (var k = 0u; k < {depth}u; k++) {{")
+    product += [f"let a{r} = {_at(a, f'pa{r}', mma.transpose_a, scope)};" for r in range(rows)]
+    product += [f"let b{c} = {_at(b, f'pb{c}', not mma.transpose_b, scope)};" for c in range(columns)]
+    product += [f"{name} = {name} + a{n // columns} * b{n % columns};" for n, name in enumerate(names)]
+    product.append("}")
+    if registers:
+        return _Block([], product, [])
+    writes = [scope.write(dst, element, name) for name, element in zip(names, elements, strict=True)]
+    return _Block([f"var {name}: {place.kind};" for name in names], product, writes)
 
 
 def _operands(

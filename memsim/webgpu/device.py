@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from memsim.errors import MemsimError
-from memsim.webgpu.generate import Limits
+from memsim.webgpu.shader import Limits
 
 FEATURES = ("timestamp-query", "shader-f16")
 """Features that are used where an adapter has them."""
@@ -141,6 +141,7 @@ def _described(index: int, found: Any) -> Adapter:
             invocations=limits["max-compute-invocations-per-workgroup"],
             storage_bytes=binding // 4 * 4,
             storage_buffers=limits["max-storage-buffers-per-shader-stage"],
+            f16="shader-f16" in found.features,
         ),
         index=index,
     )

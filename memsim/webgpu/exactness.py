@@ -104,10 +104,14 @@ def _follow(kernel: Kernel, tensors: dict[str, Doubt], software: bool) -> None:
         changed = False
         for group, instruction in _instructions(kernel):
             doubt = _result(group, instruction, rings, tensors, software, lengths[group.name])
-            for table, key in _written(group, instruction, rings, tensors):
-                joined = table[key] | _typed(doubt, kernel, key)
-                changed |= joined != table[key]
-                table[key] = joined
+            for key in _rings_written(group, instruction):
+                joined = rings[key] | _typed(doubt, kernel.group(key[0]).ring(key[1]).dtype)
+                changed |= joined != rings[key]
+                rings[key] = joined
+            if isinstance(instruction, Store):
+                joined = tensors[instruction.dst.tensor] | doubt
+                changed |= joined != tensors[instruction.dst.tensor]
+                tensors[instruction.dst.tensor] = joined
 
 
 def _instructions(kernel: Kernel) -> Iterator[tuple[Group, Instruction]]:
@@ -117,22 +121,17 @@ def _instructions(kernel: Kernel) -> Iterator[tuple[Group, Instruction]]:
                 yield group, instruction
 
 
-def _written(group: Group, instruction: Instruction, rings: dict, tensors: dict) -> Iterator[tuple[dict, object]]:  # type: ignore[type-arg]
-    if isinstance(instruction, Store):
-        yield tensors, instruction.dst.tensor
+def _rings_written(group: Group, instruction: Instruction) -> Iterator[tuple[str, str]]:
     target, written = transfer_target(instruction), ring_written(instruction)
     if target is not None:
-        yield rings, (target.group or group.name, target.ring)
+        yield target.group or group.name, target.ring
     if written is not None:
-        yield rings, (group.name, written)
+        yield group.name, written
 
 
-def _typed(doubt: Doubt, kernel: Kernel, key: object) -> Doubt:
+def _typed(doubt: Doubt, dtype: str) -> Doubt:
     """The doubt of a value once it lies in a ring of some type."""
-    if not doubt.inexact or not isinstance(key, tuple):
-        return doubt
-    dtype = kernel.group(key[0]).ring(key[1]).dtype
-    return doubt | Doubt(True, TOLERANCE[dtype], 0, not DTYPES[dtype].is_float)
+    return doubt | Doubt(True, TOLERANCE[dtype], 0, not DTYPES[dtype].is_float) if doubt.inexact else doubt
 
 
 def _result(

@@ -14,8 +14,9 @@ from memsim.isa.interpret import core_count, initial_tensors
 from memsim.isa.model import Program
 from memsim.isa.verify import verify
 from memsim.webgpu.device import Adapter, find_adapter, open_device
-from memsim.webgpu.generate import Limits, Options, Shader, generate
+from memsim.webgpu.generate import generate
 from memsim.webgpu.layout import Layout
+from memsim.webgpu.shader import Limits, Options, Shader
 
 Array: TypeAlias = np.ndarray[Any, Any]
 

@@ -12,6 +12,8 @@ from memsim.isa.model import PER_CORE_ROLES, Program, Store, Tensor, walk
 from memsim.webgpu.scope import TensorPlace
 
 Array: TypeAlias = np.ndarray[Any, Any]
+DROPPED = 1
+"""Words at the start of each buffer that take what a clip drops."""
 MOST_ELEMENTS = 2**31 - 1
 """Elements of a tensor: WGSL computes coordinates in 32 bits."""
 
@@ -57,7 +59,7 @@ class Layout:
             if 4 * (self.words[name] + words) <= storage_bytes:
                 return name
         name = f"{kind}{len(of_kind)}"
-        self.words[name] = 0
+        self.words[name] = DROPPED
         return name
 
     def is_atomic(self, buffer: str) -> bool:
@@ -98,7 +100,7 @@ def _words(tensor: Tensor, cores: int | None) -> int:
 
 
 def _check_size(tensor: Tensor, words: int, cores: int | None, storage_bytes: int) -> None:
-    if 4 * words > storage_bytes or tensor.bytes * (cores or 1) // tensor.type.bytes > MOST_ELEMENTS:
+    if 4 * (words + DROPPED) > storage_bytes or tensor.bytes * (cores or 1) // tensor.type.bytes > MOST_ELEMENTS:
         raise ProgramError(
             f"tensor {tensor.name} takes {4 * words:,} bytes, and the device binds at most {storage_bytes:,}",
             where=f"tensor {tensor.name}",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from memsim.isa.model import Copy, Gather, Load, Send, Store
 from memsim.isa.ops import round_to
-from memsim.webgpu.scope import ANY, Access, Code, Scope
+from memsim.webgpu.scope import Access, Code, Scope
 from memsim.webgpu.threads import Element
-from memsim.webgpu.tokens import RingId, Slot, Step
+from memsim.webgpu.tokens import Slot, Step
 from memsim.webgpu.trace import literal
 
 
@@ -22,12 +22,12 @@ def emit_load(step: Step, load: Load, scope: Scope) -> Code:
     def body(element: Element) -> list[str]:
         at = moved(element, shape, load.src.sizes, load.transpose)
         inside = box.inside(at)
-        value = scope.load_value(place, "e")
         lines = [f"let e = {box.index(at)};"]
         if inside:
-            lines += [f"var v = {pad};", f"if ({inside}) {{ v = {value}; }}"]
+            value = scope.load_value(place, "e", "inside")
+            lines += [f"let inside = {inside};", f"let v = select({pad}, {value}, inside);"]
         else:
-            lines.append(f"let v = {value};")
+            lines.append(f"let v = {scope.load_value(place, 'e')};")
         return lines + [scope.write(ring, element, "v") for ring in step.writes]
 
     return _filling(step, scope, box.lines, body, [])
@@ -46,8 +46,8 @@ def emit_store(step: Step, store: Store, scope: Scope) -> Code:
     def body(element: Element) -> list[str]:
         at = moved(element, shape, store.dst.sizes, store.transpose)
         inside = box.inside(at)
-        lines = [f"let e = {box.index(at)};", *scope.store_value(place, "e", scope.read(slot, element))]
-        return [f"if ({inside}) {{", *lines, "}"] if inside else lines
+        head = [f"let e = {box.index(at)};"] + [f"let inside = {inside};"] * bool(inside)
+        return head + scope.store_value(place, "e", scope.read(slot, element), "inside" if inside else "")
 
     lines, tag = scope.each(shape, [slot.ring], body)
     return Code(["{", *box.lines, *lines, "}"], [Access(slot.ring, False, tag)])
@@ -59,7 +59,6 @@ def emit_gather(step: Step, gather: Gather, scope: Scope) -> Code:
     rows, width = gather.src.sizes[-2:]
     shape = scope.places[step.writes[0]].ring.shape
     index = scope.places[slot.ring]
-    zero = literal(0, scope.places[step.writes[0]].kind)
 
     def body(element: Element) -> list[str]:
         row = f"i32({scope.read_at(slot, f'({element.flat}) / {width}u')})"
@@ -68,15 +67,16 @@ def emit_gather(step: Step, gather: Gather, scope: Scope) -> Code:
             f"let index = {row};",
             f"let valid = index >= 0 && index < {rows};",
             "let row = u32(select(0, index, valid));",
-            "if (!valid) { atomicMax(&problems[0], 1u); }",
+            "invalid = invalid | u32(!valid);",
             f"let e = {box.index(at)};",
-            f"var v = {zero};",
-            f"if (valid) {{ v = {scope.load_value(place, 'e')}; }}",
+            f"let v = {scope.load_value(place, 'e')};",
             *(scope.write(ring, element, "v") for ring in step.writes),
         ]
 
     assert index.kind == "i32" and len(shape) >= 1
-    return _filling(step, scope, box.lines, body, [Access(slot.ring, False)])
+    code = _filling(step, scope, [*box.lines, "var invalid = 0u;"], body, [Access(slot.ring, False)])
+    code.lines.insert(-1, "if (invalid != 0u) { atomicMax(&problems[0], 1u); }")
+    return code
 
 
 def emit_forward(step: Step, move: Copy | Send, scope: Scope) -> Code:
@@ -99,15 +99,16 @@ def emit_forward(step: Step, move: Copy | Send, scope: Scope) -> Code:
 
 
 def _filling(
-    step: Step, scope: Scope, head: list[str], body: object, accesses: list[Access], own: Slot | None = None
+    step: Step,
+    scope: Scope,
+    head: list[str],
+    body: Callable[[Element], Sequence[str]],
+    accesses: list[Access],
+    own: Slot | None = None,
 ) -> Code:
-    """Code that fills the back slots of one or more rings of one shape."""
-    shapes: dict[tuple[int, ...], list[RingId]] = {}
-    for ring in step.writes:
-        shapes.setdefault(scope.places[ring].ring.shape, []).append(ring)
-    assert len(shapes) == 1, "the rings of one target have one shape: they belong to one group"
+    """Code that fills the back slots of rings of one shape: those of a target belong to one group."""
     rings = list(step.writes) + ([own.ring] if own else [])
-    lines, tag = scope.each(scope.places[step.writes[0]].ring.shape, rings, body)  # type: ignore[arg-type]
+    lines, tag = scope.each(scope.places[step.writes[0]].ring.shape, rings, body)
     found = [*accesses, *(Access(ring, True, tag) for ring in step.writes)]
     if own:
         found.append(Access(own.ring, False, tag))
@@ -134,6 +135,3 @@ def flattened(at: Sequence[str], shape: Sequence[int]) -> str:
         parts.append(text if stride == 1 else f"{text} * {stride}u")
         stride *= size
     return " + ".join(reversed(parts)) or "0u"
-
-
-__all__ = ["ANY", "emit_forward", "emit_gather", "emit_load", "emit_store", "flattened", "moved"]

@@ -1,9 +1,9 @@
 """Tiles that one block loads for many, loaded by each of them instead: then the blocks need not run together.
 
-A multicast load from a memory that all cores share reads the same elements, whoever reads them. Where a queue does nothing but load, and each block gets
-its tiles from one block of the cluster, which is found from the block's own coordinates (the first of its row, say),
-the block can run that queue itself, as the other block would. On a device that has a cache, that is what one would
-write anyway.
+A multicast load from a memory that all cores share reads the same elements, whoever reads them. Where a queue does
+nothing but load, and each block gets its tiles from one block of the cluster, which is found from the block's own
+coordinates (the first of its row, say), the block can run that queue itself, as the other block would. On a device
+that has a cache, that is what one would write anyway.
 """
 
 from __future__ import annotations

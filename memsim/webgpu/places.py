@@ -9,7 +9,8 @@ reached (which is checked here, because drivers may not check it), and the rest 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from memsim.isa.model import (
@@ -27,12 +28,16 @@ from memsim.isa.model import (
     ring_written,
 )
 from memsim.webgpu.numbers import kind_of
+from memsim.webgpu.shader import Limits
 from memsim.webgpu.threads import MOST_REGISTERS, Grid, thread_grid
 from memsim.webgpu.tokens import Cycle, Node, RingId, Step
 from memsim.webgpu.weave import Woven
 
 ALL_REGISTERS = 160
 """Elements of all tiles together that a thread may hold in registers."""
+FEW_REGISTERS = 16
+"""Elements of a tile that a thread holds, above which instructions on it are written out only `FEW_STEPS` times."""
+FEW_STEPS = 4
 WORD_BYTES = 4
 LOOP_WEIGHT = 16
 """A loop counts as so many trips, when it is decided which rings are used most."""
@@ -53,6 +58,18 @@ class Place:
     slots: int
     offset: int = 0
     grid: Grid | None = None
+    half: bool = False
+    """Whether elements are stored as ``f16``, which is exact for rings of that type."""
+
+    @property
+    def stored(self) -> str:
+        """WGSL type of an element as it is stored."""
+        return "f16" if self.half else self.kind
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all slots."""
+        return self.words * WORD_BYTES // (2 if self.half else 1)
 
     @property
     def kind(self) -> str:
@@ -87,14 +104,21 @@ def choose_threads(woven: Woven, most: int) -> int:
         for step, _ in steps_of(woven.body)
         if isinstance(step.instruction, Mma)
     ]
-    wanted = max(min(largest, 64), math.ceil(max(products, default=1) / MOST_REGISTERS))
+    wanted = max(min(largest, 64), largest // FEW_REGISTERS, math.ceil(max(products, default=1) / MOST_REGISTERS))
     threads = 16
     while threads < wanted and threads < min(256, most):
         threads *= 2
     return threads
 
 
-def place_rings(woven: Woven, threads: int, workgroup_bytes: int, *, registers: bool = True) -> dict[RingId, Place]:
+def place_rings(
+    woven: Woven,
+    threads: int,
+    limits: Limits,
+    *,
+    registers: bool = True,
+    lasting: Collection[RingId] = (),
+) -> dict[RingId, Place]:
     """Decide where each ring lives.
 
     Parameters
@@ -103,31 +127,39 @@ def place_rings(woven: Woven, threads: int, workgroup_bytes: int, *, registers: 
         The text that uses them.
     threads
         Threads of a workgroup.
-    workgroup_bytes
-        Workgroup memory that the device has.
+    limits
+        Of the device.
     registers
         Whether tiles may live in registers.
+    lasting
+        Rings that must outlive a dispatch, and so live in the scratch buffer.
     """
     uses: dict[RingId, int] = dict.fromkeys(woven.rings.ring, 0)
     shared: set[RingId] = set()
+    written_out: Counter[RingId] = Counter()
     for step, weight in steps_of(woven.body):
         for key in _touched(step):
             uses[key] += weight
+            written_out[key] += not isinstance(step.instruction, Mma)
         shared |= set(_across_threads(step, woven))
     places: dict[RingId, Place] = {}
-    left, room, scratch = ALL_REGISTERS, workgroup_bytes // WORD_BYTES, 0
+    left, room, scratch = ALL_REGISTERS, limits.workgroup_bytes, 0
     for key in sorted(uses, key=lambda key: (-uses[key], key)):
         ring, slots = woven.rings.ring[key], woven.rings.peak[key]
         name = f"r{key[0]}_{ring.name}" if len(woven.unit.members) > 1 else f"r_{ring.name}"
         grid = thread_grid(ring.shape, threads)
         block = math.prod(grid.block)
+        half = limits.f16 and ring.dtype == "fp16"
         size = slots * math.prod(ring.shape)
-        if registers and slots == 1 and key not in shared and block <= min(MOST_REGISTERS, left):
+        size_bytes = -(-size * (2 if half else WORD_BYTES) // 16) * 16  # arrays may be aligned
+        own = registers and slots == 1 and key not in shared and key not in lasting
+        own = own and (block <= FEW_REGISTERS or written_out[key] <= FEW_STEPS)
+        if own and block <= min(MOST_REGISTERS, left):
             left -= block
             places[key] = Place(ring, name, "register", 1, grid=grid)
-        elif size <= room:
-            room -= size
-            places[key] = Place(ring, name, "workgroup", slots)
+        elif size_bytes <= room and key not in lasting:
+            room -= size_bytes
+            places[key] = Place(ring, name, "workgroup", slots, half=half)
         else:
             places[key] = Place(ring, name, "scratch", slots, scratch)
             scratch += size

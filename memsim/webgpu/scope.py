@@ -85,6 +85,10 @@ class Scope:
     ) -> None:
         self.woven, self.places, self.tensors, self.threads = woven, places, tensors, threads
         self.ranges: Mapping[str, Range] = woven.rings.domain.ranges
+        memories = {place.memory for place in places.values()}
+        barriers = {"workgroup": "workgroupBarrier();", "scratch": "storageBarrier();"}
+        self.barrier = " ".join(text for memory, text in barriers.items() if memory in memories)
+        """Makes what threads wrote to rings visible to the others."""
 
     def number(self, e: Expr) -> str:
         """A coordinate as an ``i32`` expression."""
@@ -128,7 +132,8 @@ class Scope:
         place = self.places[slot.ring]
         if place.memory == "scratch":
             return f"bitcast<{place.kind}>(scratch[{self.word(slot, flat)}])"
-        return f"{place.name}[{self.word(slot, flat)}]"
+        text = f"{place.name}[{self.word(slot, flat)}]"
+        return f"f32({text})" if place.half else text
 
     def write(self, ring: RingId, element: Element, value: str) -> str:
         """A statement that writes an element of the back slot."""
@@ -137,6 +142,7 @@ class Scope:
             return f"{place.name}_{element.register} = {value};"
         if place.memory == "scratch":
             return f"scratch[{self.word(slot, element.flat)}] = bitcast<u32>({value});"
+        value = f"f16({value})" if place.half else value
         return f"{place.name}[{self.word(slot, element.flat)}] = {value};"
 
     def in_registers(self, rings: Sequence[RingId]) -> bool:
@@ -162,9 +168,9 @@ class Scope:
         per = place.per_word
         return f"{place.base} + {index}" if per == 1 else f"{place.base} + ({index}) / {per}u"
 
-    def load_value(self, place: TensorPlace, index: str) -> str:
-        """The value of a tensor's element, decoded; ``index`` is a variable or a constant."""
-        word = f"{place.buffer}[{self.tensor_word(place, index)}]"
+    def load_value(self, place: TensorPlace, index: str, inside: str = "") -> str:
+        """The value of a tensor's element, decoded; some value where the condition ``inside`` does not hold."""
+        word = f"{place.buffer}[{self._word_if(place, index, inside)}]"
         if place.atomic:
             word = f"atomicLoad(&{word})"
         bits = place.tensor.type.bits
@@ -172,13 +178,20 @@ class Scope:
             word = f"(({word} >> (({index}) % {place.per_word}u * {bits}u)) & {2**bits - 1}u)"
         return f"decode_{place.tensor.dtype}({word})"
 
-    def store_value(self, place: TensorPlace, index: str, value: str) -> list[str]:
-        """Statements that write a tensor's element."""
-        encoded, word = f"encode_{place.tensor.dtype}({value})", f"{place.buffer}[{self.tensor_word(place, index)}]"
+    def _word_if(self, place: TensorPlace, index: str, inside: str) -> str:
+        """The word of an element, or word 0 of its buffer, which takes what is dropped: cheaper than a branch."""
+        word = self.tensor_word(place, index)
+        return f"select(0u, {word}, {inside})" if inside else word
+
+    def store_value(self, place: TensorPlace, index: str, value: str, inside: str = "") -> list[str]:
+        """Statements that write a tensor's element, where the condition ``inside`` holds."""
+        encoded, word = f"encode_{place.tensor.dtype}({value})", f"{place.buffer}[word]"
         bits = place.tensor.type.bits
+        where = f"let word = {self._word_if(place, index, inside)};"
         if bits == 32:
-            return [f"{word} = {encoded};"]
+            return [where, f"{word} = {encoded};"]
         return [
+            where,
             f"let at = ({index}) % {place.per_word}u * {bits}u;",
             f"atomicAnd(&{word}, ~({2**bits - 1}u << at));",
             f"atomicOr(&{word}, {encoded} << at);",

@@ -28,13 +28,13 @@ _CALLS = {
     np.sqrt: "sqrt",
     np.exp2: "exp2",
     np.log2: "log2",
-    np.sin: "sin",
-    np.cos: "cos",
+    np.sin: "sine",
+    np.cos: "cosine",
     np.maximum: "max",
     np.minimum: "min",
 }
-INEXACT = frozenset({"exp2", "log2", "sin", "cos"})
-"""WGSL functions that may be off by more than a rounding, on any device."""
+INEXACT = frozenset({"exp2", "log2", "sine", "cosine"})
+"""Functions that may be off by more than a rounding, on any device."""
 ROUNDED = frozenset({"sqrt", "/"})
 """Those that WGSL lets be off by an ulp or two; the software adapters round them correctly."""
 

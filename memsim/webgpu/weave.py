@@ -19,9 +19,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from memsim.errors import ProgramError
-from memsim.isa.expr import Expr, var
+from memsim.isa.expr import Expr, ExprLike, var
 from memsim.isa.model import Loop, Statement
 from memsim.webgpu.domain import Domain
+from memsim.webgpu.replay import replay
 from memsim.webgpu.texts import Body, split_loop, strip_loop, with_values
 from memsim.webgpu.tokens import Cycle, Need, Node, RingId, Rings, Step, Tokens
 from memsim.webgpu.units import Unit, kinds_of
@@ -96,10 +97,16 @@ def weave(unit: Unit, *, unrolled: bool = False) -> Woven:
     rings = Rings(unit, domain)
     weaver = _Weaver(rings, domain, unrolled)
     body = weaver.weave({a.number: a.body for a in rings.actors}, Tokens.start(rings))
+    if _size(body) > MOST_STEPS:
+        raise Stuck({})
     rings.peak = dict.fromkeys(rings.peak, 1)
     end = Tokens.start(rings)
     assert replay(body, end) and not any(map(any, end.fill.values())), "the woven text keeps the rules of its rings"
     return Woven(unit, rings, tuple(body))
+
+
+def _size(body: Sequence[Node]) -> int:
+    return sum(1 if isinstance(node, Step) else _size(node.body) for node in body)
 
 
 def _no_order(stuck: Stuck, unit: Unit, where: str) -> ProgramError:
@@ -120,6 +127,8 @@ class _Weaver:
         self.rings, self.domain, self.unrolled = rings, domain, unrolled
         self.order = _downstream_first(rings)
         self.variables = 0
+        self.depth = 0
+        self.bodies: dict[tuple[int, ExprLike], tuple[Loop, Body]] = {}
         self.tries = 0
         self.steps = 0
 
@@ -127,6 +136,13 @@ class _Weaver:
         """A new counter; no name in a text begins with this sign."""
         self.variables += 1
         return f"#{self.variables}"
+
+    def _body(self, loop: Loop, value: ExprLike) -> Body:
+        """The body of a loop where its counter has that value; kept, since tries ask for it again and again."""
+        key = (id(loop), value)
+        if key not in self.bodies:
+            self.bodies[key] = (loop, with_values(loop.body, {loop.var: value}))
+        return self.bodies[key][1]
 
     # ---- a body ----
 
@@ -188,7 +204,7 @@ class _Weaver:
             if trips > 1:
                 stack.append(split_loop(loop, Expr(1))[1])
             if trips >= 1:
-                stack.extend(reversed(with_values(loop.body, {loop.var: 0})))
+                stack.extend(reversed(self._body(loop, 0)))
 
     # ---- loops ----
 
@@ -278,14 +294,18 @@ class _Weaver:
 
     def _try(self, loops: dict[int, Loop], count: Expr, tokens: Tokens, accumulate: bool) -> _Fused | list[int]:
         """One trip of some loops together, or the queues that should join them."""
-        variable = self.fresh()
-        self.domain.ranges[variable] = (0, max(self.domain.highest(count) - 1, 0))
-        bodies = {n: with_values(loop.body, {loop.var: var(variable)}) for n, loop in loops.items()}
+        last = max(self.domain.highest(count) - 1, 0)
+        variable = f"#{self.depth}_{last}"  # the same for each try, so that bodies need not be written anew
+        self.domain.ranges[variable] = (0, last)
+        bodies = {n: self._body(loop, var(variable)) for n, loop in loops.items()}
         after = tokens.copy()
+        self.depth += 1
         try:
             body = self.weave(bodies, after)
         except Stuck as stuck:
             return self._wanted(stuck.waits)
+        finally:
+            self.depth -= 1
         cycle = Cycle(variable, count, tuple(body))
         if not after.change(tokens) and after.same_open(tokens):
             return _Fused(cycle, after, loops)
@@ -341,7 +361,7 @@ class _Weaver:
             return False
         _, later = split_loop(loop, Expr(1))
         stack[-1] = later
-        stack.extend(reversed(with_values(loop.body, {loop.var: 0})))
+        stack.extend(reversed(self._body(loop, 0)))
         return True
 
 
@@ -350,38 +370,6 @@ class _Fused:
     cycle: Cycle
     after: Tokens
     loops: dict[int, Loop]
-
-
-def replay(body: Sequence[Node], tokens: Tokens) -> bool:
-    """Whether the tokens allow a woven text as it is; changes them."""
-    for node in body:
-        if isinstance(node, Step):
-            if tokens.plan(tokens.rings.actors[node.actor], node.instruction) != node:
-                return False
-            tokens.fire(node)
-        elif not _replay_cycle(node, tokens):
-            return False
-    return True
-
-
-def _replay_cycle(cycle: Cycle, tokens: Tokens) -> bool:
-    """Run the first trip and the last: what a trip needs of the fills lies between what these two need."""
-    before = tokens.copy()
-    if not replay(cycle.body, tokens):
-        return False
-    change, trips = tokens.change(before), cycle.count.const if cycle.count.is_constant else None
-    if not change and tokens.same_open(before):
-        return True
-    if trips is None:
-        return False
-    if trips > 1:
-        opened = tokens.copy()
-        last = tokens.advanced(change, trips - 2)
-        start = last.copy()
-        if not replay(cycle.body, last) or not last.same_open(opened) or last.change(start) != change:
-            return False
-        tokens.fill, tokens.open = last.fill, last.open
-    return True
 
 
 def _downstream_first(rings: Rings) -> list[int]:

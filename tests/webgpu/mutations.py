@@ -83,6 +83,6 @@ TEXTS = (
     ("half of a word", "% 2u * 16u", "% 1u * 16u"),
     ("not accumulated", " = r_c_", " = 0.0 * r_c_"),
     ("maximum for minimum", "max(", "min("),
-    ("another block", "let unit = i32(turn)", "let unit = i32(turn) / 2"),
+    ("another block", "let unit = i32(turn);", "let unit = i32(turn) / 2;"),
 )
 """WGSL with one thing broken: what it is, and which text becomes which, at its first occurrence."""

@@ -1,6 +1,7 @@
 """What is compared, with which tolerance, and how it is told; the command."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,3 +200,10 @@ def zeros(program):
 def test_the_command_tells_mistakes(arguments, said, capsys):
     assert call(*arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_page_states_the_tolerances():
+    page = (Path(__file__).parents[2] / "docs/models/webgpu.md").read_text()
+    for dtype, value in TOLERANCE.items():
+        if value:
+            assert f"| `{dtype}` | {value:g} |" in page or f"| `{dtype}` | {value} |" in page

@@ -74,7 +74,9 @@ def test_more_blocks_than_scratch_are_run_in_turns(monkeypatch):
 
 def test_rings_that_fit_nowhere_are_refused(monkeypatch):
     monkeypatch.setattr("memsim.webgpu.generate.SCRATCH_BYTES", 4096)
-    with pytest.raises(ProgramError, match=r"take 32,768 bytes of a storage buffer, more than 4,096") as caught:
+    with pytest.raises(
+        ProgramError, match=r"rings of a block take 32,768 bytes of a storage buffer, more than 4,096"
+    ) as caught:
         shaders(ms.parse(PRODUCT.format(dtype="bf16")), Limits(workgroup_bytes=0))
     assert caught.value.where == "kernel main"
 
@@ -88,16 +90,16 @@ def test_a_tensor_that_fits_no_buffer_is_refused():
 def test_tensors_share_buffers_up_to_the_limit():
     program = ms.parse(PRODUCT.format(dtype="fp32"))
     (one,) = shaders(program)
-    (two,) = shaders(program, Limits(storage_bytes=2 * 64 * 64 * 4))
+    (two,) = shaders(program, Limits(storage_bytes=2 * 64 * 64 * 4 + 4))
     assert [b for b in one.buffers if b.startswith("plain")] == ["plain0"]
     assert [b for b in two.buffers if b.startswith("plain")] == ["plain0", "plain1"]
-    assert crosscheck(program, adapter=limited(storage_bytes=2 * 64 * 64 * 4)).ok
+    assert crosscheck(program, adapter=limited(storage_bytes=2 * 64 * 64 * 4 + 4)).ok
 
 
 def test_too_many_buffers_are_refused():
     program = ms.parse(PRODUCT.format(dtype="fp32"))
     with pytest.raises(ProgramError, match="needs 6 storage buffers, and the device has 5"):
-        shaders(program, Limits(storage_bytes=64 * 64 * 4, storage_buffers=5))
+        shaders(program, Limits(storage_bytes=64 * 64 * 4 + 4, storage_buffers=5))
 
 
 def test_a_workgroup_has_as_many_threads_as_the_device_allows():
@@ -197,4 +199,21 @@ def test_a_shader_that_the_driver_refuses_is_told(monkeypatch):
     monkeypatch.setattr(memsim.webgpu.execute, "generate", broken)
     with pytest.raises(MemsimError, match="the driver refuses the shader") as caught:
         run(ms.parse(GATHER), {}, adapter("Vulkan"))
+    assert "kernel main" in str(caught.value.where)
+
+
+def test_a_loop_that_wgsl_cannot_count_is_refused():
+    program = ms.parse(f"""
+    program p
+    tensor A dram fp32 [8]
+    tensor C dram fp32 [8]
+    kernel main blocks (x 1) {{
+      ring a sram fp32 [8]
+      ring c reg fp32 [8]
+      queue load {{ loop k {10**12} {{ load a <- A[0] }} }}
+      queue compute {{ fill c 0  loop k {10**12} {{ c = add(c, a)  pop a }}  push c }}
+      queue store {{ store C[0] <- c  pop c }}
+    }}""")
+    with pytest.raises(ProgramError, match="a loop of 1000000000000 trips is more than") as caught:
+        shaders(program)
     assert "kernel main" in str(caught.value.where)

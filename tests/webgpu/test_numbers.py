@@ -5,13 +5,13 @@ import pytest
 
 import memsim as ms
 from memsim.isa.ops import DTYPES, VECTOR_OPS, round_to
-from memsim.webgpu import run
+from memsim.webgpu import Options, run, shaders
 from tests.webgpu.samples import ADAPTERS, adapter, equal_bits
 
 COLUMNS = 512
 
 
-def cast_on_device(values, source, target, where="Vulkan"):
+def cast_on_device(values, source, target, where="Vulkan", **options):
     """Values of one type as another: loaded, cast and stored by a program."""
     rows = values.size // COLUMNS
     text = f"""
@@ -26,8 +26,10 @@ def cast_on_device(values, source, target, where="Vulkan"):
       queue store {{ store Y[y, 0] <- y  pop y }}
     }}
     """
-    program = ms.parse(text)
-    return run(program, {"X": values.reshape(rows, COLUMNS)}, adapter(where)).outputs["Y"].reshape(-1)
+    found = run(ms.parse(text), {"X": values.reshape(rows, COLUMNS)}, adapter(where), options=Options(**options))
+    (shader,) = found.shaders
+    assert ("enable f16;" in shader.text) is ("array<f16" in shader.text)
+    return found.outputs["Y"].reshape(-1)
 
 
 def all_of(dtype):
@@ -67,6 +69,35 @@ def test_rounding_from_fp32(dtype, where):
     with np.errstate(all="ignore"):
         expected = round_to(values, dtype)
     assert equal_bits(cast_on_device(values, "fp32", dtype, where), expected)
+
+
+@pytest.mark.parametrize("where", ADAPTERS)
+def test_every_fp16_value_goes_through_workgroup_memory(where):
+    """Where the device has f16, a ring of that type is stored as such; where it has not, as fp32."""
+    values = all_of("fp16")
+    with np.errstate(all="ignore"):
+        assert equal_bits(cast_on_device(values, "fp16", "fp16", where, registers=False), values)
+        assert equal_bits(
+            cast_on_device(singles(), "fp32", "fp16", where, registers=False), round_to(singles(), "fp16")
+        )
+
+
+def test_f16_is_used_where_the_device_has_it():
+    assert adapter("Vulkan").limits.f16
+    assert not adapter("OpenGL").limits.f16
+    program = ms.parse("""
+    program p
+    tensor X dram fp16 [64, 64]
+    tensor Y dram fp32 [64, 64]
+    kernel main blocks (x 1) {
+      ring a sram fp16 [64, 64]
+      ring c reg fp32 [64, 64]
+      queue load { load a <- X[0, 0] }
+      queue compute { mma c = a a^T  pop a  push c }
+      queue store { store Y[0, 0] <- c  pop c }
+    }""")
+    (half,), (full,) = (shaders(program, adapter(name).limits) for name in ADAPTERS)
+    assert (half.workgroup_bytes, full.workgroup_bytes) == (2 * 64 * 64, 4 * 64 * 64)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int32"])
@@ -127,6 +158,15 @@ def test_each_primitive_is_that_of_the_table(op):
     found = vector_on_device(op, args, "fp32")
     relative, absolute = APPROXIMATE.get(op, (0.0, 0.0))
     np.testing.assert_allclose(found, expected, rtol=relative, atol=absolute)
+
+
+@pytest.mark.parametrize(("most", "error"), [(3.2, 1.3e-7), (100.0, 1.3e-7), (8192.0, 1.3e-7), (1e6, 1.3e-7)])
+@pytest.mark.parametrize("op", ["sin", "cos"])
+def test_waves_of_large_arguments(op, most, error):
+    x = np.random.default_rng(4).uniform(-most, most, COLUMNS).astype(np.float32)
+    x[:3] = 0, most, -most
+    expected = VECTOR_OPS[op].compute(x.astype(np.float64))
+    assert np.abs(vector_on_device(op, [x], "fp32") - expected).max() <= error
 
 
 @pytest.mark.parametrize("op", [name for name, op in VECTOR_OPS.items() if not op.special])

@@ -2,6 +2,7 @@
 
 import pytest
 
+import memsim as ms
 from memsim.webgpu import Options, crosscheck
 from memsim.workloads import WORKLOADS
 from tests.webgpu.samples import ADAPTERS, SIZES, adapter, compiled
@@ -37,3 +38,22 @@ def test_registers_change_no_value(name):
     assert not any("register" in shader.places.values() for shader in without.run.shaders)
     for tensor, values in with_registers.run.outputs.items():
         assert values.tobytes() == without.run.outputs[tensor].tobytes(), tensor
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (5, 5), (48, 48)])
+@pytest.mark.parametrize("accumulate", ["=", "+="])
+def test_a_product_may_read_the_slot_that_it_writes(shape, accumulate):
+    rows, columns = shape
+    program = ms.parse(f"""
+    program p
+    tensor A dram fp32 [{rows}, {columns}]
+    tensor C dram fp32 [{rows}, {columns}]
+    kernel main blocks (x 1) {{
+      ring a sram fp32 [{rows}, {columns}]
+      ring c sram fp32 [{rows}, {columns}]
+      queue load {{ load a <- A[0, 0] }}
+      queue compute {{ c = mul(a, 0.5)  loop k 3 {{ mma c {accumulate} a c }}  pop a  push c }}
+      queue store {{ store C[0, 0] <- c  pop c }}
+    }}""")
+    found = crosscheck(program, adapter=adapter("Vulkan"))
+    assert found.ok, str(found)
