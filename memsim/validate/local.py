@@ -118,17 +118,17 @@ class GpuTimer:
 
     def seconds(self, program: Program) -> Measured:
         """Seconds of a run of the program; programs of the suite may run again on what they have written."""
-        from memsim.webgpu.execute import Session
+        from memsim.webgpu.execute import DeviceProgram
         from memsim.webgpu.inputs import inputs_for
 
-        session = Session.of(program, inputs_for(program), self.adapter)
+        session = DeviceProgram.of(program, inputs_for(program), self.adapter)
         found = time_session(session, self.effort, program.name)
         self.timed_by = session.timed_by
         return found
 
 
 class Runs(Protocol):
-    """What of a `memsim.webgpu.execute.Session` is used: its dispatches may be repeated."""
+    """What of a `memsim.webgpu.execute.DeviceProgram` is used: its dispatches may be repeated."""
 
     commands: list[Any]
     timed_by: str

@@ -126,7 +126,7 @@ def test_what_is_too_short_even_so_is_refused() -> None:
 
 def test_a_real_session_is_timed_and_its_values_stay() -> None:
     """On a software adapter, past the timer that refuses it: the time means nothing, the values do."""
-    from memsim.webgpu.execute import Session as Real
+    from memsim.webgpu.execute import DeviceProgram as Real
 
     program = made.copy(TOY, rows=32, columns=512)
     x = np.random.default_rng(0).standard_normal((32, 512), np.float32)
