@@ -62,6 +62,6 @@ def report(found: CrossCheck) -> str:
     features = ", ".join(adapter.features) or "none"
     return (
         f"{found}\n"
-        f"{dispatches} in one pass, {run.device_s * 1e3:.3g} ms by {run.timed_by}{speed}; "
+        f"{dispatches} in one pass, {run.device_s * 1e3:.3g} ms by {run.timed_by} the first time{speed}; "
         f"{run.compile_s:.2g} s to compile; features: {features}"
     )

@@ -10,6 +10,7 @@ from memsim.hierarchy import Chip
 from memsim.isa import Program
 from memsim.validate.rows import Row, Validation
 from memsim.validate.suite import SUITE, Case
+from memsim.webgpu.probe.machine import GpuMachine
 from memsim.webgpu.probe.studies import software_error
 from memsim.webgpu.probe.timing import Effort, Measured, measure
 
@@ -114,7 +115,8 @@ class GpuTimer:
         if adapter.is_software:
             raise software_error(adapter.name)
         self.adapter, self.effort = adapter, effort or Effort()
-        self.timed_by = "timestamps" if "timestamp-query" in adapter.features else "wall clock"
+        self.tick_s = GpuMachine(adapter).tick_s  # None where the device's ticks do not follow the host's clock
+        self.timed_by = "wall clock" if self.tick_s is None else "timestamps"
 
     def seconds(self, program: Program) -> Measured:
         """Seconds of a run of the program; programs of the suite may run again on what they have written."""
@@ -122,6 +124,7 @@ class GpuTimer:
         from memsim.webgpu.inputs import inputs_for
 
         session = DeviceProgram.of(program, inputs_for(program), self.adapter)
+        session.clock(self.tick_s)
         found = time_session(session, self.effort, program.name)
         self.timed_by = session.timed_by
         return found

@@ -53,10 +53,10 @@ def show(found: Validation) -> str:
     """A row for each case, and the mean absolute percentage error by kind."""
     lines = [f"{found.chip} against {found.device}, timed by {found.timed_by}"]
     wide = 2 + max(len(row.case) for row in found.rows)
-    lines.append(f"{'kind':11}{'case':{wide}}{'predicted':>12}{'measured':>12}{'spread':>8}{'error':>9}")
+    lines.append(f"{'kind':13}{'case':{wide}}{'predicted':>12}{'measured':>12}{'spread':>8}{'error':>9}")
     for row in found.rows:
         times = f"{row.predicted_s * 1e6:9.1f} us{row.measured_s.median * 1e6:9.1f} us"
-        lines.append(f"{row.kind:11}{row.case:{wide}}{times}{row.measured_s.spread:8.1%}{row.error:+9.1%}")
+        lines.append(f"{row.kind:13}{row.case:{wide}}{times}{row.measured_s.spread:8.1%}{row.error:+9.1%}")
     lines.append("mean absolute percentage error")
-    lines += [f"  {kind:11}{error:8.1%}" for kind, error in found.mape().items()]
+    lines += [f"  {kind:13}{error:8.1%}" for kind, error in found.mape().items()]
     return "\n".join(lines)

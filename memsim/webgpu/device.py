@@ -17,6 +17,21 @@ FEATURES = ("timestamp-query", "shader-f16")
 INSTALL = "install a driver: a GPU's own, or in software `apt-get install mesa-vulkan-drivers libvulkan1`"
 
 
+GPUS = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU")
+"""Kinds of adapter that are hardware; drivers say ``Unknown`` of what they do not know."""
+SOFTWARE_DEVICES = ("llvmpipe", "softpipe", "swrast", "swiftshader", "basic render")
+"""Parts of the names of adapters that run on the CPU, whatever kind they claim."""
+
+
+LLVMPIPE_TRIPS = 65_535
+"""Mesa's llvmpipe ends any loop after this many rounds, and goes on behind it (seen with Mesa 22.3.6)."""
+
+
+def is_software(name: str, kind: str) -> bool:
+    """Whether an adapter of that name and kind runs on the CPU, or does not say that it is a GPU."""
+    return kind not in GPUS or any(device in name.lower() for device in SOFTWARE_DEVICES)
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """An adapter: what it is called, and what it can do."""
@@ -36,7 +51,7 @@ class Adapter:
     @property
     def is_software(self) -> bool:
         """Whether it runs on the CPU: it checks values, and says nothing of speed."""
-        return self.kind == "CPU"
+        return is_software(self.name, self.kind)
 
     def __str__(self) -> str:
         return f"{self.name}, {self.backend}, driver {self.driver}"
@@ -80,7 +95,7 @@ def find_adapter(name: str | None = None) -> Adapter:
     raise MemsimError(
         f"no adapter is called {name!r}",
         where="--adapter",
-        mend="choose from " + "; ".join(str(adapter) for adapter in known),
+        mend="choose from " + "; ".join([*SOFTWARE, *(str(adapter) for adapter in known)]),
     )
 
 
@@ -161,6 +176,7 @@ def _described(index: int, found: Any) -> Adapter:
             storage_bytes=binding // 4 * 4,
             storage_buffers=limits["max-storage-buffers-per-shader-stage"],
             f16="shader-f16" in found.features,
+            trips=LLVMPIPE_TRIPS if "llvmpipe" in info["device"] else 2**31 - 1,
         ),
         index=index,
     )

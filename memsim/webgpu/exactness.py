@@ -24,6 +24,7 @@ from memsim.isa.model import (
     Program,
     Reduce,
     Store,
+    Tile,
     Vector,
     ring_written,
     tiles_read,
@@ -159,7 +160,11 @@ def _result(
             if not software and (group.ring(dst).type.is_float or group.ring(src.ring).type.is_float):
                 doubt |= Doubt(True, 0.0, length)
         case Vector(op=op):
-            doubt |= _vector(op, doubt, software)
+            steered = doubt
+            if op == "where":  # which value is taken hangs on the condition alone
+                condition = instruction.args[0]
+                steered = rings[group.name, condition.ring] if isinstance(condition, Tile) else Doubt()
+            doubt |= _vector(op, doubt, software) | Doubt(jumps=steered.inexact and op in JUMPS)
     return doubt
 
 
@@ -168,7 +173,7 @@ def _vector(op: str, operands: Doubt, software: bool) -> Doubt:
     approximate = traced.calls if not software else traced.calls & INEXACT
     fused = not software and op in ("add", "sub", "mul")
     unit = WAVE if approximate & WAVES else 0.0
-    return Doubt(bool(approximate) or fused, unit, 0, operands.inexact and op in JUMPS)
+    return Doubt(bool(approximate) or fused, unit)
 
 
 def _sum_length(group: Group) -> int:

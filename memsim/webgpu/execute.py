@@ -76,6 +76,8 @@ def run(
         There is no such adapter, or its driver refuses a shader.
     """
     check_kind(program, Program, "webgpu.run", GIVE_A_PROGRAM)
+    if repeats < 1:
+        raise MemsimError(f"{repeats} repeats", where="repeats", mend="run it at least once")
     where = adapter if isinstance(adapter, Adapter) else find_adapter(adapter)
     prepared = DeviceProgram.of(program, inputs, where, cores=cores, options=options)
     seconds = []
@@ -149,6 +151,7 @@ class DeviceProgram:
         self.commands = [(self._pipeline(shader), self._bindings(shader), shader.groups) for shader in made]
         self.timestamps = "timestamp-query" in adapter.features
         self.timed_by = "timestamps" if self.timestamps else "wall clock"
+        self.tick_s = 1e-9  # on most drivers; see `clock`
         self.reset()
         self.compile_s = time.perf_counter() - began
 
@@ -199,6 +202,12 @@ class DeviceProgram:
         layout = self._pipeline(shader).get_bind_group_layout(0)
         return self.device.create_bind_group(layout=layout, entries=entries)
 
+    def clock(self, tick_s: float | None) -> None:
+        """Take a tick of the device for so many seconds, as measured; ``None`` has the host's clock instead."""
+        self.tick_s = tick_s or 0.0
+        self.timestamps = self.timestamps and tick_s is not None
+        self.timed_by = "timestamps" if self.timestamps else "wall clock"
+
     def reset(self) -> None:
         """Give every tensor its initial values."""
         for name, data in self.start.items():
@@ -248,8 +257,8 @@ class DeviceProgram:
         return time.perf_counter() - began
 
     def _seconds(self, ticks: int, wall: float) -> float:
-        """Ticks are nanoseconds on most drivers; where that contradicts the wall clock, the wall clock is told."""
-        seconds = ticks * 1e-9
+        """Where ticks contradict the wall clock, the wall clock is told."""
+        seconds = ticks * self.tick_s
         if 0 < seconds <= wall * 1.05:
             return seconds
         self.timed_by = "wall clock"

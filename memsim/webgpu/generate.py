@@ -18,8 +18,6 @@ from memsim.webgpu.weave import Woven, weave_unit
 
 MOST_GROUPS = 65_535
 """Workgroups of a dispatch; where there are more blocks, each loops over some."""
-MOST_TRIPS = 2**31 - 1
-"""Trips of a loop: its counter is an ``i32``."""
 SCRATCH_BYTES = 64 << 20
 """Scratch memory for rings that do not fit workgroup memory; it bounds the workgroups of a dispatch."""
 
@@ -58,7 +56,7 @@ def generate(
 def _shaders(
     kernel: Kernel, woven: Woven, layout: Layout, limits: Limits, cores: int | None, options: Options
 ) -> Iterator[Shader]:
-    _check_trips(kernel, woven.body, woven)
+    _check_trips(kernel, woven.body, woven, limits.trips)
     threads = choose_threads(woven, limits.invocations)
     room = min(SCRATCH_BYTES, limits.storage_bytes)
     phases = cut(woven) if options.cut and len(woven.unit.members) > 1 else None
@@ -77,16 +75,16 @@ def _shaders(
     yield frame.whole(max(groups, 1))
 
 
-def _check_trips(kernel: Kernel, body: Sequence[Node], woven: Woven) -> None:
+def _check_trips(kernel: Kernel, body: Sequence[Node], woven: Woven, most: int) -> None:
     for node in body:
         if isinstance(node, Cycle):
-            if woven.rings.domain.highest(node.count) > MOST_TRIPS:
+            if woven.rings.domain.highest(node.count) > most:
                 raise ProgramError(
-                    f"a loop of {node.count} trips is more than the {MOST_TRIPS:,} that WGSL can count",
+                    f"a loop of {node.count} trips is more than the {most:,} that the device can count",
                     where=f"kernel {kernel.name}",
-                    mend="run a smaller problem",
+                    mend="run a smaller problem, or nest two loops",
                 )
-            _check_trips(kernel, node.body, woven)
+            _check_trips(kernel, node.body, woven, most)
 
 
 def _check_scratch(frame: Frame, room: int) -> None:

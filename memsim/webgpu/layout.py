@@ -100,7 +100,8 @@ def _words(tensor: Tensor, cores: int | None) -> int:
 
 
 def _check_size(tensor: Tensor, words: int, cores: int | None, storage_bytes: int) -> None:
-    if 4 * (words + DROPPED) > storage_bytes or tensor.bytes * (cores or 1) // tensor.type.bytes > MOST_ELEMENTS:
+    copies = (cores or 1) if tensor.role in PER_CORE_ROLES else 1
+    if 4 * (words + DROPPED) > storage_bytes or tensor.bytes * copies // tensor.type.bytes > MOST_ELEMENTS:
         raise ProgramError(
             f"tensor {tensor.name} takes {4 * words:,} bytes, and the device binds at most {storage_bytes:,}",
             where=f"tensor {tensor.name}",

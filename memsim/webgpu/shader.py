@@ -17,6 +17,8 @@ class Limits:
     storage_buffers: int = 8
     f16: bool = False
     """Whether shaders may use 16-bit floats."""
+    trips: int = 2**31 - 1
+    """Of a loop: its counter is an ``i32``, and some drivers end long loops without a word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,12 @@ SIZES: dict[str, dict[str, Any]] = {
     "layer_norm": {"rows": 16, "columns": 50},
     "rms_norm": {"rows": 16, "columns": 50},
     "attention": {"heads": 2, "kv_heads": 1, "queries": 32, "keys": 32, "dim": 16, "causal": True},
-    "flash_attention": {"heads": 2, "kv_heads": 1, "queries": 48, "keys": 48, "dim": 16, "causal": True},
+    "flash_attention": {"heads": 2, "kv_heads": 1, "queries": 300, "keys": 300, "dim": 16, "causal": True},
     "rope": {"positions": 16, "heads": 2, "dim": 16},
     "mlp": {"tokens": 16, "width": 32, "ffn": 48},
     "llama_layer": {"tokens": 32, "width": 64, "heads": 4, "kv_heads": 2, "ffn": 96},
     "conv2d": {"batch": 2, "rows": 7, "columns": 9, "channels": 8, "filters": 12},
-    "mlp_training": {"batch": 16, "inputs": 12, "hidden": 20, "classes": 5},
+    "mlp_training": {"batch": 16, "inputs": 12, "hidden": 20, "classes": 5, "dtype": "fp32"},
     "llama_decode": {"model": "tiny", "context": 20, "batch": 2},
 }
 """Small parameters for each named workload."""

@@ -13,6 +13,7 @@ from memsim.cli._errors import guarded
 from memsim.isa.model import Tensor
 from memsim.webgpu import crosscheck
 from memsim.webgpu.comparison import compare
+from memsim.webgpu.device import is_software
 from memsim.webgpu.exactness import EACH_TERM, TOLERANCE, Doubt, doubts
 from tests.webgpu.samples import adapter, compiled
 
@@ -38,6 +39,29 @@ def test_the_last_bit_counts_where_nothing_is_inexact():
     assert (told.outside, told.at) == (1, (1, 2))
     assert "T[1, 2]: 1.00000012 on the device, 1 expected" in str(told)
     assert "must be equal" in str(told)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -40.0])
+def test_no_jump_makes_what_could_not_have_been(value):
+    """A comparison that goes the other way takes another value for one, not any value."""
+    row = Tensor("R", "dram", "fp32", (1000,))
+    expected = np.linspace(1, 2, 1000, dtype=np.float32)
+    jumps = Doubt(True, TOLERANCE["fp32"], 0, True)
+    wrong = expected.copy()
+    wrong[7] = value
+    assert not compare(row, wrong, expected, jumps).ok
+    wrong[7] = 1.9
+    told = compare(row, wrong, expected, jumps)
+    assert told.ok
+    assert "may be outside" in str(told)
+
+
+def test_a_row_that_is_missing_is_no_jump():
+    table = Tensor("M", "dram", "fp32", (100, 32))
+    expected = np.linspace(1, 2, 3200, dtype=np.float32).reshape(100, 32)
+    wrong = expected.copy()
+    wrong[5] = 1.5
+    assert not compare(table, wrong, expected, Doubt(True, TOLERANCE["fp32"], 0, True)).ok
 
 
 @pytest.mark.parametrize(("value", "ok"), [(1 + 3e-5, True), (1 + 6e-5, False), (np.nan, False), (np.inf, False)])
@@ -207,3 +231,64 @@ def test_the_page_states_the_tolerances():
     for dtype, value in TOLERANCE.items():
         if value:
             assert f"| `{dtype}` | {value:g} |" in page or f"| `{dtype}` | {value} |" in page
+
+
+def test_a_condition_that_is_exact_makes_no_jump():
+    """A causal mask chooses between inexact values by exact positions."""
+    text = """
+    program p
+    tensor A dram fp32 [8]
+    tensor C dram fp32 [8]
+    kernel main blocks (x 1) {{
+      ring a sram fp32 [8]
+      ring b sram fp32 [8]
+      ring m sram fp32 [8]
+      ring c sram fp32 [8]
+      queue load {{ load a <- A[0] }}
+      queue compute {{ b = exp2(a) push b  m = ge({0}, 0.0) push m  c = where(m, b, 0.5) push c  pop a pop b pop m }}
+      queue store {{ store C[0] <- c  pop c }}
+    }}"""
+    exact, inexact = (doubts(ms.parse(text.format(of)), software=True)["C"] for of in ("a", "b"))
+    assert (exact.inexact, exact.jumps) == (True, False)
+    assert (inexact.inexact, inexact.jumps) == (True, True)
+
+
+def test_tensors_of_all_cores_are_not_multiplied_by_cores():
+    program = ms.parse("""
+    program p
+    cores 128
+    tensor A dram fp32 [4096, 4096]
+    tensor C dram fp32 [16, 16]
+    kernel main blocks (x 1) {
+      ring a sram fp32 [16, 16]
+      queue load { load a <- A[0, 0] }
+      queue store { store C[0, 0] <- a  pop a }
+    }""")
+    assert crosscheck(program, adapter=adapter("Vulkan")).ok
+
+
+@pytest.mark.parametrize("given", [None, "softmax", 3])
+def test_only_programs_are_checked(given):
+    with pytest.raises(ms.MemsimError, match="no Program"):
+        crosscheck(given)
+
+
+def test_expected_tensors_have_the_shapes_of_the_program():
+    program, inputs = compiled("matmul")
+    with pytest.raises(ms.MemsimError, match="expected: tensor A has shape"):
+        crosscheck(program, inputs, adapter("Vulkan"), expected={})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "software"),
+    [
+        ("NVIDIA H200", "DiscreteGPU", False),
+        ("Apple M2", "IntegratedGPU", False),
+        ("softpipe", "Unknown", True),
+        ("llvmpipe (LLVM 15.0.6, 256 bits)", "DiscreteGPU", True),
+        ("Google SwiftShader", "CPU", True),
+        ("something", "Other", True),
+    ],
+)
+def test_what_is_no_gpu_is_not_taken_for_one(name, kind, software):
+    assert is_software(name, kind) is software

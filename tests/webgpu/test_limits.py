@@ -217,3 +217,17 @@ def test_a_loop_that_wgsl_cannot_count_is_refused():
     with pytest.raises(ProgramError, match="a loop of 1000000000000 trips is more than") as caught:
         shaders(program)
     assert "kernel main" in str(caught.value.where)
+
+
+def test_a_loop_that_llvmpipe_would_end_early_is_refused():
+    text = """
+    program p
+    tensor C dram fp32 [4]
+    kernel main blocks (x 1) {{
+      ring c reg fp32 [4]
+      queue compute {{ fill c 0  loop k {0} {{ c = add(c, 1.0) }}  push c }}
+      queue store {{ store C[0] <- c  pop c }}
+    }}"""
+    assert crosscheck(ms.parse(text.format(65_535)), adapter=find_adapter("Vulkan")).ok
+    with pytest.raises(ms.ProgramError, match="a loop of 65536 trips is more than the 65,535"):
+        crosscheck(ms.parse(text.format(65_536)), adapter=find_adapter("Vulkan"))

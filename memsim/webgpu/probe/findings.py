@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from memsim.errors import MemsimError
+from memsim.webgpu.device import is_software
 from memsim.webgpu.probe.timing import Measured
 
 FORMAT = 1
@@ -35,7 +36,7 @@ class Device:
     @property
     def is_software(self) -> bool:
         """Whether it runs on the CPU: its times say nothing."""
-        return self.kind == "CPU"
+        return is_software(self.name, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +126,19 @@ def _findings(values: dict[str, Any]) -> Findings:
     made["device"] = Device(**{**device, "features": tuple(device["features"])})
     made["chases"] = tuple(Chase(int(c["footprint"]), _measured(c["latency_ns"])) for c in values["chases"])
     for key in ("streams", "occupancy"):
-        made[key] = tuple(Stream(**{**s, "gbs": _measured(s["gbs"])}) for s in values[key])
+        made[key] = tuple(
+            Stream(**{**s, "footprint": int(s["footprint"]), "gbs": _measured(s["gbs"])}) for s in values[key]
+        )
     for key in ("workgroup_gbs", "fma_latency_ns", "special_g", "dispatch_us"):
         made[key] = None if values[key] is None else _measured(values[key])
     for key in ("fma_g", "matrix_g"):
         made[key] = {name: _measured(one) for name, one in values[key].items()}
     made["fma_groups"] = tuple((int(groups), _measured(one)) for groups, one in values["fma_groups"])
+    for key in ("chases", "streams", "occupancy"):
+        if not made[key] or any(one.footprint < 1 for one in made[key]):
+            raise ValueError(f"{key} are none, or of no size")
+    if not made["device"].name.isprintable() or not isinstance(made["device"].name, str):
+        raise ValueError("the name of the device is no line of text")
     return Findings(**made)
 
 

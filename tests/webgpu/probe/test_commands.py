@@ -135,7 +135,7 @@ def test_validation_on_a_software_adapter_is_of_values(tmp_path: Path, capsys: p
 @pytest.fixture
 def pretender(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """The software adapter as if it were a GPU, at sizes that it can do: all is run but for the refusal."""
-    found = replace(adapter(ADAPTERS[0]), kind="DiscreteGPU")
+    found = replace(adapter(ADAPTERS[0]), kind="DiscreteGPU", name="Pretended GPU")
     monkeypatch.setattr("memsim.webgpu.find_adapter", lambda name: found)
     monkeypatch.setattr("memsim.webgpu.probe.machine.seconds_per_tick", lambda ticks, walls: 1e-9)  # see test_kernels
     tiny = Plan(largest=1 << 20, a_doubling=1, refinements=1, warm_loads=1 << 12, groups=8, effort=Effort(3e-4, 3))
@@ -161,7 +161,7 @@ def test_a_device_without_a_preset_is_not_measured_for_a_chip(
     pretender: Adapter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("probe", "--chip", tmp_path / "c.toml") == 2
-    assert "no preset is called like 'llvmpipe" in capsys.readouterr().err
+    assert "no preset is called like 'Pretended" in capsys.readouterr().err
 
 
 def test_validation_of_a_real_device(
