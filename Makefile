@@ -1,6 +1,6 @@
 # Each target does its own set-up: tools/setup.sh is quick once it has run.
 .PHONY: help setup demo test test-all lint format types imports docs docs-serve validate bench bench-models bench-locality
-.PHONY: coverage clean
+.PHONY: bench-webgpu coverage clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -53,6 +53,9 @@ bench-models: setup ## how fast the models of DRAM, networks and caches are
 
 bench-locality: setup ## how fast scalar programs are read, priced, proved, run and traced
 	@for script in scalar loops bytedmd spatial; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+bench-webgpu: setup ## generated WGSL beside WGSL written by hand
+	@$(BIN)/python benchmarks/webgpu.py
 
 coverage: setup  ## which lines the tests reach
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term $(PYTEST)
