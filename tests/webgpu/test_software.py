@@ -23,7 +23,6 @@ def test_programs_agree(name):
         assert all(f["adapter"]["name"].startswith(SOFTWARE[name].device) for f in found)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "llvmpipe-vulkan"])
 def test_every_workload_and_two_hundred_programs_agree(name):
     """On the adapter left out, other tests do so in the test's own process."""
