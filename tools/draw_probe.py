@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -13,4 +14,6 @@ from memsim.report.figures.style import save  # noqa: E402
 from tests.webgpu.probe.fakes import found_on  # noqa: E402
 
 if __name__ == "__main__":
-    print(save(draw_probe(found_on("h100_pcie", 0.02)), ROOT / "docs" / "models" / "probe.png"))
+    found = found_on("h100_pcie", 0.02)
+    device = replace(found.device, name="Made-up device after the preset h100_pcie, with 2 % noise")
+    print(save(draw_probe(replace(found, device=device)), ROOT / "docs" / "models" / "probe.png"))

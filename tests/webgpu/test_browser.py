@@ -119,7 +119,7 @@ def test_it_trains_as_numpy_does(chromium, written, case, tmp_path):
         assert max(check["tolerance"] for check in found["checks"]) < 0.02
         if sys.platform == "linux":
             assert "swiftshader" in found["adapter"].lower()
-        assert text(chromium, "verdict").startswith("Checked against numpy: max error ")
+        assert text(chromium, "verdict").startswith("Checked against memsim's interpreter, on numpy: max error ")
         assert text(chromium, "title") == "Two <b>kinds</b>", "text, never markup"
         assert re.search(r"a phone, predicted\s+300 µs\s+180 µJ\s+static 83%, dram 17%", text(chromium, "costs"))
         assert re.search(r"this device, measured\s+[\d.]+ [mµ]?s", text(chromium, "costs"))

@@ -350,6 +350,10 @@ def _count(value: float) -> int:
     return max(1, round(value))
 
 
+VARIANTS = frozenset({"laptop", "mobile", "max", "ti", "super", "d", "ada"})
+"""Words that tell a device from the one whose name is the rest."""
+
+
 def preset_like(device: str) -> Chip:
     """The preset all of whose words are in the name of a device, such as ``NVIDIA A100-SXM4-40GB``; the longest.
 
@@ -361,6 +365,8 @@ def preset_like(device: str) -> Chip:
     words = re.sub(r"[^a-z0-9]+", " ", device.lower())
     words = re.sub(r"\b(sxm|pcie)\d\b", r"\1", re.sub(r"\b(\d+)gb\b", r"\1", words))
     named = [name for name in Chip.presets() if set(name.split("_")) <= set(words.split())]
+    if VARIANTS & set(words.split()):  # another chip than the one without the word, of other core counts
+        named = [name for name in named if VARIANTS & set(name.split("_"))]
     if named:
         return Chip.preset(max(named, key=lambda name: (name.count("_"), name)))
     raise MemsimError(

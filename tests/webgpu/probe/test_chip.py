@@ -165,9 +165,12 @@ def test_the_preset_is_found_by_the_name_of_the_device(device: str, preset: str)
     assert preset_like(device).name == preset
 
 
-def test_a_device_of_which_there_is_no_preset() -> None:
-    with pytest.raises(MemsimError, match=r"no preset is called like 'Intel Arc A770'(.|\n)*--like"):
-        preset_like("Intel Arc A770")
+@pytest.mark.parametrize(
+    "device", ["Intel Arc A770", "NVIDIA GeForce RTX 4090 Laptop GPU", "NVIDIA GeForce RTX 3090 Ti", "RTX 4090 D"]
+)
+def test_a_device_of_which_there_is_no_preset(device: str) -> None:
+    with pytest.raises(MemsimError, match=f"no preset is called like '{device}'(.|\\n)*--like"):
+        preset_like(device)
 
 
 def test_levels_of_the_simulators_ladder() -> None:

@@ -114,7 +114,7 @@ async function check(runner, data) {
   const wrong = found.checks.filter(({ ok }) => !ok).map(({ tensor }) => tensor);
   found.ok = wrong.length === 0;
   const error = `max error ${found.largest.toExponential(1)}`;
-  if (found.ok) show("verdict", `Checked against numpy: ${error}.`, "agrees");
+  if (found.ok) show("verdict", `Checked against memsim's interpreter, on numpy: ${error}.`, "agrees");
   else show("verdict", `DIFFERS from numpy: ${wrong.join(", ")}; ${error}.`, "differs");
 }
 
