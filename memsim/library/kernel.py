@@ -15,6 +15,6 @@ class Kernel:
     program: Program
     """One launch, or several in order (a split along k and the sum of its parts)."""
     chip: Chip
-    """The chip it runs on; it differs from the one asked for where the kernel uses other pipes (fp32 products on SIMT lanes)."""
+    """What it runs on: not quite the chip asked for where the kernel uses other pipes (fp32 products on SIMT lanes)."""
     choice: str
     """For people: ``"128 x 256 x 64, 3 stages, 2 splits"``."""

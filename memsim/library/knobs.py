@@ -1,6 +1,6 @@
 """The numbers that were fitted to measured kernels. All others are in the chips, from datasheets and microbenchmarks.
 
-There are fewer than twelve, so that agreement means something. None differs between operators of a family or between GPUs.
+There are fewer than twelve, so that agreement means something. None differs between GPUs.
 """
 
 from __future__ import annotations
