@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from memsim.errors import MemsimError
 from memsim.report.figures import style
-from memsim.report.units import si
+from memsim.report.units import PREFIXES, exponent_of
 from memsim.validate.measured.summary import Compared, summarise
 
 BAND = 0.10
@@ -21,6 +23,8 @@ MARGIN = 1.5
 SHOWN = 4.0
 """Ratios beyond this, or below its inverse, are drawn at the edge of the panel."""
 TICKS = (0.25, 0.5, 1.0, 2.0, 4.0)
+WIDE, HIGH, LEGEND = 6.1, 2.8, 0.5
+"""Inches of an operator's two panels, and of the legend below all."""
 MANY = 3
 """From so many operators on, two stand side by side."""
 
@@ -42,55 +46,72 @@ def draw_measured(compared: Sequence[Compared]) -> Figure:
     colours = {gpu: style.CYCLE[i % len(style.CYCLE)] for i, gpu in enumerate(gpus)}
     across = 2 if len(ops) >= MANY else 1
     down = -(-len(ops) // across)
-    figure = style.new_figure(6.6 * across, 2.9 * down + 0.7)
-    grid = figure.subplots(down, 2 * across, squeeze=False)
-    for axes in grid.flat[2 * len(ops) :]:
-        axes.remove()
+    width, height = across * WIDE, down * HIGH + LEGEND
+    figure = style.new_figure(width, height)
+    figure.set_layout_engine("none")
     for place, op in enumerate(ops):
-        left, right = grid.flat[2 * place], grid.flat[2 * place + 1]
         found = [c for c in timed if c.row.op == op]
+        x, y = place % across * WIDE, height - (1 + place // across) * HIGH
+        left, right = (
+            figure.add_axes(((x + at) / width, (y + 0.55) / height, 2.15 / width, (HIGH - 1.0) / height))
+            for at in (0.8, 3.7)
+        )
         _draw_times(left, found, colours)
         _draw_errors(right, found, colours)
-        whole = summarise(found, op, "")
-        left.set_title(f"{op}: {whole.mape:.1f} % off on average")
+        left.set_title(f"{op}: {summarise(found, op, '').mape:.1f} % off on average of {len(found)}")
     marks = [Line2D([], [], color=colours[gpu], marker="o", ls="", ms=5, label=gpu) for gpu in gpus]
-    figure.legend(handles=marks, loc="outside lower center", ncols=min(len(gpus), 4))
+    figure.legend(handles=marks, loc="lower center", ncols=2 * across)
     return figure
 
 
 def _draw_times(axes: Axes, found: Sequence[Compared], colours: dict[str, str]) -> None:
-    pairs = [pair for c in found if (pair := c.pair("time")) is not None]
-    low = 1e-3 * min(min(pair) for pair in pairs) / MARGIN
-    high = 1e-3 * max(max(pair) for pair in pairs) * MARGIN
+    pairs = [(c.row.gpu, pair) for c in found if (pair := c.pair("time")) is not None]
+    low = 1e-3 * min(min(pair) for _, pair in pairs) / MARGIN
+    high = 1e-3 * max(max(pair) for _, pair in pairs) * MARGIN
     ends = [low, high]
     axes.fill_between(ends, [e * (1 - BAND) for e in ends], [e * (1 + BAND) for e in ends], color=style.PALE, lw=0)
     axes.plot(ends, ends, color=style.GREY, lw=0.8)
     for gpu, colour in colours.items():
-        points = [c.pair("time") for c in found if c.row.gpu == gpu]
-        known = [pair for pair in points if pair is not None]
-        axes.plot(
-            [1e-3 * m for _, m in known], [1e-3 * p for p, _ in known], "o", ms=2.6, mew=0, alpha=0.6, color=colour
-        )
-    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="measured", ylabel="predicted", aspect="equal")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(numticks=5))
-        axis.set_major_formatter(FuncFormatter(lambda seconds, _: si(seconds, "s")))
-        axis.set_minor_formatter(NullFormatter())
+        known = [pair for name, pair in pairs if name == gpu]
+        _dots(axes, [1e-3 * m for _, m in known], [1e-3 * p for p, _ in known], colour)
+    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="measured", ylabel="predicted")
+    _tell(axes.xaxis, low, high, "s")
+    _tell(axes.yaxis, low, high, "s")
 
 
 def _draw_errors(axes: Axes, found: Sequence[Compared], colours: dict[str, str]) -> None:
     in_operations = found[0].row.call.is_product
+    sizes = [c.row.call.flops if in_operations else float(c.row.call.bytes) for c in found]
+    low, high = min(sizes) / MARGIN, max(sizes) * MARGIN
     axes.axhspan(1 - BAND, 1 + BAND, color=style.PALE, lw=0)
     axes.axhline(1, color=style.GREY, lw=0.8)
     for gpu, colour in colours.items():
-        points = [c for c in found if c.row.gpu == gpu]
-        sizes = [c.row.call.flops if in_operations else float(c.row.call.bytes) for c in points]
-        ratios = [min(max(1 + c.error() / 100, 1 / SHOWN), SHOWN) for c in points]
-        axes.plot(sizes, ratios, "o", ms=2.6, mew=0, alpha=0.6, color=colour, clip_on=False)
-    axes.set(xscale="log", yscale="log", ylim=(1 / SHOWN, SHOWN), yticks=TICKS, ylabel="predicted / measured")
+        points = [(size, 1 + c.error() / 100) for size, c in zip(sizes, found, strict=True) if c.row.gpu == gpu]
+        _dots(axes, [size for size, _ in points], [min(max(r, 1 / SHOWN), SHOWN) for _, r in points], colour)
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(1 / SHOWN, SHOWN), ylabel="predicted / measured")
     axes.set_xlabel("operations" if in_operations else "bytes of the tensors")
+    axes.yaxis.set_major_locator(FixedLocator(TICKS))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_locator(LogLocator(numticks=5))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: si(size, "" if in_operations else "B", 2)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_locator(NullLocator())
+    _tell(axes.xaxis, low, high, "" if in_operations else "B")
+
+
+def _dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> None:
+    axes.plot(x, y, "o", ms=3, mew=0, alpha=0.55, color=colour, clip_on=False)
+
+
+def _tell(axis: Axis, low: float, high: float, unit: str) -> None:
+    """At most five ticks at powers of ten; at 1, 2 and 5 of each on a short axis."""
+    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+    if last - first < 1:
+        ticks = [f * 10.0**e for e in range(first - 1, last + 1) for f in (1, 2, 5) if low <= f * 10.0**e <= high]
+    else:
+        ticks = [10.0**e for e in range(first, last + 1, 1 + (last - first) // 4)]
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, unit)))
+    axis.set_minor_locator(NullLocator())
+
+
+def _short(value: float, unit: str) -> str:
+    exponent = exponent_of(value)
+    return f"{value / 10.0**exponent:.3g} {PREFIXES[exponent]}{unit}".strip()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
-from memsim.validate.measured.batch import Batch
-from memsim.validate.measured.row import Unknown
+from memsim.validate.calls import Call
+from memsim.validate.measured.batch import Batch, knobs_now
+from memsim.validate.measured.row import Row, Unknown
 from memsim.validate.measured.summary import (
     Compared,
     Summary,
@@ -18,6 +20,7 @@ from memsim.validate.measured.summary import (
     worst,
 )
 from memsim.validate.measured.text import DISAGREEMENT
+from memsim.validate.predict import Prediction
 
 
 def to_json(batch: Batch, unknown: Sequence[Unknown] = (), *, file: str = "", worst_rows: int = 20) -> dict[str, Any]:
@@ -34,11 +37,9 @@ def to_json(batch: Batch, unknown: Sequence[Unknown] = (), *, file: str = "", wo
     worst_rows
         How many of the worst are named.
     """
-    from memsim import __version__
-
     compared = batch.compared
     return {
-        "memsim": __version__,
+        "memsim": version("memsim"),
         "file": file,
         "unit": "percent",
         "by": [asdict(s) for s in by_op_and_gpu(compared)],
@@ -53,7 +54,7 @@ def to_json(batch: Batch, unknown: Sequence[Unknown] = (), *, file: str = "", wo
         "failed": [{"line": f.row.line, "gpu": f.row.gpu, "op": f.row.op, "reason": f.reason} for f in batch.failed],
         "skipped": [asdict(u) for u in unknown],
         "interrupted": batch.interrupted,
-        "knobs": _knobs(),
+        "knobs": knobs_now(),
     }
 
 
@@ -91,7 +92,26 @@ def row_json(compared: Compared) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _knobs() -> dict[str, float]:
-    from memsim.validate.measured.batch import knobs_now
+def from_json(record: dict[str, Any]) -> tuple[Compared, ...]:
+    """The rows of what `to_json` made, as far as figures and summaries need them.
 
-    return knobs_now()
+    Parameters
+    ----------
+    record
+        What was written.
+    """
+    return tuple(_compared(row) for row in record["rows"])
+
+
+def _compared(entry: dict[str, Any]) -> Compared:
+    row = Row(
+        line=entry["line"], op=entry["op"], gpu=entry["gpu"], dtype=entry["dtype"], chip=entry["chip"],
+        call=Call(**entry["call"]), protocol=entry["protocol"], lat_ms=entry["measured_ms"], lat_lo=entry["lat_lo"],
+        lat_hi=entry["lat_hi"], sources=entry["n_src"], power_w=entry["measured_power_w"],
+        energy_j=entry["measured_energy_j"],
+    )  # fmt: skip
+    found = Prediction(
+        time_s=entry["predicted_ms"] / 1e3, bound=entry["bound"], choice=entry["choice"],
+        energy_j=entry["predicted_energy_j"], power_w=entry["predicted_power_w"], clock=entry["clock_hz"],
+    )  # fmt: skip
+    return Compared(row, found)

@@ -73,7 +73,7 @@ class Summary:
     bias: float
     """Mean of signed errors."""
     inside: float | None
-    """Rows within the span of their sources."""
+    """Rows within the span of their sources, of those with several."""
     outside: float | None
     """Mean distance from that span."""
     noise_floor: float | None
@@ -98,6 +98,7 @@ def summarise(compared: Sequence[Compared], op: str, gpu: str, quantity: str = "
     ratios = [1 + error / 100 for error in errors]
     timed = compared if quantity == "time" else ()
     outside = [c.outside for c in timed if c.outside is not None]
+    spanned = [c.outside for c in timed if _half_span(c.row) is not None]
     halves = [half for c in timed if (half := _half_span(c.row)) is not None]
     return Summary(
         op=op,
@@ -106,7 +107,7 @@ def summarise(compared: Sequence[Compared], op: str, gpu: str, quantity: str = "
         mape=statistics.fmean(map(abs, errors)),
         median_ape=statistics.median(map(abs, errors)),
         bias=statistics.fmean(errors),
-        inside=100 * sum(distance == 0 for distance in outside) / len(outside) if outside else None,
+        inside=100 * sum(distance == 0 for distance in spanned) / len(spanned) if spanned else None,
         outside=statistics.fmean(outside) if outside else None,
         noise_floor=statistics.fmean(halves) if halves else None,
         worst_factor=max(max(ratio, 1 / ratio) for ratio in ratios),
