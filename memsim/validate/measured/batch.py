@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -126,7 +127,8 @@ def _outcomes(keys: Sequence[Key], chips: Mapping[str, Chip], jobs: int) -> Iter
         shortest = rest.pop()
         yield shortest, worker(shortest)
     with _pool(min(jobs, len(rest)), worker) as pool:
-        futures: dict[Future[Outcome], Key] = {pool.submit(_work, key): key for key in rest}
+        with _deaf():
+            futures: dict[Future[Outcome], Key] = {pool.submit(_work, key): key for key in rest}
         for future in as_completed(futures):
             yield futures[future], future.result()
 
@@ -139,6 +141,19 @@ def _pool(jobs: int, worker: Worker) -> Iterator[ProcessPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that begin here never hear of an interrupt, not even while they import."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread has handlers
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Worker:
