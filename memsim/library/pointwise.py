@@ -45,11 +45,6 @@ def _gelu_erf(x: Value) -> Value:
     return apply("mul", apply("mul", x, 0.5), twice)
 
 
-def _tanh(x: Value) -> Value:
-    """``1 - 2 / (1 + exp(2 x))``."""
-    return function("tanh", x)
-
-
 UNARY: dict[str, Callable[[Value], Value]] = {
     "copy": lambda x: apply("cast", x),
     "cast": lambda x: apply("cast", x),
@@ -60,7 +55,7 @@ UNARY: dict[str, Callable[[Value], Value]] = {
     "gelu": _gelu_erf,
     "gelu_tanh": partial(function, "gelu"),
     "silu": partial(function, "silu"),
-    "tanh": _tanh,
+    "tanh": partial(function, "tanh"),
     "sigmoid": partial(function, "sigmoid"),
     "exp": partial(function, "exp"),
     "log": partial(function, "log"),
