@@ -180,8 +180,6 @@ class Worker:
                 return predict(call, self._chip(name), protocol)
         except MemsimError as error:
             return str(error)
-        except ImportError as error:  # until all builders are merged
-            return f"no builder: {error.name}"
 
     def _chip(self, name: str) -> Chip:
         if name not in self.chips:
