@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memsim.validate.calls import Call
-from memsim.validate.protocol import cached_tensors, default_protocol
+from memsim.validate.protocol import cached_tensors, default_protocol, host_s
 
 if TYPE_CHECKING:
     from memsim.hierarchy import Chip
@@ -59,7 +59,12 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     kernel = build(call, chip)
     result = simulate_capped(kernel.program, kernel.chip, cached=_cached(kernel, call, protocol))
     return Prediction(
-        result.time_s, result.bottleneck, kernel.choice, result.energy_j, result.power_w, float(result.chip.clock)
+        result.time_s + host_s(call, protocol),
+        result.bottleneck,
+        kernel.choice,
+        result.energy_j,
+        result.power_w,
+        float(result.chip.clock),
     )
 
 
