@@ -68,13 +68,20 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     )
 
 
+_NAMES = {("gemm", "A"): "X", ("gemm", "B"): "W", ("gemm", "C"): "Y"}
+"""Tensors of a product in fp32, whose kernel is that of a linear layer without bias."""
+
+
 def _cached(kernel: Kernel, call: Call, protocol: str) -> tuple[tuple[str, bool], ...]:
     """What of the kernel's tensors the runs before have left in the cache."""
     cache = kernel.chip.cache
     if cache is None:
         return ()
     tensors = {tensor.name for tensor in kernel.program.tensors if tensor.role == "dram"}
-    left = cached_tensors(call, cache.capacity, protocol)
+    left = (
+        (_NAMES.get((call.kind, name), name) if name not in tensors else name, dirty)
+        for name, dirty in cached_tensors(call, cache.capacity, protocol)
+    )
     return tuple((name, dirty and cache.write_back) for name, dirty in left if name in tensors)
 
 

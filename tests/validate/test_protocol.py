@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from memsim.library import overridden
 from memsim.validate.calls import Call
-from memsim.validate.protocol import COPIES, cached_tensors, default_protocol
+from memsim.validate.protocol import COPIES, cached_tensors, default_protocol, host_s
 
 GEMM = Call("gemm", "bf16", m=128, n=1024, k=512)
 A, B, C = (2 * count for count in (128 * 512, 512 * 1024, 128 * 1024))
@@ -31,14 +32,23 @@ def test_nothing_is_there_after_a_rotation() -> None:
     ("call", "protocol"),
     [
         (GEMM, "weights"),
-        (Call("gemm", "fp32", m=1, n=1, k=1), "same"),
-        (Call("linear", "fp32", m=1, n=1, k=1), "same"),
-        (Call("softmax", "bf16", rows=1, cols=1), "same"),
+        (Call("gemm", "fp32", m=1, n=1, k=1), "eager"),
+        (Call("linear", "fp32", m=1, n=1, k=1), "eager"),
+        (Call("softmax", "bf16", rows=1, cols=1), "eager"),
         (Call("attn_decode", "bf16", batch=1, seq=1, heads=1, kv_heads=1, head_dim=128), "same"),
     ],
 )
 def test_a_source_has_its_protocol(call: Call, protocol: str) -> None:
     assert default_protocol(call) == protocol
+
+
+def test_only_calls_from_python_have_the_host_in_their_time() -> None:
+    add = Call("elementwise", "fp32", function="add", rows=8, cols=8)
+    linear = Call("linear", "fp32", m=1, n=1, k=1)
+    assert host_s(add, "same") == host_s(linear, "cold") == 0
+    with overridden(host=3, host_with_weights=5):
+        assert host_s(add, "eager") == pytest.approx(3e-6)
+        assert host_s(linear, "eager") == pytest.approx(5e-6)
 
 
 def test_sizes_of_calls_by_hand() -> None:

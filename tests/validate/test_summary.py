@@ -81,7 +81,9 @@ def test_the_text_tells_tables_worst_rows_and_what_was_left_out() -> None:
     batch = Batch(THREE, [Failed(row(line=9), "no room"), Failed(row(line=8), "no room")], missing=4)
     text = show(batch, [Unknown(7, "no operator 'moe' is known")], worst_rows=1)
     assert "gemm      h100_sxm     3  26.7 %  20.0 %  +13.3 %" in text
-    assert "the 1 worst rows\n  line 4: h100_sxm gemm bf16 64 x 128 x 256: predicted 1.5 ms, measured 1 ms (+50 %)" in text
+    assert (
+        "the 1 worst rows\n  line 4: h100_sxm gemm bf16 64 x 128 x 256: predicted 1.5 ms, measured 1 ms (+50 %)" in text
+    )
     assert "a kernel; dram channels, busy 90% of the time" in text
     assert "not predicted: 2 rows\n  2 from line 9: no room" in text
     assert "passed over: 1 rows\n  1 from line 7: no operator 'moe' is known" in text

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from memsim.errors import MemsimError
-from memsim.validate.calls import Call
-from memsim.validate.measured import read_file, read_table
+from memsim.library import pointwise
+from memsim.validate.calls import TWO_INPUTS, Call
+from memsim.validate.measured import operators, read_file, read_table
 
 KERNELS = Path(__file__).parent / "data" / "kernels.csv"
 HEAD = "gpu,op,dtype,batch,m,n,k,seq,n_heads,n_kv_heads,rows,cols,lat_ms,lat_lo,lat_hi,n_src\n"
@@ -144,3 +145,8 @@ def test_a_table_of_unknown_rows_alone_is_an_error() -> None:
 def test_a_chip_that_is_given_goes_before_presets() -> None:
     table = read(HEAD + GOOD + GOOD.replace("h100_sxm", "gtx_99"), chips={"gtx_99": "mine", "h100_sxm": "other"})
     assert [r.chip for r in table.rows] == ["other", "mine"]
+
+
+def test_every_elementwise_function_has_a_kernel() -> None:
+    assert set(operators.FUNCTIONS.values()) == set(pointwise.UNARY) | set(pointwise.BINARY)
+    assert set(pointwise.BINARY) == TWO_INPUTS
