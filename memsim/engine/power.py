@@ -22,6 +22,8 @@ from memsim.hierarchy.power import static_powers_at
 from memsim.hierarchy.units import scaled
 from memsim.isa.model import Mma, Program, walk
 
+BUSY = 0.8
+"""Share of the time from which on a part of the die decides how long a run takes at any clock."""
 OWN_VOLTAGE = ("dram", ROWS, LINKS)
 """Parts of the ledger that do not have the cores' voltage."""
 
@@ -46,9 +48,9 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
 
     Notes
     -----
-    At most two more simulations than without a limit: one at a low clock, from which the time at all others follows
-    as a + b / clock, and the last. The clock depends on the limit through that line only, so a higher limit never
-    gives a lower clock.
+    Where the limit is not kept, the time at other clocks is taken to be a + b / clock. Where a part of the die is busy
+    most of the time, a is the launches, else the line goes through one more run at a low clock. The clock follows from
+    the line and the limit alone, so a higher limit never gives a lower clock; then the program runs at that clock.
     """
     check_kind(program, Program, "simulate_capped", GIVE_A_PROGRAM)
     check_kind(chip, Chip, "simulate_capped", GIVE_A_CHIP)
@@ -63,12 +65,9 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
     dvfs = chip.dvfs
     if dvfs is None or not any(dvfs.clocks_below(chip.clock)):
         return _ended(free, free, power, f"{why}; no lower clock is known")
-    quiet = {**options, "trace": False, "progress": None}
-    slow = simulate(program, chip.at_clock(_probe(dvfs, chip.clock)), **quiet)
-    line, split = _line(free, slow), _split(free)
-    clock, fits = _fitting(chip, dvfs, line, split)
-    last = slow if clock == slow.chip.clock and not options.get("trace") else None
-    last = last or simulate(program, chip.at_clock(clock), **options)
+    line = _line_of(program, free, dvfs, options)
+    clock, fits = _fitting(chip, dvfs, line, _split(free))
+    last = simulate(program, chip.at_clock(clock), **options)
     power = mean_power_w(last)
     end = "" if fits else ", and there is no lower clock"
     return _ended(last, free, power, f"{why}: {_ghz(clock)}, {power:.0f} W{end}")
@@ -118,6 +117,19 @@ class _Line(NamedTuple):
 
     def time_s(self, clock: Fraction) -> float:
         return self.fixed_s + self.cycles / float(clock)
+
+
+def _line_of(program: Program, free: Result, dvfs: Dvfs, options: dict[str, Any]) -> _Line:
+    """Time over clock, from what was busy or from one more run."""
+    chip = free.chip
+    on_die = max((share for kind, share in free.busiest.items() if kind != "dram"), default=0.0)
+    if on_die >= BUSY and on_die > free.busiest.get("dram", 0.0):
+        launches = (
+            float(chip.ticks_of(chip.launch) * chip.tick) * len(program.kernels) if chip.launch.unit == "s" else 0
+        )
+        return _Line(launches, (free.time_s - launches) * float(chip.clock))
+    quiet = {**options, "trace": False, "progress": None}
+    return _line(free, simulate(program, chip.at_clock(_probe(dvfs, chip.clock)), **quiet))
 
 
 def _line(a: Result, b: Result) -> _Line:
