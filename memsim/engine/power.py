@@ -49,8 +49,9 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
     Notes
     -----
     Where the limit is not kept, the time at other clocks is taken to be a + b / clock. Where a part of the die is busy
-    most of the time, a is the launches, else the line goes through one more run at a low clock. The clock follows from
-    the line and the limit alone, so a higher limit never gives a lower clock; then the program runs at that clock.
+    most of the time, that time is b and the rest a; else the line goes through one more run at a low clock. The clock
+    follows from the line and the limit alone, so a higher limit never gives a lower clock. Then the program runs at
+    that clock, and may draw a little more or less than the line said.
     """
     check_kind(program, Program, "simulate_capped", GIVE_A_PROGRAM)
     check_kind(chip, Chip, "simulate_capped", GIVE_A_CHIP)
@@ -124,10 +125,7 @@ def _line_of(program: Program, free: Result, dvfs: Dvfs, options: dict[str, Any]
     chip = free.chip
     on_die = max((share for kind, share in free.busiest.items() if kind != "dram"), default=0.0)
     if on_die >= BUSY and on_die > free.busiest.get("dram", 0.0):
-        launches = (
-            float(chip.ticks_of(chip.launch) * chip.tick) * len(program.kernels) if chip.launch.unit == "s" else 0
-        )
-        return _Line(launches, (free.time_s - launches) * float(chip.clock))
+        return _Line(free.time_s * (1 - on_die), free.time_s * on_die * float(chip.clock))
     quiet = {**options, "trace": False, "progress": None}
     return _line(free, simulate(program, chip.at_clock(_probe(dvfs, chip.clock)), **quiet))
 
