@@ -24,6 +24,8 @@ from memsim.isa.model import Mma, Program, walk
 
 BUSY = 0.8
 """Share of the time from which on a part of the die decides how long a run takes at any clock."""
+PROBE = Fraction(7, 10)
+"""Share of the full clock at which a run tells how time follows it: limits of real boards leave half to nine tenths."""
 OWN_VOLTAGE = ("dram", ROWS, LINKS)
 """Parts of the ledger that do not have the cores' voltage."""
 
@@ -139,10 +141,9 @@ def _line(a: Result, b: Result) -> _Line:
 
 
 def _probe(dvfs: Dvfs, clock: Fraction) -> Fraction:
-    """A clock that does not depend on the limit: the first at the lowest voltage, or half of what is below it."""
-    aim = dvfs.floor_clock if dvfs.floor_clock < clock else clock / 2
+    """A clock that does not depend on the limit: of those a board has, the first below `PROBE` of the full one."""
     below = list(dvfs.clocks_below(clock))
-    return next((c for c in below if c <= aim), below[-1])
+    return next((c for c in below if c <= PROBE * clock), below[-1])
 
 
 def _fitting(chip: Chip, dvfs: Dvfs, line: _Line, energy: _Energy) -> tuple[Fraction, bool]:
