@@ -17,6 +17,7 @@ from memsim.cli import (
     _crosscheck,
     _diagnose,
     _dmd,
+    _measure,
     _microbench,
     _probe,
     _programs,
@@ -52,6 +53,7 @@ app.command()(_diagnose.diagnose)
 app.command()(_crosscheck.crosscheck)
 app.command()(_probe.probe)
 app.command()(_validate.validate)
+app.command()(_measure.measure)
 
 
 def _show_version(wanted: bool) -> None:
