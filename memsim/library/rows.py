@@ -7,6 +7,7 @@ whole: where a GPU's threads have only pieces of them, the program's chip has re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -131,7 +132,7 @@ class _Rows:
         """The chip with registers for whole rows, and the latencies of this kernel's threads."""
         row = self.group * self.cols * size_of(self.dtype)
         each = sum(formula.scratch_bytes for formula in formulas) + work + 64 * self.group
-        each += row * (2 if self.cost.memory == "reg" else 1) + parameters * self.cols * size_of(self.dtype)
+        each += row * (3 if self.cost.memory == "reg" else 1) + parameters * self.cols * size_of(self.dtype)
         core = self.chip.core
         latency = core.dma.latency
         clock = float(self.chip.clock_period)
@@ -220,7 +221,7 @@ def layer_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
     passes = [
         Pass("mean", values.mean(x, 1, cols), {"x": x}),
         Pass("rate", apply("rsqrt", apply("add", variance, EPS)), {"x": x, "mean": mean}),
-        Pass("y", y, {"x": x, "mean": mean, "rate": rate, "gain": gain, "shift": shift}, again=True),
+        Pass("y", y, {"x": x, "mean": mean, "rate": rate, "gain": gain, "shift": shift}, _lost(chip, cols, dtype)),
     ]
     parameters = {"gain": gain, "shift": shift}
     return _Rows(chip, "layer_norm", rows, cols, dtype, _norm_cost(chip, cols)).kernel(passes, parameters)
@@ -237,9 +238,10 @@ def rms_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
     check_sizes("rms_norm", chip, rows, cols, dtype)
     x, _, rate, gain, _ = _norm_values(dtype)
     square = values.mean(apply("mul", x, x), 1, cols)
+    y = apply("mul", apply("mul", x, rate), gain)
     passes = [
         Pass("rate", apply("rsqrt", apply("add", square, EPS)), {"x": x}),
-        Pass("y", apply("mul", apply("mul", x, rate), gain), {"x": x, "rate": rate, "gain": gain}, again=True),
+        Pass("y", y, {"x": x, "rate": rate, "gain": gain}, _lost(chip, cols, dtype)),
     ]
     return _Rows(chip, "rms_norm", rows, cols, dtype, _norm_cost(chip, cols)).kernel(passes, {"gain": gain})
 
@@ -249,6 +251,17 @@ def _norm_values(dtype: str) -> tuple[Value, Value, Value, Value, Value]:
     both, along, across = frozenset({0, 1}), frozenset({0}), frozenset({1})
     row, mean, rate = given("x", both, dtype), given("mean", along, "fp32"), given("rate", along, "fp32")
     return row, mean, rate, given("gain", across, dtype), given("shift", across, dtype)
+
+
+def _lost(chip: Chip, cols: int, dtype: str) -> int:
+    """Columns of a row that the L1 has lost when they are read again.
+
+    A line survives with probability 1 - (bytes of all rows that the core works on) / (bytes of its L1).
+    """
+    if chip.core.l1 is None:
+        return cols
+    worked_on = resident_threads(chip) // 128 * cols * size_of(dtype)
+    return min(cols, math.ceil(cols * worked_on / chip.core.l1.capacity))
 
 
 def _norm_cost(chip: Chip, cols: int) -> Cost:
