@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from memsim.hierarchy import Chip
 from memsim.isa import ProgramBuilder
 from memsim.library.kernel import Kernel
+from memsim.library.knobs import knob
 from memsim.library.streams import (
     ISSUE,
     WARP,
@@ -28,7 +29,7 @@ from memsim.library.streams import (
     warp_reduction,
 )
 from memsim.lowering import values
-from memsim.lowering.values import Value, apply, exponential, given, reduced
+from memsim.lowering.values import Value, apply, given
 
 EPS = 1e-5
 """What PyTorch's norms add to the variance."""
@@ -43,7 +44,7 @@ class Cost:
     held: int
     """Rows that a core works on at once."""
     issued: float
-    """Instructions of warps in all."""
+    """Instructions of warps on its elements. Those of its reductions are in their latency."""
     reduction: float
     """Cycles from the end of a reduction's arithmetic to its result."""
     serial: float
@@ -125,7 +126,9 @@ class _Rows:
     def _work(self, formulas: list[Formula]) -> int:
         """Lanes to keep busy beyond what the program's own instructions do, for what the GPU's take more."""
         unit = self.chip.core.vector
-        cycles = self.group * self.cost.issued / ISSUE - sum(formula.cycles(self.chip) for formula in formulas)
+        cycles = self.group * self.cost.issued * knob("row_slots") / ISSUE - sum(
+            formula.cycles(self.chip) for formula in formulas
+        )
         return max(0, round(cycles * unit.lanes))
 
     def _roomy(self, formulas: list[Formula], work: int, parameters: int) -> Chip:
@@ -164,41 +167,24 @@ def softmax(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
     x = given("x", frozenset({0, 1}), dtype)
     if cols <= 1024 and cols * size_of(dtype) <= 4096:
         cost = _warp_cost(chip, cols)
-        passes = [Pass("y", values.softmax(x, 1), {"x": x})]
     else:
         cost = _block_cost(chip, cols)
-        passes = _block_passes(x)
-    return _Rows(chip, "softmax", rows, cols, dtype, cost).kernel(passes, {})
-
-
-def _block_passes(x: Value) -> list[Pass]:
-    """Maximum; sum of the exponentials; exponentials once more, divided by it."""
-    most, total = given("most", frozenset({0}), "fp32"), given("total", frozenset({0}), "fp32")
-    known = {"x": x, "most": most}
-    return [
-        Pass("most", reduced("max", x, 1), {"x": x}),
-        Pass("total", reduced("sum", exponential(apply("sub", x, most)), 1), known),
-        Pass(
-            "y",
-            apply("mul", exponential(apply("sub", x, most)), apply("recip", total)),
-            {**known, "total": total},
-        ),
-    ]
+    return _Rows(chip, "softmax", rows, cols, dtype, cost).kernel([Pass("y", values.softmax(x, 1), {"x": x})], {})
 
 
 def _warp_cost(chip: Chip, cols: int) -> Cost:
     """A row to a warp: each thread has a 32nd of the next power of two, 22 instructions an element."""
     elements = max(WARP, 1 << (cols - 1).bit_length()) // WARP
     threads = min(resident_threads(chip), 65536 // (elements + 24)) // 128 * 128
-    return Cost(threads // WARP, 60 + 22 * elements, warp_reduction(), 0)
+    return Cost(threads // WARP, 22 * elements, warp_reduction(), 0)
 
 
 def _block_cost(chip: Chip, cols: int) -> Cost:
-    """A row to a block: 120 instructions of each warp for its two reductions, 43 for each element of a thread."""
+    """A row to a block: 43 instructions for each element of a thread, of which two exponentials and a division take 32."""
     threads = min(1024, -(-cols // WARP) * WARP)
     iterations = -(-cols // threads)
-    serial = (serial_loads(iterations, cols % threads > 0) - 1) * round_trip(chip)
-    issued = threads // WARP * 120 + -(-cols // WARP) * 43
+    serial = (-(-iterations // 4) - 1) * round_trip(chip)
+    issued = -(-cols // WARP) * 43
     return Cost(max(1, resident_threads(chip) // threads), issued, block_reduction(threads), serial, "sram")
 
 
@@ -267,13 +253,13 @@ def _lost(chip: Chip, cols: int, dtype: str) -> int:
 def _norm_cost(chip: Chip, cols: int) -> Cost:
     """A row to four warps, four elements of a thread at a time.
 
-    Instructions: 15 for an element of the mean and variance, of which the reciprocal of the count takes ten; 22 for four
-    elements of the result; 295 of each warp for reductions. Latency: five times a shuffle and a combination, then twice
-    one through shared memory; half of it for each of the program's two reductions.
+    Instructions for four elements: 72 for their mean and variance, of which the exact reciprocal of the count takes 40;
+    22 for the result. Latency: five times a shuffle and a combination, then twice one through shared memory; half of it
+    for each of the program's two reductions.
     """
     combine = 75
     latency = warp_reduction(combine) + 2 * (2 * barrier(128) + combine + 50) + barrier(128) + 80
     iterations = -(-cols // 512)
     serial = (serial_loads(iterations, cols % 512 > 0) - 1) * round_trip(chip)
-    issued = 4 * 295 + -(-cols // 128) * (72 + 22)
+    issued = -(-cols // 128) * (72 + 22)
     return Cost(resident_threads(chip) // 128, issued, latency / 2, serial)

@@ -119,7 +119,7 @@ class Formula:
 
 
 def warp_reduction(step: int = STEP) -> int:
-    """Cycles until the 32 threads of a warp have their sum: five shuffles, each with an operation of ``step`` cycles."""
+    """Cycles until the threads of a warp have their sum: five shuffles, each with an operation of ``step`` cycles."""
     return 5 * (SHUFFLE + step)
 
 
@@ -129,7 +129,7 @@ def barrier(threads: int) -> int:
 
 
 def block_reduction(threads: int) -> int:
-    """Cycles until all threads of a block have their sum: each warp's, those of the warps through shared memory, and back."""
+    """Cycles until the threads of a block have their sum: each warp's, those of the warps in shared memory, and back."""
     return 2 * warp_reduction() + 3 * barrier(threads) + 2 * (TO_SHARED + FROM_SHARED)
 
 
