@@ -81,17 +81,17 @@ def _append(
             for name, ring in rings.items():
                 source = t[f"{name}_new"]
                 first = i * tokens if new > 1 else Expr(-1)
-                ring.load(source[b * chunk : chunk, h:heads, first : shape[2], 0 : s.head_dim], clip=True)
+                ring.load(source[b * chunk : chunk, h : heads, first : shape[2], 0 : s.head_dim], clip=True)
         with k.queue("store"):
             for name, ring in rings.items():
                 if new > 1:
-                    region = t[name][b * chunk : chunk, h:heads, i * tokens : tokens, 0 : s.head_dim]
+                    region = t[name][b * chunk : chunk, h : heads, i * tokens : tokens, 0 : s.head_dim]
                 else:
                     # Two rows, of which the first lies before the cache and is dropped: so that the place of the
                     # other, which is aligned to nothing, does not cut the cache into segments of single rows.
                     start = -tiles.columns
                     step = s.seq - 1 - start
-                    region = t[name][b * chunk : chunk, h:heads, start:2:step, 0 : s.head_dim]
+                    region = t[name][b * chunk : chunk, h : heads, start:2:step, 0 : s.head_dim]
                 region.store(ring, clip=True)
                 ring.pop()
 
@@ -147,9 +147,7 @@ def decode(
         _merge(program, sizes, tensors, parts)
     return Kernel(program.build(), chip, f"{tiles.name}, {tiles.block_rows} x {tiles.columns}, {parts} splits")
 
-
-OCC = 1
-
+OCC=1
 
 def _decode(program: ProgramBuilder, sizes: Sizes, t: dict[str, TensorHandle], tiles: Tiles, parts: int) -> None:
     s, dim, rows = sizes, sizes.head_dim, tiles.rows
@@ -225,14 +223,10 @@ def _merge(program: ProgramBuilder, sizes: Sizes, t: dict[str, TensorHandle], pa
             out.pop()
 
 
-def _checked(chip: Chip, batch: int, seq: int, heads: int, kv_heads: int, head_dim: int, dtype: str) -> Sizes:
-    for name, value in (
-        ("batch", batch),
-        ("seq", seq),
-        ("heads", heads),
-        ("kv_heads", kv_heads),
-        ("head_dim", head_dim),
-    ):
+def _checked(
+    chip: Chip, batch: int, seq: int, heads: int, kv_heads: int, head_dim: int, dtype: str
+) -> Sizes:
+    for name, value in (("batch", batch), ("seq", seq), ("heads", heads), ("kv_heads", kv_heads), ("head_dim", head_dim)):
         if value < 1:
             raise MemsimError(f"{name} is {value}", where="attention", mend="use a positive number")
     if heads % kv_heads:

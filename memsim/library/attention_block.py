@@ -126,7 +126,9 @@ def up_to_own(row: ExprLike) -> _Limit:
 class _Group:
     """A warpgroup: its queries, scores, running maxima and sums."""
 
-    def __init__(self, kernel: KernelBuilder, sizes: Sizes, tiles: Tiles, shape: tuple[int, int], number: int) -> None:
+    def __init__(
+        self, kernel: KernelBuilder, sizes: Sizes, tiles: Tiles, shape: tuple[int, int], number: int
+    ) -> None:
         self.scale = sizes.scale
 
         def ring(name: str, dtype: str, *last: int, memory: str = "reg") -> RingHandle:
@@ -138,7 +140,7 @@ class _Group:
         self.o = ring("o", "fp32", sizes.head_dim)
         self.out: RingHandle | None = None
         self._ring = ring
-        self._sizes = sizes
+        self._sizes=sizes
         self.top, self.m, self.shrink, self.l, self.part, self.row = (
             ring(name, "fp32", 1) for name in ("top", "m", "shrink", "l", "part", "row")
         )

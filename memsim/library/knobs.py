@@ -44,7 +44,7 @@ KNOBS: dict[str, Knob] = {
     "row_slots": Knob(
         2.9,
         "issue slots",
-        "that an instruction of a thread takes in softmax and norms: pipes of 16 lanes, branches, waits for one another",
+        "that an instruction takes in softmax and norms: pipes of 16 lanes, branches, waits for one another",
         "softmax and ln rows of A100 PCIe and V100 PCIe, fp32",
     ),
 }

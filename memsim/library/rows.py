@@ -165,10 +165,8 @@ def softmax(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
     """
     check_sizes("softmax", chip, rows, cols, dtype)
     x = given("x", frozenset({0, 1}), dtype)
-    if cols <= 1024 and cols * size_of(dtype) <= 4096:
-        cost = _warp_cost(chip, cols)
-    else:
-        cost = _block_cost(chip, cols)
+    by_warp = cols <= 1024 and cols * size_of(dtype) <= 4096
+    cost = _warp_cost(chip, cols) if by_warp else _block_cost(chip, cols)
     return _Rows(chip, "softmax", rows, cols, dtype, cost).kernel([Pass("y", values.softmax(x, 1), {"x": x})], {})
 
 
@@ -180,7 +178,7 @@ def _warp_cost(chip: Chip, cols: int) -> Cost:
 
 
 def _block_cost(chip: Chip, cols: int) -> Cost:
-    """A row to a block: 43 instructions for each element of a thread, of which two exponentials and a division take 32."""
+    """A row to a block: 43 instructions for each element of a thread, 32 of them for two exponentials and a division."""
     threads = min(1024, -(-cols // WARP) * WARP)
     iterations = -(-cols // threads)
     serial = (-(-iterations // 4) - 1) * round_trip(chip)

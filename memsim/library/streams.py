@@ -129,7 +129,7 @@ def barrier(threads: int) -> int:
 
 
 def block_reduction(threads: int) -> int:
-    """Cycles until the threads of a block have their sum: each warp's, those of the warps in shared memory, and back."""
+    """Cycles until the threads of a block have their sum: each warp's, those of the warps in shared memory, back."""
     return 2 * warp_reduction() + 3 * barrier(threads) + 2 * (TO_SHARED + FROM_SHARED)
 
 
