@@ -178,7 +178,7 @@ def _warp_cost(chip: Chip, cols: int) -> Cost:
 
 
 def _block_cost(chip: Chip, cols: int) -> Cost:
-    """A row to a block: 43 instructions for each element of a thread, 32 of them for two exponentials and a division."""
+    """A row to a block: 43 instructions for an element, 32 of them for two exponentials and a division."""
     threads = min(1024, -(-cols // WARP) * WARP)
     iterations = -(-cols // threads)
     serial = (-(-iterations // 4) - 1) * round_trip(chip)
