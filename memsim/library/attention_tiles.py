@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from memsim.errors import ChipError
 from memsim.hierarchy import Chip
@@ -113,6 +113,48 @@ def splits(blocks: int, tiles: int, slots: int) -> int:
     return next(count for count, efficiency in found if efficiency >= MIN_EFFICIENCY * best)
 
 
-def drawn_together(tiles: Tiles, columns: int) -> Tiles:
-    """The same block with ``columns`` tiles of keys in one step."""
-    return replace(tiles, columns=tiles.columns * columns)
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How much of the work one instruction of a program stands for."""
+
+    heads: int = 1
+    """Blocks of heads of one group that are drawn as one."""
+    wide: int = 1
+    """Steps over tiles of keys that are drawn as one, where none of them is masked."""
+
+
+MOST_TRANSFERS = 20_000
+"""Transfers of keys, values, queries and results from which on blocks and steps are drawn together: simulation takes
+some microseconds for each."""
+TURNS = 8
+"""Blocks of a core that are left at least, so that waves and tails stay what they are."""
+
+
+def drawing(blocks: int, group: int, tiles: Tiles, steps: float, cores: int) -> Drawing:
+    """The least that has to be drawn together for a program to have few enough transfers.
+
+    Parameters
+    ----------
+    blocks
+        Blocks of the grid.
+    group
+        Heads of queries that share keys and values.
+    tiles
+        A block.
+    steps
+        Steps of a block over tiles of keys, on average.
+    cores
+        Cores of the chip.
+    """
+
+    def transfers(heads: int, wide: int) -> float:
+        loads = steps if wide == 1 else steps / wide + wide / 2 + 0.5
+        return blocks / heads * (2 * tiles.groups + 2 * loads)
+
+    heads = [n for n in range(1, group + 1) if group % n == 0 and (n == 1 or blocks >= n * TURNS * cores)]
+    wides = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or steps >= 4 * n]
+    choices = [(n * wide, n, wide) for n in heads for wide in wides]
+    few = [choice for choice in choices if transfers(*choice[1:]) <= MOST_TRANSFERS]
+    _, n, wide = min(few) if few else min(choices, key=lambda choice: transfers(*choice[1:]))
+    return Drawing(n, wide)

@@ -22,7 +22,15 @@ class Knob:
     """The measured rows that fixed it."""
 
 
-KNOBS: dict[str, Knob] = {}
+KNOBS: dict[str, Knob] = {
+    "attention.start": Knob(
+        3000,
+        "cycles",
+        "what a kernel of attention takes from its launch to its first instruction, and from its last to its end, beyond "
+        "the gap between kernels of a graph: parameters, first instructions and tables are fetched",
+        "decode of up to 32 keys in batches up to 8, A100 and H100",
+    ),
+}
 """By name."""
 
 _overrides: ContextVar[dict[str, float] | None] = ContextVar("overrides", default=None)
