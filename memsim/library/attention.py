@@ -122,7 +122,7 @@ def decode(
     tensors = _tensors(program, sizes, 1)
     _append_one(program, sizes, tensors, tiles)
     count = -(-seq // tiles.columns)
-    parts = splits(batch * kv_heads, count, chip.core_count)
+    parts = splits(batch * kv_heads, count, chip.core_count, tiles)
     drawn = drawing(batch * kv_heads * parts, 1, tiles, (count - 1) / parts, chip.core_count)
     _decode(program, sizes, tensors, tiles, parts, drawn.wide)
     if parts > 1:
@@ -161,10 +161,11 @@ def _tensors(program: ProgramBuilder, s: Sizes, new: int) -> Tensors:
 
 
 def _launched(program: ProgramBuilder, chip: Chip, choice: str, drawn: bool) -> Kernel:
-    """The kernel on a chip that starts kernels as `attention.start` says, with room for what is drawn together."""
+    """The kernel on a chip that starts kernels as `attention_start` says, with room for what is drawn together."""
     built = program.build()
-    start = chip.ticks_of(chip.launch) * chip.tick + knob("attention.start") / chip.clock
-    values: dict[str, object] = {"launch": f"{float(start) * 1e6!r} us"}
+    start = chip.ticks_of(chip.launch) * chip.tick + knob("attention_start") / chip.clock
+    block = chip.ticks_of(chip.block_start) * chip.tick + knob("attention_block") / chip.clock
+    values: dict[str, object] = {"launch": f"{float(start) * 1e6!r} us", "block_start": f"{float(block) * 1e6!r} us"}
     return Kernel(built, chip.replace(values | (_room(built, chip) if drawn else {})), choice)
 
 

@@ -14,6 +14,8 @@ MIN_EFFICIENCY = 0.85
 """Share of the best wave efficiency at which FlashAttention stops to split (`num_splits_heuristic`)."""
 ENOUGH_BLOCKS = 0.8
 """Share of the slots for blocks from which on FlashAttention does not split."""
+FEW_TILES = 4
+"""Tiles of keys that FlashAttention-3 does not split."""
 MOST_SPLITS = 128
 """As in FlashAttention."""
 
@@ -29,6 +31,11 @@ class Tiles:
     columns: int
     stages: int
     """Tiles of keys, and of values, in shared memory."""
+
+    @property
+    def third(self) -> bool:
+        """Whether it is FlashAttention-3."""
+        return self.name == "FlashAttention-3"
 
     @property
     def block_rows(self) -> int:
@@ -86,31 +93,34 @@ def _first_fitting(chip: Chip, choices: list[Tiles], head_dim: int, dtype: str) 
     )
 
 
-def splits(blocks: int, tiles: int, slots: int) -> int:
-    """Parts that the keys are split into so that ``blocks`` of them fill ``slots``: FlashAttention's heuristic.
+def splits(blocks: int, count: int, cores: int, tiles: Tiles) -> int:
+    """Parts that the keys are split into so that ``blocks`` of them fill the chip: `num_splits_heuristic`.
 
     The smallest number whose last wave is nearly as full as that of the best number. Numbers that leave the longest
-    part as long as one split less are passed over.
+    part as long as one split less are passed over. FlashAttention-2 counts two blocks a core, FlashAttention-3 one, and
+    that leaves few tiles whole.
 
     Parameters
     ----------
     blocks
         Blocks without splits.
-    tiles
+    count
         Tiles of keys.
-    slots
-        Blocks that the chip holds at once.
+    cores
+        Cores of the chip.
+    tiles
+        The kernel.
     """
-    if blocks >= ENOUGH_BLOCKS * slots:
+    slots = cores if tiles.third else 2 * cores
+    if blocks >= ENOUGH_BLOCKS * slots or (tiles.third and count <= FEW_TILES):
         return 1
     found: list[tuple[int, float]] = []
-    for count in range(1, min(MOST_SPLITS, slots, tiles) + 1):
-        if count > 1 and -(-tiles // count) == -(-tiles // (count - 1)):
+    for parts in range(1, min(MOST_SPLITS, slots, count) + 1):
+        if parts > 1 and -(-count // parts) == -(-count // (parts - 1)):
             continue
-        waves = blocks * count / slots
-        found.append((count, waves / -(-blocks * count // slots)))
+        found.append((parts, blocks * parts / slots / -(-blocks * parts // slots)))
     best = max(efficiency for _, efficiency in found)
-    return next(count for count, efficiency in found if efficiency >= MIN_EFFICIENCY * best)
+    return next(parts for parts, efficiency in found if efficiency >= MIN_EFFICIENCY * best)
 
 
 

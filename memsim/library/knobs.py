@@ -23,12 +23,24 @@ class Knob:
 
 
 KNOBS: dict[str, Knob] = {
-    "attention.start": Knob(
+    "attention_block": Knob(
+        0,
+        "cycles",
+        "x",
+        "x",
+    ),
+    "attention_start": Knob(
         3000,
         "cycles",
         "what a kernel of attention takes from its launch to its first instruction, and from its last to its end, beyond "
         "the gap between kernels of a graph: parameters, first instructions and tables are fetched",
         "decode of up to 32 keys in batches up to 8, A100 and H100",
+    ),
+    "gemm_start": Knob(
+        1200,
+        "cycles",
+        "from the start of a block of a matrix product to its first load: code fetched, arguments and descriptors read",
+        "gemm rows of A100 and H100",
     ),
 }
 """By name."""
