@@ -6,11 +6,10 @@ length of its sequence, then which pages hold it, then queries, keys and values.
 
 from __future__ import annotations
 
-import math
-
 from memsim.errors import ChipError, MemsimError
 from memsim.hierarchy import Chip
 from memsim.hierarchy.costs import access_energy
+from memsim.hierarchy.units import Duration
 from memsim.hierarchy.wires import RANDOM
 from memsim.isa.analyze import peak_bytes
 from memsim.isa.builder import ProgramBuilder
@@ -76,7 +75,7 @@ def prefill(
     drawn = _drawing(chip, sizes, tiles, causal)
     _attend(program, sizes, tensors, tiles, drawn, causal)
     together = f", {drawn.heads} heads and {drawn.wide} steps drawn together" if drawn != Drawing() else ""
-    return _launched(program, chip, f"{tiles.name}, {tiles.block_rows} x {tiles.columns}{together}", drawn != Drawing())
+    return _launched(program, chip, f"{tiles.name}, {tiles.block_rows} x {tiles.columns}{together}", drawn=drawn != Drawing())
 
 
 def decode(
@@ -126,9 +125,10 @@ def decode(
     drawn = drawing(batch * kv_heads * parts, 1, tiles, (count - 1) / parts, chip.core_count)
     _decode(program, sizes, tensors, tiles, parts, drawn.wide)
     if parts > 1:
-        _merge(program, sizes, tensors, parts)
+        _merge(program, sizes, tensors, parts, chip)
     split = f", {parts} splits" if parts > 1 else ""
-    return _launched(program, chip, f"{tiles.name}, {tiles.block_rows} x {tiles.columns}{split}", drawn != Drawing())
+    choice = f"{tiles.name}, {tiles.block_rows} x {tiles.columns}{split}"
+    return _launched(program, chip, choice, drawn=drawn != Drawing(), early=int(parts > 1 and tiles.third))
 
 
 def _checked(chip: Chip, batch: int, seq: int, heads: int, kv_heads: int, head_dim: int, dtype: str) -> Sizes:
@@ -160,13 +160,22 @@ def _tensors(program: ProgramBuilder, s: Sizes, new: int) -> Tensors:
     return tensors | {name: program.tensor(name, "int32", (s.batch,)) for name in ("slots", "lengths", "pages")}
 
 
-def _launched(program: ProgramBuilder, chip: Chip, choice: str, drawn: bool) -> Kernel:
-    """The kernel on a chip that starts kernels as `attention_start` says, with room for what is drawn together."""
+def _launched(program: ProgramBuilder, chip: Chip, choice: str, *, drawn: bool, early: int = 0) -> Kernel:
+    """The kernel on a chip that starts kernels and blocks as the knobs say, with room for what is drawn together.
+
+    A chip has one time to launch all kernels, so it is the mean. ``early`` kernels are launched while the one before
+    runs (programmatic dependent launch), and cost none.
+    """
     built = program.build()
-    start = chip.ticks_of(chip.launch) * chip.tick + knob("attention_start") / chip.clock
-    block = chip.ticks_of(chip.block_start) * chip.tick + knob("attention_block") / chip.clock
-    values: dict[str, object] = {"launch": f"{float(start) * 1e6!r} us", "block_start": f"{float(block) * 1e6!r} us"}
+    late = (len(built.kernels) - early) / len(built.kernels)
+    launch = (_seconds(chip, chip.launch) + knob("attention_start") / float(chip.clock)) * late
+    block = _seconds(chip, chip.block_start) + knob("attention_block") / float(chip.clock)
+    values: dict[str, object] = {"launch": f"{launch * 1e6:.6f} us", "block_start": f"{block * 1e6:.6f} us"}
     return Kernel(built, chip.replace(values | (_room(built, chip) if drawn else {})), choice)
+
+
+def _seconds(chip: Chip, duration: Duration) -> float:
+    return float(chip.ticks_of(duration) * chip.tick)
 
 
 def _room(program: Program, chip: Chip) -> dict[str, object]:
@@ -183,6 +192,10 @@ def _room(program: Program, chip: Chip) -> dict[str, object]:
 
 APPEND_TOKENS = 1024
 """Tokens at most that a block of the prefill's append stands for."""
+
+
+MERGE_BYTES = 1 << 15
+"""Parts that a block of the merge takes at a time, where one head's are not more."""
 
 
 def _append_all(program: ProgramBuilder, s: Sizes, t: Tensors, chip: Chip) -> None:
@@ -328,10 +341,13 @@ def _decode(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, parts: 
                 ring.pop()
 
 
-def _merge(program: ProgramBuilder, s: Sizes, t: Tensors, parts: int) -> None:
+def _merge(program: ProgramBuilder, s: Sizes, t: Tensors, parts: int, chip: Chip) -> None:
     """Weigh the parts by their sums and add them: FlashAttention's combine kernel, up to four heads a block."""
-    dim, rows = s.head_dim, math.gcd(4, s.group)
-    with program.kernel("merge", grid={"b": s.batch, "h": s.kv_heads, "g": s.group // rows}, occupancy=4) as k:
+    dim, row = s.head_dim, 4 * parts * s.head_dim
+    rows = next(n for n in (4, 2, 1) if s.group % n == 0 and (n == 1 or n * row <= MERGE_BYTES))
+    occupancy = max(1, min(4, chip.core.sram.capacity // (2 * rows * row)))
+    grid = {"b": s.batch, "h": s.kv_heads, "g": s.group // rows}
+    with program.kernel("merge", grid=grid, occupancy=occupancy) as k:
         b, h, g = k.coordinates
         part = k.ring("part", "sram", "fp32", (parts, rows, dim))
         sums = k.ring("sums", "sram", "fp32", (parts, rows, 1))

@@ -24,13 +24,13 @@ class Knob:
 
 KNOBS: dict[str, Knob] = {
     "attention_block": Knob(
-        0,
+        1200,
         "cycles",
         "x",
         "x",
     ),
     "attention_start": Knob(
-        3000,
+        2000,
         "cycles",
         "what a kernel of attention takes from its launch to its first instruction, and from its last to its end, beyond "
         "the gap between kernels of a graph: parameters, first instructions and tables are fetched",
