@@ -295,14 +295,12 @@ def _attend(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, drawn: 
             for number, group in enumerate(block.groups):
                 group.q.load(rows("Q", number), clip=True)
             block.load_keys(spans, keys)
-        for number, group in enumerate(block.groups):
-            with kernel.queue(f"attend{number}"):
-                limit = Limit(None, first + number * tiles.rows) if causal else Limit(s.seq)
-                block.attend(number, spans, limit)
-                out = group.finish()
+        starts = [first + number * tiles.rows for number in range(tiles.groups)]
+        outcomes = block.attend(spans, [Limit(None, row) if causal else Limit(s.seq) for row in starts])
+        for number, outcome in enumerate(outcomes):
             with kernel.queue(f"store{number}"):
-                rows("O", number).store(out, clip=True)
-                out.pop()
+                rows("O", number).store(outcome.out, clip=True)
+                outcome.out.pop()
 
 
 def _decode(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, parts: int, wide: int) -> None:
@@ -328,17 +326,15 @@ def _decode(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, parts: 
             block.groups[0].q.load(t["Q"][b, h, 0:rows, 0:1, 0:dim], clip=True)
             block.wait_for_pages(t["pages"][b])
             block.load_keys(spans, keys)
-        with kernel.queue("attend"):
-            block.attend(0, spans, Limit(s.seq))
-            results = block.groups[0].finish_part() if parts > 1 else (block.groups[0].finish(),)
+        (outcome,) = block.attend(spans, [Limit(s.seq)], part=parts > 1)
         with kernel.queue("store"):
-            if parts > 1:
-                t["sums"][x, b, h, 0:rows].store(results[1], clip=True)
-                t["O_part"][x, b, h, 0:rows, 0:dim].store(results[0], clip=True)
+            if outcome.sums is None:
+                t["O"][b, h, 0:rows, 0:1, 0:dim].store(outcome.out, clip=True)
             else:
-                t["O"][b, h, 0:rows, 0:1, 0:dim].store(results[0], clip=True)
-            for ring in results:
-                ring.pop()
+                t["sums"][x, b, h, 0:rows].store(outcome.sums, clip=True)
+                outcome.sums.pop()
+                t["O_part"][x, b, h, 0:rows, 0:dim].store(outcome.out, clip=True)
+            outcome.out.pop()
 
 
 def _merge(program: ProgramBuilder, s: Sizes, t: Tensors, parts: int, chip: Chip) -> None:

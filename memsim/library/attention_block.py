@@ -8,7 +8,8 @@ o += p v (Dao, FlashAttention-2, arXiv 2307.08691, algorithm 1).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from memsim.isa.builder import KernelBuilder
@@ -66,6 +67,16 @@ Keys = Callable[[str, Expr, int], RegionHandle]
 """The region of ``K`` or ``V`` from a tile on, so many tiles long."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Rings that a warpgroup pushes once."""
+
+    out: RingHandle
+    """The result, over a part of the keys in fp32."""
+    sums: RingHandle | None
+    """For a part, the logarithm (to base 2) of the sum of its weights."""
+
+
 class Block:
     """Rings of a block and what its queues do.
 
@@ -117,15 +128,42 @@ class Block:
                 for name, rings in (("K", self.k), ("V", self.v)):
                     rings[span.wide].load(keys(name, span.first + j * span.wide, span.wide), clip=True)
 
-    def attend(self, number: int, spans: Sequence[Span], limit: Limit) -> None:
-        """All steps of a warpgroup, in the open queue."""
+    def attend(self, spans: Sequence[Span], limits: Sequence[Limit], *, part: bool = False) -> list[Outcome]:
+        """Write the queues of all warpgroups, each with its limit; ``part`` where these are not all keys.
+
+        Where products run beside the softmax, the sums have a queue of their own.
+        """
+        return [self._attend(number, spans, limit, part) for number, limit in enumerate(limits)]
+
+    def _attend(self, number: int, spans: Sequence[Span], limit: Limit, part: bool) -> Outcome:
         group = self.groups[number]
-        group.start()
-        for level, span in enumerate(spans):
-            with self.kernel.loop(f"j{level}", span.count) as j:
-                key = (span.first + j * span.wide) * self.tiles.columns
-                group.step(self.k[span.wide], self.v[span.wide], span.wide, (limit, key) if span.masked else None)
-        group.q.pop()
+        if self.tiles.overlaps:
+            with self.kernel.queue(f"weigh{number}"):
+                group.start_weights()
+                for level, span in enumerate(spans):
+                    with self._step(level, span) as key:
+                        group.weigh(span, self.k[span.wide], limit, key)
+                sums = group.end_weights(part)
+            with self.kernel.queue(f"sum{number}"):
+                group.start_sums()
+                for level, span in enumerate(spans):
+                    with self._step(level, span):
+                        group.add(span, self.v[span.wide])
+                return Outcome(group.end_sums(part), sums)
+        with self.kernel.queue(f"attend{number}"):
+            group.start_weights()
+            group.start_sums()
+            for level, span in enumerate(spans):
+                with self._step(level, span) as key:
+                    group.weigh(span, self.k[span.wide], limit, key)
+                    group.add(span, self.v[span.wide])
+            return Outcome(sums=group.end_weights(part), out=group.end_sums(part))
+
+    @contextmanager
+    def _step(self, level: int, span: Span) -> Iterator[Expr]:
+        """Record the steps of a span; gives the first key of each."""
+        with self.kernel.loop(f"j{level}", span.count) as j:
+            yield (span.first + j * span.wide) * self.tiles.columns
 
 
 class Warpgroup:
@@ -140,7 +178,7 @@ class Warpgroup:
         wides: Sequence[int],
         number: int,
     ) -> None:
-        self.scale = sizes.scale
+        self.scale, self.slow_maxima = sizes.scale, tiles.slow_maxima
 
         def ring(name: str, dtype: str, *last: int, memory: str = "reg") -> RingHandle:
             return kernel.ring(f"{name}_g{number}", memory, dtype, (*shape, *last))
@@ -150,39 +188,66 @@ class Warpgroup:
         self.o = ring("o", "fp32", sizes.head_dim)
         self.s = {wide: ring(_named("s", wide), "fp32", wide * tiles.columns) for wide in wides}
         self.p = {wide: ring(_named("p", wide), sizes.dtype, wide * tiles.columns) for wide in wides}
-        self.top, self.m, self.shrink, self.l, self.part, self.row = (
-            ring(name, "fp32", 1) for name in ("top", "m", "shrink", "l", "part", "row")
+        self.top, self.m, self.shrink, self.l, self.norm, self.part, self.row = (
+            ring(name, "fp32", 1) for name in ("top", "m", "shrink", "l", "norm", "part", "row")
         )
         self.column = kernel.ring(f"column_g{number}", "reg", "fp32", (1, 1, tiles.columns))
         self.mask = ring("mask", "int8", tiles.columns)
 
-    def start(self) -> None:
-        """Nothing summed so far."""
+    def start_weights(self) -> None:
+        """Nothing seen so far."""
         self.m.fill(MASKED)
         self.l.fill(0.0)
+
+    def start_sums(self) -> None:
+        """Nothing summed so far."""
         self.o.fill(0.0)
 
-    def step(self, k: RingHandle, v: RingHandle, wide: int, masked: tuple[Limit, Expr] | None) -> None:
-        """A step over ``wide`` tiles of keys; ``masked`` is the limit and the first key."""
-        s, p, top, m, shrink, total = self.s[wide], self.p[wide], self.top, self.m, self.shrink, self.l
+    def weigh(self, span: Span, k: RingHandle, limit: Limit, key: Expr) -> None:
+        """Weights of a step, which begins at a key."""
+        s, p, top, m, shrink, total = self.s[span.wide], self.p[span.wide], self.top, self.m, self.shrink, self.l
         s.mma(self.q, k.T, accumulate=False)
         k.pop()
         s.set("mul", s, self.scale)
-        if masked is not None:
-            self._hide(s, *masked)
+        if span.masked:
+            self._hide(s, limit, key)
+        if self.slow_maxima:
+            s.set("max", s, MASKED)
         top.reduce("max", s, axis=2)
         top.set("max", top, m)
         shrink.set("sub", m, top)
         shrink.set("exp2", shrink)
         m.set("cast", top)
         s.set("sub", s, top)
-        p.set("exp2", s)
-        self.part.reduce("sum", p, axis=2)
+        s.set("exp2", s)
+        self.part.reduce("sum", s, axis=2)
         total.set("mul", total, shrink)
         total.set("add", total, self.part)
-        self.o.set("mul", self.o, shrink)
+        shrink.push()
+        p.set("cast", s)
+        p.push()
+
+    def add(self, span: Span, v: RingHandle) -> None:
+        """Add the values of a step by their weights to the sums, which shrink first."""
+        p = self.p[span.wide]
+        self.o.set("mul", self.o, self.shrink)
+        self.shrink.pop()
         self.o.mma(p, v)
+        p.pop()
         v.pop()
+
+    def end_weights(self, part: bool) -> RingHandle | None:
+        """Hand over by what the sums are to be divided and, for a part, the logarithm of that."""
+        self.q.pop()
+        self.norm.set("recip", self.l)
+        self.norm.push()
+        if not part:
+            return None
+        sums = self.ring("sums", "fp32", 1)
+        sums.set("log2", self.l)
+        sums.set("add", sums, self.m)
+        sums.push()
+        return sums
 
     def _hide(self, s: RingHandle, limit: Limit, key: Expr) -> None:
         """Give scores beyond the limit no weight."""
@@ -194,24 +259,13 @@ class Warpgroup:
             self.mask.set("gt", float(limit.end), self.column)
         s.set("where", self.mask, s, MASKED)
 
-    def finish(self) -> RingHandle:
+    def end_sums(self, part: bool) -> RingHandle:
         """Hand out the result."""
-        out = self.ring("out", self.dtype, self.head_dim)
-        self.l.set("recip", self.l)
-        out.set("mul", self.o, self.l)
+        out = self.ring("out", "fp32" if part else self.dtype, self.head_dim)
+        out.set("mul", self.o, self.norm)
+        self.norm.pop()
         out.push()
         return out
-
-    def finish_part(self) -> tuple[RingHandle, RingHandle]:
-        """Hand out the result over a part of the keys, and the logarithm (to base 2) of the sum of its weights."""
-        out, sums = self.ring("out", "fp32", self.head_dim), self.ring("sums", "fp32", 1)
-        sums.set("log2", self.l)
-        sums.set("add", sums, self.m)
-        sums.push()
-        self.l.set("recip", self.l)
-        out.set("mul", self.o, self.l)
-        out.push()
-        return out, sums
 
 
 def _named(name: str, wide: int) -> str:

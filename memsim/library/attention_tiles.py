@@ -10,6 +10,11 @@ from memsim.isa.ops import DTYPES
 
 ASYNCHRONOUS_COLUMNS = 256
 """Columns of a native step of Hopper's wgmma and Blackwell's tcgen05.mma: units that run beside their warps."""
+BLACKWELL_ROWS = 128
+"""Rows of a native step of Blackwell's tcgen05.mma."""
+COMPARES = 64
+"""Maxima a cycle and core, however many lanes add: CUDA C++ Programming Guide, throughput of native instructions (9.0);
+AMD's packed instructions for 128 lanes add and multiply only (CDNA 2 and 3 instruction set references)."""
 MIN_EFFICIENCY = 0.85
 """Share of the best wave efficiency at which FlashAttention stops to split (`num_splits_heuristic`)."""
 ENOUGH_BLOCKS = 0.8
@@ -31,11 +36,15 @@ class Tiles:
     columns: int
     stages: int
     """Tiles of keys, and of values, in shared memory."""
+    overlaps: bool = False
+    """Whether the sums of a tile run beside the weights of the next, which only an asynchronous unit can."""
+    slow_maxima: bool = False
+    """Whether maxima run at half the rate of sums."""
 
     @property
     def third(self) -> bool:
-        """Whether it is FlashAttention-3."""
-        return self.name == "FlashAttention-3"
+        """Whether it is FlashAttention-3 or later."""
+        return self.overlaps
 
     @property
     def block_rows(self) -> int:
@@ -57,27 +66,38 @@ def is_asynchronous(chip: Chip, dtype: str) -> bool:
 def prefill_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
     """Tiles of prefill.
 
-    FlashAttention-3 on asynchronous matrix units: two warpgroups, each as high as a native step, 128 keys, two stages.
-    FlashAttention-2 elsewhere: 128 queries by 64 keys in one stage, or the largest that fits.
+    FlashAttention-2: 128 queries by 64 keys in one stage, or the largest that fits. FlashAttention-3: 128 queries by 128
+    keys in two stages. Its two warpgroups run in step: they are one of 128 rows here. FlashAttention-4, where a native
+    step has 128 rows: two warpgroups of as many.
     """
-    matrix = chip.core.matrix
+    matrix, slow = chip.core.matrix, _slow_maxima(chip)
     assert matrix is not None
-    if is_asynchronous(chip, dtype):
-        choices = [Tiles("FlashAttention-3", 2, matrix.native[dtype].m, columns, 2) for columns in (128, 64)]
+    if not is_asynchronous(chip, dtype):
+        sizes = ((128, 64), (64, 64), (64, 32))
+        choices = [Tiles("FlashAttention-2", 1, rows, columns, 1, slow_maxima=slow) for rows, columns in sizes]
+    elif matrix.native[dtype].m < BLACKWELL_ROWS:
+        choices = [Tiles("FlashAttention-3", 1, 128, columns, 2, True, slow) for columns in (128, 64)]
     else:
-        choices = [Tiles("FlashAttention-2", 1, rows, columns, 1) for rows, columns in ((128, 64), (64, 64), (64, 32))]
+        choices = [Tiles("FlashAttention-4", 2, matrix.native[dtype].m, columns, 2, True) for columns in (128, 64)]
     return _first_fitting(chip, choices, head_dim, dtype)
 
 
 def decode_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
     """Tiles of decode: the queries of a group of heads fill part of 64 rows, against 128 keys."""
-    matrix = chip.core.matrix
+    matrix, slow = chip.core.matrix, _slow_maxima(chip)
     assert matrix is not None
-    if is_asynchronous(chip, dtype):
-        choices = [Tiles("FlashAttention-3", 1, matrix.native[dtype].m, columns, 2) for columns in (128, 64)]
+    if not is_asynchronous(chip, dtype):
+        choices = [Tiles("FlashAttention-2", 1, 64, columns, 1, slow_maxima=slow) for columns in (128, 64, 32)]
+    elif matrix.native[dtype].m < BLACKWELL_ROWS:
+        choices = [Tiles("FlashAttention-3", 1, 64, columns, 2, True, slow) for columns in (128, 64)]
     else:
-        choices = [Tiles("FlashAttention-2", 1, 64, columns, 1) for columns in (128, 64, 32)]
+        choices = [Tiles("FlashAttention-4", 1, matrix.native[dtype].m, columns, 2, True) for columns in (128, 64)]
     return _first_fitting(chip, choices, head_dim, dtype)
+
+
+def _slow_maxima(chip: Chip) -> bool:
+    """Whether 128 lanes add, but 64 compare."""
+    return chip.core.vector.lanes == 2 * COMPARES
 
 
 def _first_fitting(chip: Chip, choices: list[Tiles], head_dim: int, dtype: str) -> Tiles:
