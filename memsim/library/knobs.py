@@ -23,6 +23,19 @@ class Knob:
 
 
 KNOBS: dict[str, Knob] = {
+    "attention_block": Knob(
+        1200,
+        "cycles",
+        "x",
+        "x",
+    ),
+    "attention_start": Knob(
+        2000,
+        "cycles",
+        "what a kernel of attention takes from its launch to its first instruction, and from its last to its end, beyond "
+        "the gap between kernels of a graph: parameters, first instructions and tables are fetched",
+        "decode of up to 32 keys in batches up to 8, A100 and H100",
+    ),
     "gemm_start": Knob(
         1200,
         "cycles",
