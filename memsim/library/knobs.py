@@ -29,6 +29,12 @@ KNOBS: dict[str, Knob] = {
         "from the start of a block of a matrix product to its first load: code fetched, arguments and descriptors read",
         "gemm rows of A100 and H100",
     ),
+    "gemm_epilogue": Knob(
+        6,
+        "instructions an element",
+        "of the epilogue of a matrix product: scale, convert, through shared memory, address, store",
+        "gemm rows of A100 and H100",
+    ),
 }
 """By name."""
 

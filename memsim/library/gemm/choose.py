@@ -12,24 +12,14 @@ from memsim.library.gemm.machine import pause_cycles
 from memsim.library.gemm.plan import Plan, Problem, Tiling
 from memsim.library.knobs import knob
 
-MOST_SPLITS = 32
+MOST_SPLITS = 64
 
 
 def choose(chip: Chip, problem: Problem) -> Plan:
     """The plan with the least estimated time."""
     facts = Facts.of(chip, problem.dtype)
-    plans = [
-        plan
-        for tiling in catalogue(chip, problem.dtype)
-        if _suits(tiling, problem)
-        for plan in _plans(facts, tiling, problem)
-    ]
+    plans = [plan for tiling in catalogue(chip, problem.dtype) for plan in _plans(facts, tiling, problem)]
     return min(plans, key=lambda plan: estimate(facts, plan, problem))
-
-
-def _suits(tiling: Tiling, problem: Problem) -> bool:
-    """Whether no lower tile would hold as many rows."""
-    return not tiling.turned or problem.m <= tiling.m or (tiling.m == 64 and problem.m <= 128)
 
 
 def _plans(facts: Facts, tiling: Tiling, problem: Problem) -> Iterator[Plan]:
@@ -64,7 +54,7 @@ def estimate(facts: Facts, plan: Plan, problem: Problem) -> float:
     a_bytes, b_bytes = tiling.m * tiling.k * size, tiling.n * tiling.k * size
     each = -(-running // slots)
     product = facts.product(tiling, problem.dtype)
-    pause = pause_cycles(tiling, facts.unit) if facts.pauses(tiling, pieces) else 0
+    pause = pause_cycles(tiling, facts.chip) if facts.pauses(tiling, pieces) else 0
     step = max(
         each * product,
         product + pause,
@@ -74,7 +64,7 @@ def estimate(facts: Facts, plan: Plan, problem: Problem) -> float:
     )
     steps = plan.steps(problem)
     out = tiling.m * tiling.n * (4 if plan.splits > 1 else DTYPES[problem.out].bytes)
-    tail = tiling.m * tiling.n / facts.lanes + running * out / facts.cache
+    tail = round(knob("gemm_epilogue")) * tiling.m * tiling.n / facts.lanes + running * out / facts.cache
     if tiling.accumulators > 1:
         tail = max(0.0, tail - steps * step)
     start = knob("gemm_start")
@@ -83,7 +73,7 @@ def estimate(facts: Facts, plan: Plan, problem: Problem) -> float:
     work = (
         (facts.latency + start if tiling.persistent else 0)
         + waves * (fill + steps * step + tail)
-        + (tiling.m * tiling.n / facts.lanes)
+        + (round(knob("gemm_epilogue")) * tiling.m * tiling.n / facts.lanes)
     )
     bytes_moved = size * problem.batch * problem.k * (problem.m + problem.n)
     total = max(work, bytes_moved / facts.dram + facts.latency)
