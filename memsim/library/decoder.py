@@ -1,0 +1,175 @@
+"""The small kernels between the products of a decoder layer, as serving frameworks fuse them (vLLM, csrc/).
+
+Each block takes rows, or pieces of rows, straight into registers, a few at a time: X is read once, Y is written once.
+"""
+
+from __future__ import annotations
+
+from memsim.hierarchy import Chip
+from memsim.isa import DTYPES, Program, ProgramBuilder
+from memsim.library.kernel import Kernel
+
+_PIECE = 4096
+"""Elements that a block of up to 1024 threads takes at once of a row, four or more a thread."""
+_RESIDENT = 2
+"""Blocks of 1024 threads that a streaming multiprocessor holds."""
+_LOG2_E = 1.4426950408889634
+
+
+def add_norm(chip: Chip, rows: int, cols: int, dtype: str = "bf16", eps: float = 1e-5) -> Kernel:
+    """Add a branch to the residual stream and normalise the sum by its root mean square.
+
+    Tensors: ``X`` the branch, ``R`` the stream, ``gain`` [1, cols]; results ``S`` the new stream, ``Y`` normalised.
+    """
+    p = ProgramBuilder("add_norm", useful_flops=5 * rows * cols)
+    X, R, S, Y = (p.tensor(name, dtype, (rows, cols)) for name in ("X", "R", "S", "Y"))
+    G = p.tensor("gain", dtype, (1, cols))
+    with p.kernel("add_norm", {"y": rows}, occupancy=_fit(chip, cols, 14)) as k:
+        (y,) = k.coordinates
+        x, r, s, out = (k.ring(name, "reg", dtype, (1, cols)) for name in "xrso")
+        g = k.ring("g", "reg", dtype, (1, cols))
+        square = k.ring("square", "reg", "fp32", (1, cols))
+        mean = k.ring("mean", "reg", "fp32", (1, 1))
+        with k.queue("load"):
+            x.load(X[y, 0])
+            r.load(R[y, 0])
+            g.load(G[0, 0])
+        with k.queue("compute"):
+            s.set("add", x, r)
+            square.set("mul", s, s)
+            s.push()
+            mean.reduce("sum", square, axis=1)
+            mean.set("mul", mean, 1.0 / cols)
+            mean.set("add", mean, eps)
+            mean.set("rsqrt", mean)
+            square.set("mul", s, mean)
+            out.set("mul", square, g)
+            out.push()
+            for ring in (x, r, g, s):
+                ring.pop()
+        with k.queue("store"):
+            S[y, 0].store(s)
+            s.pop()
+            Y[y, 0].store(out)
+            out.pop()
+    return Kernel(p.build(), chip, "a row a block, in registers")
+
+
+def silu_mul(chip: Chip, rows: int, cols: int, dtype: str = "bf16") -> Kernel:
+    """``Y`` = silu(gate) · up, for ``X`` [rows, 2 · cols] with the gate before the way up."""
+    p = ProgramBuilder("silu_mul", useful_flops=5 * rows * cols)
+    X = p.tensor("X", dtype, (rows, 2 * cols))
+    Y = p.tensor("Y", dtype, (rows, cols))
+    piece = _piece(cols)
+    with p.kernel("silu_mul", {"y": rows, "x": cols // piece}, occupancy=_fit(chip, piece, 10)) as k:
+        y, x = k.coordinates
+        gate, up, out = (k.ring(name, "reg", dtype, (1, piece)) for name in ("gate", "up", "out"))
+        s = k.ring("s", "reg", "fp32", (1, piece))
+        with k.queue("load"):
+            gate.load(X[y, x * piece])
+            up.load(X[y, x * piece + cols])
+        with k.queue("compute"):
+            s.set("mul", gate, -_LOG2_E)
+            s.set("exp2", s)
+            s.set("add", s, 1.0)
+            s.set("recip", s)
+            s.set("mul", s, gate)
+            out.set("mul", s, up)
+            out.push()
+            gate.pop()
+            up.pop()
+        with k.queue("store"):
+            Y[y, x * piece].store(out)
+            out.pop()
+    return Kernel(p.build(), chip, f"pieces of {piece}")
+
+
+def rope(chip: Chip, rows: int, heads: int, dim: int, dtype: str = "bf16") -> Kernel:
+    """Turn each head of each row: ``Y`` = (x₁ cos − x₂ sin, x₂ cos + x₁ sin) for the halves of ``X`` [rows, heads, 2, dim/2].
+
+    ``cos`` and ``sin`` are tables [rows, dim/2]; a block takes a row.
+    """
+    half = dim // 2
+    p = ProgramBuilder("rope", useful_flops=3 * rows * heads * dim)
+    X, Y = (p.tensor(name, dtype, (rows, heads, 2, half)) for name in ("X", "Y"))
+    C, S = (p.tensor(name, dtype, (rows, half)) for name in ("cos", "sin"))
+    with p.kernel("rope", {"y": rows}, occupancy=_fit(chip, heads * dim, 8)) as k:
+        (y,) = k.coordinates
+        first, second, low, high = (
+            k.ring(name, "reg", dtype, (heads, half)) for name in ("first", "second", "low", "high")
+        )
+        cos, sin = (k.ring(name, "reg", dtype, (1, half)) for name in ("cos", "sin"))
+        a, b = (k.ring(name, "reg", "fp32", (heads, half)) for name in "ab")
+        with k.queue("load"):
+            cos.load(C[y, 0])
+            sin.load(S[y, 0])
+            first.load(X[y, 0:heads, 0, 0:half])
+            second.load(X[y, 0:heads, 1, 0:half])
+        with k.queue("compute"):
+            a.set("mul", first, cos)
+            b.set("mul", second, sin)
+            low.set("sub", a, b)
+            low.push()
+            a.set("mul", second, cos)
+            b.set("mul", first, sin)
+            high.set("add", a, b)
+            high.push()
+            for ring in (first, second, cos, sin):
+                ring.pop()
+        with k.queue("store"):
+            Y[y, 0:heads, 0, 0:half].store(low)
+            low.pop()
+            Y[y, 0:heads, 1, 0:half].store(high)
+            high.pop()
+    return Kernel(p.build(), chip, "a token a block")
+
+
+def copy(chip: Chip, rows: int, cols: int, dtype: str = "bf16") -> Kernel:
+    """``Y`` = ``X``: new keys and values into the cache, rows of the embedding into the stream."""
+    p = ProgramBuilder("copy", useful_flops=0)
+    X, Y = (p.tensor(name, dtype, (rows, cols)) for name in ("X", "Y"))
+    piece = _piece(cols)
+    with p.kernel("copy", {"y": rows, "x": cols // piece}, occupancy=_fit(chip, piece, 2)) as k:
+        y, x = k.coordinates
+        tile = k.ring("tile", "reg", dtype, (1, piece))
+        with k.queue("load"):
+            tile.load(X[y, x * piece])
+        with k.queue("store"):
+            Y[y, x * piece].store(tile)
+            tile.pop()
+    return Kernel(p.build(), chip, f"pieces of {piece}")
+
+
+def greatest(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
+    """``Y`` [rows, 1] = the greatest of each row of ``X``: greedy sampling reads all logits once."""
+    p = ProgramBuilder("greatest", useful_flops=rows * cols)
+    X = p.tensor("X", dtype, (rows, cols))
+    Y = p.tensor("Y", dtype, (rows, 1))
+    rounds = -(-cols // _PIECE)
+    with p.kernel("greatest", {"y": rows}, occupancy=_fit(chip, _PIECE, 4 * DTYPES[dtype].bytes)) as k:
+        (y,) = k.coordinates
+        x = k.ring("x", "reg", dtype, (1, _PIECE), depth=4)
+        part, best = (k.ring(name, "reg", dtype, (1, 1)) for name in ("part", "best"))
+        with k.queue("load"), k.loop("i", rounds) as i:
+            x.load(X[y, i * _PIECE], clip=True, pad=-1e30)
+        with k.queue("compute"):
+            best.fill(-1e30)
+            with k.loop("i", rounds):
+                part.reduce("max", x, axis=1)
+                x.pop()
+                best.set("max", best, part)
+            best.push()
+        with k.queue("store"):
+            Y[y, 0].store(best)
+            best.pop()
+    return Kernel(p.build(), chip, f"a row a block, {_PIECE} at a time")
+
+
+def _piece(cols: int) -> int:
+    """The largest divisor of a row's length that a block takes at once."""
+    return next(n for n in range(min(cols, _PIECE), 0, -1) if cols % n == 0)
+
+
+def _fit(chip: Chip, elements: int, bytes_each: int) -> int:
+    """Resident blocks, each with ``elements`` × ``bytes_each`` of registers."""
+    return max(1, min(_RESIDENT, chip.capacity_bytes("reg") // (elements * bytes_each)))
