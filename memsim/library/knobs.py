@@ -35,6 +35,18 @@ KNOBS: dict[str, Knob] = {
         "of the epilogue of a matrix product: scale, convert, through shared memory, address, store",
         "gemm rows of A100 and H100",
     ),
+    "host": Knob(
+        17,
+        "us",
+        "from the record of an event to the launch of a kernel by PyTorch, where each call is timed on its own",
+        "add rows of A100 PCIe, fp32",
+    ),
+    "host_with_weights": Knob(
+        50,
+        "us",
+        "likewise of an operator with weights, which autograd records",
+        "linear rows of A100 PCIe under 70 us, fp32",
+    ),
 }
 """By name."""
 
