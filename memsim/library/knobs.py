@@ -24,13 +24,13 @@ class Knob:
 
 KNOBS: dict[str, Knob] = {
     "gemm_start": Knob(
-        1200,
+        1400,
         "cycles",
         "from the start of a block of a matrix product to its first load: code fetched, arguments and descriptors read",
         "gemm rows of A100 and H100",
     ),
     "gemm_epilogue": Knob(
-        6,
+        8,
         "instructions an element",
         "of the epilogue of a matrix product: scale, convert, through shared memory, address, store",
         "gemm rows of A100 and H100",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from memsim.hierarchy import Chip
 from memsim.isa.ops import DTYPES
@@ -12,14 +13,26 @@ from memsim.library.gemm.machine import pause_cycles
 from memsim.library.gemm.plan import Plan, Problem, Tiling
 from memsim.library.knobs import knob
 
+LINE, SHORT_RUNS = 128, 1.5
+"""Bytes of a line of the cache, and how much longer the DRAM takes for parts of one."""
 MOST_SPLITS = 64
+MANY_STEPS = 20_000
+"""Beyond which steps are made twice as deep."""
 
 
 def choose(chip: Chip, problem: Problem) -> Plan:
     """The plan with the least estimated time."""
     facts = Facts.of(chip, problem.dtype)
     plans = [plan for tiling in catalogue(chip, problem.dtype) for plan in _plans(facts, tiling, problem)]
-    return min(plans, key=lambda plan: estimate(facts, plan, problem))
+    return coarser(min(plans, key=lambda plan: estimate(facts, plan, problem)), problem)
+
+
+def coarser(plan: Plan, problem: Problem) -> Plan:
+    """The same bytes in fewer and deeper steps, where there are very many."""
+    tiling = plan.tiling
+    if tiling.stages < 4 or plan.steps(problem) * plan.pieces(problem) < MANY_STEPS or plan.steps(problem) < 16:
+        return plan
+    return replace(plan, tiling=replace(tiling, k=2 * tiling.k, stages=tiling.stages // 2))
 
 
 def _plans(facts: Facts, tiling: Tiling, problem: Problem) -> Iterator[Plan]:
@@ -76,7 +89,8 @@ def estimate(facts: Facts, plan: Plan, problem: Problem) -> float:
         + (round(knob("gemm_epilogue")) * tiling.m * tiling.n / facts.lanes)
     )
     bytes_moved = size * problem.batch * problem.k * (problem.m + problem.n)
-    total = max(work, bytes_moved / facts.dram + facts.latency)
+    slow = 1.0 if tiling.k * size >= LINE else SHORT_RUNS
+    total = max(work, slow * bytes_moved / facts.dram + facts.latency)
     if plan.splits > 1:
         parts = 4 * problem.m * problem.n * plan.splits
         total += facts.second + start + parts / facts.cache * 2

@@ -18,7 +18,7 @@ RESIDENTS = 4
 
 
 def write_gemv(problem: Problem, cores: int) -> Program:
-    """C[1, n] = A[1, k] · B[n, k]ᵀ: products and their sums on the vector unit, a block takes a few rows of B at a time.
+    """C[1, n] = A[1, k] · B[n, k]ᵀ: products and sums on the vector unit, a few rows of B a block.
 
     Parameters
     ----------
