@@ -37,9 +37,15 @@ KNOBS: dict[str, Knob] = {
         "decode of up to 32 keys in batches up to 8, A100 and H100",
     ),
     "gemm_start": Knob(
-        1200,
+        1400,
         "cycles",
         "from the start of a block of a matrix product to its first load: code fetched, arguments and descriptors read",
+        "gemm rows of A100 and H100",
+    ),
+    "gemm_epilogue": Knob(
+        8,
+        "instructions an element",
+        "of the epilogue of a matrix product: scale, convert, through shared memory, address, store",
         "gemm rows of A100 and H100",
     ),
     "host": Knob(
