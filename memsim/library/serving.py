@@ -14,16 +14,16 @@ from typing import TypeAlias
 from memsim.engine import simulate
 from memsim.errors import MemsimError
 from memsim.hierarchy import Chip, System
+from memsim.isa import DTYPES
 from memsim.library.calls import kernel_of
-from memsim.library.collective import run_collective
+from memsim.library.collective import OPERATIONS
+from memsim.library.collective import run as communicate
 from memsim.library.hosts import HOSTS, Host
 from memsim.library.models import Model
 from memsim.library.steps import Call, decode_calls, prefill_calls
 from memsim.library.clusters import system_for
 
 Machine: TypeAlias = Chip | System
-
-COLLECTIVE_OPS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +231,10 @@ def _host(host: Host | str) -> Host:
 
 
 def _share(call: Call, chips: _Chips) -> Share:
-    if call.op in COLLECTIVE_OPS:
-        assert chips.system is not None
-        run = run_collective(call.op, chips.system, call.sizes[0], call.dtype)
-        return Share(call.name, call.op, call.sizes, call.count, run.time_s, run.energy_j, "links", run.choice)
+    if chips.system is not None and call.op in OPERATIONS:
+        size = call.sizes[0] * DTYPES[call.dtype].bytes
+        run = communicate(call.op, chips.system, size, call.dtype)
+        return Share(call.name, call.op, call.sizes, call.count, run.time_s, run.energy_j, "links", run.text)
     ran = _ran(call.op, call.sizes, call.dtype, chips.chip)
     return Share(
         call.name, call.op, call.sizes, call.count, ran.time_s, ran.energy_j * chips.count, ran.bound, ran.choice
