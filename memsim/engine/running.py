@@ -6,9 +6,10 @@ from collections import defaultdict
 
 import numpy as np
 
+from memsim.engine.cached import Cached, dirty_bytes, fill_cache, left_dirty
 from memsim.engine.extents import Part
 from memsim.engine.hardware import ROWS, Hardware, Route, bank_count
-from memsim.engine.memory import PIECE_WORDS, lines_by_age, owner, read, write
+from memsim.engine.memory import PIECE_WORDS, read, write
 from memsim.engine.servers import FIRST, SERVER_WORDS, serve
 from memsim.engine.tally import ByKind, Crossed, RouteFlows, Tally, counts_by_tensor, objects
 
@@ -44,11 +45,13 @@ class Counter:
 class Running:
     """Servers and memories of a run. Requests must come in the order of arrival, ties in the order of their keys."""
 
-    def __init__(self, hardware: Hardware) -> None:
+    def __init__(self, hardware: Hardware, cached: Cached = ()) -> None:
         self.hardware = hardware
         self.servers = np.zeros((len(hardware.names), SERVER_WORDS), dtype=np.int64)
         self._words = self.servers.reshape(-1)
         self.memory = hardware.empty_memory()
+        fill_cache(self.memory, hardware.plan, cached)
+        self._dirty = dirty_bytes(self.memory, hardware.tensors)
         self.link_bytes = [0] * len(hardware.names)
         """Bytes that have passed each server that is a link."""
         self.counter = Counter(0, 0)
@@ -89,12 +92,8 @@ class Running:
         return int(self.memory.free_at[row[FIRST] : row[FIRST] + bank_count(row)].max())
 
     def final_write_back(self) -> dict[str, int]:
-        """Dirty bytes of each tensor that are still in the cache."""
-        dirty: dict[str, int] = defaultdict(int)
-        for segment, _, size, _, _ in lines_by_age(self.memory).tolist():
-            if size:
-                dirty[self.hardware.tensors[owner(self.memory, segment)]] += size
-        return dict(dirty)
+        """Dirty bytes of each tensor in the cache, beyond those that were there at first."""
+        return left_dirty(self.memory, self.hardware.tensors, self._dirty)
 
     def bank_busy(self) -> dict[str, list[int]]:
         """Busy ticks of each bank of each memory."""

@@ -18,6 +18,7 @@ from typing import TypeAlias
 import simpy
 
 from memsim.engine.arbiter import Arbiter, Serve
+from memsim.engine.cached import Cached
 from memsim.engine.extents import Extents
 from memsim.engine.hardware import Hardware
 from memsim.engine.plan import GroupPlan, KernelPlan, LoopNode, Node, Plan, Step
@@ -88,10 +89,11 @@ class SimpyEngine:
         trace: TraceWindow | None = None,
         progress: Callable[[int], None] | None = None,
         env: simpy.Environment | None = None,
+        cached: Cached = (),
     ) -> None:
         self.plan, self.chip = plan, plan.chip
         self.hardware = Hardware(plan)
-        self.running = Running(self.hardware)
+        self.running = Running(self.hardware, cached)
         self.extents = Extents(self.hardware)
         self.env = env or simpy.Environment()
         self.arbiter = Arbiter(self.env)

@@ -8,6 +8,7 @@ from functools import partial
 import simpy
 
 from memsim.engine import warm
+from memsim.engine.cached import Cached, check_cached
 from memsim.engine.compile_plan import make_plan
 from memsim.engine.fast.engine import FastEngine
 from memsim.engine.plan import Plan
@@ -32,6 +33,7 @@ def simulate(
     trace: bool | TraceWindow = False,
     workload: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    cached: Cached | None = None,
 ) -> Result:
     """Run ``program`` on ``chip``: time, energy, utilisation of every part.
 
@@ -51,11 +53,17 @@ def simulate(
         Name shown in reports; the program's own if not given.
     progress
         Called now and then with (instructions done, instructions in all).
+    cached
+        What the cache holds at first: (tensor, dirty) of tensors in DRAM, as if they had just been streamed through
+        side by side; what came last is there, as far as there is room (`memsim.engine.cached`). For a run that is
+        repeated: ``[("X", False), ("Y", True)]``. An empty cache if not given.
 
     Raises
     ------
     ProgramError, ChipError
         If the program breaks a rule, or the chip cannot hold it.
+    MemsimError
+        If an argument is none of these, or ``cached`` names what cannot be in the chip's cache.
     """
     if engine not in ENGINES:
         raise MemsimError(f"no engine {engine!r}", where="simulate", mend=f"choose one of {', '.join(ENGINES)}")
@@ -73,7 +81,7 @@ def simulate(
     warm.forget_stale()
     verify(program, chip)
     plan = make_plan(program, chip)
-    return run_plan(plan, engine=engine, fold=fold, trace=window, progress=progress, workload=workload)
+    return run_plan(plan, engine=engine, fold=fold, trace=window, progress=progress, workload=workload, cached=cached)
 
 
 def run_plan(
@@ -85,17 +93,26 @@ def run_plan(
     progress: Callable[[int, int], None] | None = None,
     workload: str | None = None,
     env: simpy.Environment | None = None,
+    cached: Cached | None = None,
 ) -> Result:
-    """Run a compiled program; ``env`` is the SimPy environment, where it is not to be a new one."""
+    """Run a compiled program; ``env`` is the SimPy environment, where it is not to be a new one.
+
+    Raises
+    ------
+    MemsimError
+        If ``cached`` names what cannot be in the chip's cache.
+    """
+    cached = () if cached is None else cached
+    check_cached(plan, cached)
     note = None
     if progress is not None:
         total = sum(e.count for e in analyze(plan.program).executions)
         note = partial(_tell, progress, total)
     model: FastEngine | SimpyEngine
     if engine == "fast":
-        model = FastEngine(plan, fold=fold, trace=trace, progress=note)
+        model = FastEngine(plan, fold=fold, trace=trace, progress=note, cached=cached)
     else:
-        model = SimpyEngine(plan, trace=trace, progress=note, env=env)
+        model = SimpyEngine(plan, trace=trace, progress=note, env=env, cached=cached)
     run = model.run()
     return Result(plan, run, model.hardware, workload=workload or plan.program.name, engine=engine)
 

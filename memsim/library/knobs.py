@@ -22,7 +22,14 @@ class Knob:
     """The measured rows that fixed it."""
 
 
-KNOBS: dict[str, Knob] = {}
+KNOBS: dict[str, Knob] = {
+    "gemm_start": Knob(
+        1200,
+        "cycles",
+        "from the start of a block of a matrix product to its first load: code fetched, arguments and descriptors read",
+        "gemm rows of A100 and H100",
+    ),
+}
 """By name."""
 
 _overrides: ContextVar[dict[str, float] | None] = ContextVar("overrides", default=None)

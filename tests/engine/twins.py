@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from memsim.engine.cached import Cached
 from memsim.engine.compile_plan import make_plan
 from memsim.engine.difference import first_difference
 from memsim.engine.fast import simulation, steady
@@ -34,11 +35,11 @@ OPTIONS: tuple[dict[str, Any], ...] = (
 class Case:
     """A program and a chip, shown as texts that can be run again."""
 
-    def __init__(self, program: Program, chip: Chip) -> None:
-        self.program, self.chip = program, chip
+    def __init__(self, program: Program, chip: Chip, cached: Cached = ()) -> None:
+        self.program, self.chip, self.cached = program, chip, cached
 
     def __repr__(self) -> str:
-        return f"\n{format(self.program)}\n{self.chip.to_toml()}"
+        return f"\n{format(self.program)}\n{self.chip.to_toml()}\ncached: {self.cached}"
 
 
 def draw_case(draw: Draw, max_executions: int = 2000) -> Case:
@@ -49,7 +50,19 @@ def draw_case(draw: Draw, max_executions: int = 2000) -> Case:
         require(draw, _fits(program, chip))
     else:
         chip = draw_chip(draw, program.cores or least_cores(program))
-    return Case(program, chip)
+    return Case(program, chip, _draw_cached(draw, program, chip))
+
+
+def _draw_cached(draw: Draw, program: Program, chip: Chip) -> Cached:
+    """What is in a cache at first: half of the tensors, in half of the cases."""
+    if chip.cache is None or not choose_from(draw, (False, True)):
+        return ()
+    states = [
+        (tensor.name, choose_from(draw, (None, None, False, True)))
+        for tensor in program.tensors
+        if tensor.role == "dram"
+    ]
+    return [(name, state and chip.cache.write_back) for name, state in states if state is not None]
 
 
 cases = st.composite(draw_case)
@@ -74,7 +87,7 @@ def check_twins(case: Case) -> None:
     """Fail, and tell the first instruction that differs, unless the fast engine gives what the specification gives."""
     verify(case.program, case.chip)
     plan = make_plan(case.program, case.chip)
-    reference = run_plan(plan, engine="simpy", trace=TraceWindow())
+    reference = run_plan(plan, engine="simpy", trace=TraceWindow(), cached=case.cached)
     for options in OPTIONS:
-        difference = first_difference(reference, run_plan(plan, engine="fast", **options))
+        difference = first_difference(reference, run_plan(plan, engine="fast", cached=case.cached, **options))
         assert difference is None, f"{options}: {difference}\n{case}"

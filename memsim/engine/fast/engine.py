@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from memsim.engine.cached import Cached, dirty_bytes, fill_cache, left_dirty
 from memsim.engine.fast.context import Context
 from memsim.engine.fast.layers import Layers
 from memsim.engine.fast.machine import Lasting
@@ -13,7 +13,6 @@ from memsim.engine.fast.program import Flat, Flattener
 from memsim.engine.fast.simulation import Simulation
 from memsim.engine.fast.totals import Snapshot, Totals
 from memsim.engine.hardware import Hardware, bank_count
-from memsim.engine.memory import lines_by_age, owner
 from memsim.engine.plan import Plan
 from memsim.engine.servers import FIRST
 from memsim.engine.tally import KernelRun, Run
@@ -30,10 +29,13 @@ class FastEngine:
         trace: TraceWindow | None = None,
         fold: bool = True,
         progress: Callable[[int], None] | None = None,
+        cached: Cached = (),
     ) -> None:
         self.plan, self.chip = plan, plan.chip
         self.hardware = Hardware(plan)
         lasting = Lasting.of(self.hardware)
+        fill_cache(lasting.memory, plan, cached)
+        self._dirty = dirty_bytes(lasting.memory, self.hardware.tensors)
         window = Filter(trace or TraceWindow(), self.chip)
         rows: list[Any] | None = None if trace is None else []
         self.context = Context(plan, self.hardware, lasting, Totals.of(lasting), window, rows, fold, progress)
@@ -90,10 +92,6 @@ class FastEngine:
         memory = context.lasting.memory
         places = {name: slice(row[FIRST], row[FIRST] + bank_count(row)) for name, row in hardware.memories.items()}
         drained = int(memory.free_at[places["dram"]].max())
-        dirty: dict[str, int] = defaultdict(int)
-        for segment, _, size, _, _ in lines_by_age(memory).tolist():
-            if size:
-                dirty[hardware.tensors[owner(memory, segment)]] += size
         busy, passed, bank_busy = context.totals.sums()
         return Run(
             max(context.clock, drained) + context.skipped,
@@ -102,6 +100,6 @@ class FastEngine:
             passed,
             {name: bank_busy[place] for name, place in places.items()},
             dict(context.totals.stalls),
-            dict(dirty),
+            left_dirty(memory, hardware.tensors, self._dirty),
             context.trace,
         )

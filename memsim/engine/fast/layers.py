@@ -25,6 +25,8 @@ from memsim.engine.tally import ByKind, Tally
 REGION = (1 << KEY_BITS) - 1
 MOST_KEPT_BYTES = 64 << 20
 """Bytes of states that are kept for comparison."""
+NEVER = -(1 << 40)
+"""In the place of how many kernels ago a tensor was used: none does."""
 Name: TypeAlias = tuple[int, int]
 """A tensor: the kernel that used it last, and its position there."""
 
@@ -48,6 +50,7 @@ class Layers:
         self._last_use = np.full(max(1, len(tensors)), -1, dtype=np.int64)
         for kernel, text in enumerate(plan.kernels):
             self._last_use[[self._number[name] for name in text.tensors if name in self._number]] = kernel
+        self._first_use = _first_uses(plan.kernels)
         self._signatures = _signatures(plan.kernels)
         self._previous = _previous_of_same(self._signatures)
         self._used: dict[str, Name] = {}
@@ -66,12 +69,18 @@ class Layers:
         self._counted[kernel] = {self.called(name, kernel): counts for name, counts in tally.by_tensor.items()}
 
     def called(self, tensor: str, kernel: int) -> Name:
-        """What a tensor is called after a kernel: (kernels ago, position)."""
-        user, position = self._used[tensor]
-        return kernel - user, position
+        """What a tensor is called after a kernel: (kernels ago, position).
+
+        One that has been in the cache from the beginning may be yet to be used, in so many kernels: it is called
+        (minus that, position). One that no kernel uses is called by its number, with a sign that no other name has.
+        """
+        used = self._used.get(tensor, self._first_use.get(tensor))
+        return (NEVER, self._number[tensor]) if used is None else (kernel - used[0], used[1])
 
     def tensor(self, called: Name, kernel: int) -> str:
         """The tensor that is called so after a kernel."""
+        if called[0] == NEVER:
+            return self._names[called[1]]
         return self.kernels[kernel - called[0]].tensors[called[1]]
 
     def retold(self, tally: Tally, like: int, number: int) -> Tally:
@@ -163,6 +172,15 @@ def _signatures(kernels: Sequence[KernelPlan]) -> list[int]:
         found.append(numbers.setdefault((kernel.twin, before), len(numbers)))
         for position, tensor in enumerate(kernel.tensors):
             used[tensor] = i, position
+    return found
+
+
+def _first_uses(kernels: Sequence[KernelPlan]) -> dict[str, Name]:
+    """The kernel that uses each tensor first, and its position there."""
+    found: dict[str, Name] = {}
+    for i, kernel in enumerate(kernels):
+        for position, tensor in enumerate(kernel.tensors):
+            found.setdefault(tensor, (i, position))
     return found
 
 

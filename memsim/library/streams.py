@@ -1,0 +1,101 @@
+"""What kernels that are bound by memory share: sizes checked, threads of a core, formulas as vector instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from memsim.errors import GIVE_A_CHIP, MemsimError, check_kind
+from memsim.hierarchy import Chip
+from memsim.isa.builder import KernelBuilder
+from memsim.isa.handles import RingHandle
+from memsim.isa.ops import DTYPES
+from memsim.lowering.values import Value
+from memsim.lowering.vectors import Scratch, Step, emit, schedule
+
+FLOATS = ("fp32", "fp16", "bf16")
+"""Types that these kernels are written for."""
+WARP = 32
+"""Threads that run in lockstep (NVIDIA; AMD's CDNA runs 64, in which as many bytes move)."""
+VECTOR_BYTES = 16
+"""The widest load of a thread: 128 bits."""
+
+_THREADS = {"t4": 1024, "l4": 1536, "l40s": 1536, "rtx_": 1536}
+"""Threads that an SM holds at once, by how a chip's name begins: compute capabilities 7.5; 8.6, 8.9 and 12.0. CUDA C++
+Programming Guide, table of technical specifications."""
+_MOST_THREADS = 2048
+"""The same of compute capabilities 7.0, 8.0, 9.0 and 10.0, and of a compute unit of CDNA 2 (32 waves of 64)."""
+
+
+def resident_threads(chip: Chip) -> int:
+    """Threads that a core holds at once."""
+    return next((n for begin, n in _THREADS.items() if chip.name.startswith(begin)), _MOST_THREADS)
+
+
+def check_sizes(where: str, chip: Chip, rows: int, cols: int, dtype: str) -> None:
+    """Refuse what is no chip, no size and no type of these kernels.
+
+    Parameters
+    ----------
+    where
+        The builder, for the message.
+    chip
+        The chip.
+    rows, cols
+        Elements of a matrix along its two dimensions, at least 1 each.
+    dtype
+        One of `FLOATS`.
+
+    Raises
+    ------
+    MemsimError
+        At the first that is wrong.
+    """
+    check_kind(chip, Chip, where, GIVE_A_CHIP)
+    for name, value in (("rows", rows), ("cols", cols)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise MemsimError(f"{name} is a count of at least 1, found {value!r}", where=where, mend=f"{name}=4096")
+    check_type(where, dtype)
+
+
+def check_type(where: str, dtype: str) -> None:
+    """Refuse a type that these kernels are not written for."""
+    if dtype not in FLOATS:
+        raise MemsimError(f"no kernel for {dtype!r}", where=where, mend=f"choose one of {', '.join(FLOATS)}")
+
+
+def size_of(dtype: str) -> int:
+    """Bytes of an element."""
+    return DTYPES[dtype].bytes
+
+
+class Formula:
+    """Vector instructions that compute a value from rings, with scratch tiles in registers.
+
+    Parameters
+    ----------
+    value
+        What is computed.
+    known
+        The values that it starts from, by the name of the ring in which each lies.
+    sizes
+        Elements of a tile along each axis.
+    """
+
+    def __init__(self, value: Value, known: Mapping[str, Value], sizes: Sequence[int]) -> None:
+        self._known, self._sizes = dict(known), tuple(sizes)
+        self._scratch = Scratch()
+        self._steps: tuple[Step, ...] = schedule({"": value}, list(known.values()), self._shape, self._scratch)
+
+    def _shape(self, value: Value) -> tuple[int, ...]:
+        return tuple(size if axis in value.span else 1 for axis, size in enumerate(self._sizes))
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of the scratch tiles."""
+        return sum(spec.bytes for spec in self._scratch.specs)
+
+    def write(self, kernel: KernelBuilder, prefix: str, rings: Mapping[str, RingHandle], out: RingHandle) -> None:
+        """Write the instructions into the open queue; scratch rings are named from ``prefix``."""
+        scratch = {s.name: kernel.ring(prefix + s.name, "reg", s.dtype, s.shape) for s in self._scratch.specs}
+        places = {id(value): rings[name] for name, value in self._known.items()}
+        emit(self._steps, {"": out, **scratch}, places, [0] * len(self._sizes), len(self._sizes))
