@@ -165,7 +165,7 @@ def program_of(
 
 
 def ring_orders(system: System) -> tuple[Order, ...]:
-    """Rings that use all links: one through a switch, both ways round a ring, all ways round where all are neighbours."""
+    """Rings that use all links: one through a switch, both ways round a ring, all ways where all are neighbours."""
     n = system.count
     once = tuple(range(n))
     if n == 2 or system.topology == "switch":
@@ -183,7 +183,7 @@ def _wire(system: System, choice: nccl.Choice, each: int, orders: int, share: in
     width = DTYPES[dtype].bytes
     if choice.protocol == "simple":
         # two slices a chunk, of half the buffer; what is on its way in all channels stays on the chip
-        most = min(2 * _STEP_BYTES, system.as_chip().capacity_bytes("reg") // (each * orders * 8)) // width
+        most = min(2 * _STEP_BYTES, (system.as_chip().core.reg.capacity or 0) // (each * orders * 8)) // width
         rounds = -(-share // (2 * most))
         slices, buffer, ahead, depth = 2, "sram", 2, 4
     else:
@@ -221,10 +221,13 @@ def is_right(communication: Communication, seed: int = 0) -> bool:
     program, n = communication.program, communication.chips
     x = rng.integers(-3, 4, (n, *program.tensor("X").shape)).astype(np.float32)
     found = np.asarray(interpret(program, {"X": x})["Y"], dtype=np.float32)
-    expected = {
-        "all_reduce": lambda: np.broadcast_to(x.sum(axis=0), x.shape),
-        "reduce_scatter": lambda: x.sum(axis=0),
-        "all_gather": lambda: np.broadcast_to(x, (n, *x.shape)),
-        "all_to_all": lambda: x.swapaxes(0, 1),
-    }[communication.operation]()
+    match communication.operation:
+        case "all_reduce":
+            expected = np.broadcast_to(x.sum(axis=0), x.shape)
+        case "reduce_scatter":
+            expected = x.sum(axis=0)
+        case "all_gather":
+            expected = np.broadcast_to(x, (n, *x.shape))
+        case _:
+            expected = x.swapaxes(0, 1)
     return bool(np.array_equal(found, expected))

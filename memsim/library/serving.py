@@ -7,21 +7,22 @@ as the step calls it; the sum is the step's time, as a stream or a CUDA graph ru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
 from memsim.engine import simulate
+from memsim.engine.power import mean_power_w, running_chip
 from memsim.errors import MemsimError
 from memsim.hierarchy import Chip, System
 from memsim.isa import DTYPES
-from memsim.library.calls import kernel_of
+from memsim.library.calls import kernel_of, warm_tensors
+from memsim.library.clusters import system_for
 from memsim.library.collective import OPERATIONS
 from memsim.library.collective import run as communicate
 from memsim.library.hosts import HOSTS, Host
 from memsim.library.models import Model
 from memsim.library.steps import Call, decode_calls, prefill_calls
-from memsim.library.clusters import system_for
 
 Machine: TypeAlias = Chip | System
 
@@ -63,9 +64,14 @@ class StepResult:
     tokens: int
     """That the step yields: one for each sequence."""
     shares: tuple[Share, ...]
+    host: str
     host_s: float
     """Added by software, and spent with idle chips."""
     host_j: float
+    clock_hz: float
+    """Of the cores."""
+    slowed: bool
+    """Whether a limit of power took some of the clock."""
 
     @property
     def time_s(self) -> float:
@@ -174,6 +180,46 @@ def prefill_step(
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """What serving a model takes: prompts read together, then one token after another."""
+
+    prompt: int
+    context: int
+    prefill: StepResult
+    decode: StepResult
+
+    @property
+    def time_to_first_token_s(self) -> float:
+        """From prompts that arrive together to the first token of each."""
+        return self.prefill.time_s
+
+    @property
+    def time_per_output_token_s(self) -> float:
+        """From one token of a sequence to its next."""
+        return self.decode.time_s
+
+
+def serve(
+    model: Model | str,
+    machine: Machine | str,
+    batch: int = 1,
+    prompt: int = 1024,
+    context: int | None = None,
+    tp: int | None = None,
+    *,
+    host: Host | str | None = None,
+) -> Serving:
+    """Prefill and decode of a model.
+
+    Parameters and errors are those of `decode_step` and `prefill_step`; ``context`` is, unless given, the prompt and the
+    new token.
+    """
+    seen = prompt + 1 if context is None else context
+    prefill = prefill_step(model, machine, batch, prompt, tp, host=host)
+    return Serving(prompt, seen, prefill, decode_step(model, machine, batch, seen, tp, host=host))
+
+
+@dataclass(frozen=True, slots=True)
 class _Chips:
     """One chip, or as many of a system as share the model."""
 
@@ -215,11 +261,42 @@ def _check_memory(model: Model, chips: _Chips, cached_tokens: int) -> None:
 
 
 def _run(model: Model, chips: _Chips, calls: Sequence[Call], batch: int, host: Host | str | None) -> StepResult:
+    """A step, at the fastest clock at which its mean power keeps to the chip's limit.
+
+    A board measures power over milliseconds, so a step is judged as a whole and not kernel by kernel.
+    """
     software = _host(model.host if host is None else host)
-    host_s = sum(software.of(call.op, call.count) for call in calls)
-    shares = tuple(_share(call, chips) for call in calls)
-    idle_j = chips.chip.static_power_w * chips.count * host_s
-    return StepResult(model, chips.name, chips.count, batch, batch, shares, host_s, idle_j)
+    host_s = software.step_s(calls, batch)
+
+    def at(chip: Chip) -> StepResult:
+        shares = tuple(_share(call, replace(chips, chip=chip)) for call in calls)
+        idle_j = chip.static_power_w * chips.count * host_s
+        slowed = chip.clock < chips.chip.clock
+        return StepResult(
+            model,
+            chips.name,
+            chips.count,
+            batch,
+            batch,
+            shares,
+            software.name,
+            host_s,
+            idle_j,
+            float(chip.clock),
+            slowed,
+        )
+
+    free, limit, dvfs = at(chips.chip), chips.chip.tdp_w, chips.chip.dvfs
+    if limit is None or dvfs is None or free.power_w <= limit * chips.count:
+        return free
+    clocks = [chips.chip.clock, *dvfs.clocks_below(chips.chip.clock)]
+    low, high = 0, len(clocks) - 1  # power falls with the clock: the first that fits, by halving
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (
+            (low, middle) if at(chips.chip.at_clock(clocks[middle])).power_w <= limit * chips.count else (middle, high)
+        )
+    return at(chips.chip.at_clock(clocks[high]))
 
 
 def _host(host: Host | str) -> Host:
@@ -252,6 +329,8 @@ class _Ran:
 @lru_cache(maxsize=4096)
 def _ran(op: str, sizes: tuple[int, ...], dtype: str, chip: Chip) -> _Ran:
     """A kernel, simulated once."""
-    kernel = kernel_of(Call(op, op, sizes, dtype), chip)
-    result = simulate(kernel.program, kernel.chip)
-    return _Ran(result.time_s, result.energy_j, result.bottleneck, kernel.choice)
+    call = Call(op, op, sizes, dtype)
+    kernel = kernel_of(call, chip)
+    runs_on = running_chip(kernel.program, kernel.chip)
+    result = simulate(kernel.program, runs_on, cached=warm_tensors(call, kernel, kernel.chip))
+    return _Ran(result.time_s, mean_power_w(result) * result.time_s, result.bottleneck, kernel.choice)

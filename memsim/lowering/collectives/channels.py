@@ -1,7 +1,7 @@
-"""Collectives as NCCL runs them, on rings, chains and between pairs: many channels side by side, and words of synchronisation beside the data.
+"""Collectives as NCCL runs them, on rings, on chains and between pairs: many channels, and flags beside the data.
 
-A channel is a block on each chip, with its own ring and its own part of the vector. Data and flags are sent as two tiles,
-in this order and on the same way; whoever receives waits for both. Flags of a protocol are
+A channel is a block on each chip, with its own ring and its own part of the vector. Data and flags are sent as two
+tiles, in this order and on the same way; whoever receives waits for both. Flags of a protocol are
 
 - *Simple*: 8 bytes for a whole slice, after a fence
 - *LL*: 4 bytes for 4 bytes, so that a store of 8 bytes carries both
@@ -156,10 +156,14 @@ class _Ring:
         self.work = self.g.ring("work", "reg", self.dtype, (wire.tile,), 2)
         self.buffer = self.g.ring("buffer", wire.buffer, self.dtype, (wire.tile,), wire.depth)
         self.flags = self.g.ring("flags", "reg", "int32", (wire.flag_words,), wire.depth)
-        with self.g.queue("load"), self.g.loop("r", wire.rounds) as r:
-            with self.g.loop("s", n if reduces else 1) as s, self._slices("i") as i:
-                first = n - 1 if reduces else n
-                self.own.load(self._from(self.source, (self.place + first - s) % n, r, i), clip=True)
+        first = n - 1 if reduces else n
+        with (
+            self.g.queue("load"),
+            self.g.loop("r", wire.rounds) as r,
+            self.g.loop("s", n if reduces else 1) as s,
+            self._slices("i") as i,
+        ):
+            self.own.load(self._from(self.source, (self.place + first - s) % n, r, i), clip=True)
         with self.g.queue("threads"), self.g.loop("r", wire.rounds):
             self._work(reduces, gathers)
         with self.g.queue("out"):
