@@ -29,6 +29,18 @@ KNOBS: dict[str, Knob] = {
         "from the start of a block of a matrix product to its first load: code fetched, arguments and descriptors read",
         "gemm rows of A100 and H100",
     ),
+    "host": Knob(
+        17,
+        "us",
+        "from the record of an event to the launch of a kernel by PyTorch, where each call is timed on its own",
+        "add rows of A100 PCIe, fp32",
+    ),
+    "host_with_weights": Knob(
+        50,
+        "us",
+        "likewise of an operator with weights, which autograd records",
+        "linear rows of A100 PCIe under 70 us, fp32",
+    ),
 }
 """By name."""
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memsim.validate.calls import Call
-from memsim.validate.protocol import cached_tensors, default_protocol
+from memsim.validate.protocol import cached_tensors, default_protocol, host_s
 
 if TYPE_CHECKING:
-    from memsim.engine import Result
     from memsim.hierarchy import Chip
     from memsim.library import Kernel
     from memsim.validate.measured.row import Row
@@ -55,28 +54,21 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     call = row if isinstance(row, Call) else row.call
     if protocol is None:
         protocol = default_protocol(call) if isinstance(row, Call) else row.protocol
+    from memsim.engine.power import simulate_capped
+
     kernel = build(call, chip)
     capacity = chip.cache.capacity if chip.cache is not None else 0
     tensors = {tensor.name for tensor in kernel.program.tensors}
     cached = tuple(entry for entry in cached_tensors(call, capacity, protocol) if entry[0] in tensors)
-    result = _run(kernel, cached)
+    result = simulate_capped(kernel.program, kernel.chip, cached=cached)
     return Prediction(
-        result.time_s, result.bottleneck, kernel.choice, result.energy_j, result.power_w, float(result.chip.clock)
+        result.time_s + host_s(call, protocol),
+        result.bottleneck,
+        kernel.choice,
+        result.energy_j,
+        result.power_w,
+        float(result.chip.clock),
     )
-
-
-def _run(kernel: Kernel, cached: tuple[tuple[str, bool], ...]) -> Result:
-    """Until power caps and warm caches are merged."""
-    import inspect
-
-    from memsim.engine import simulate
-
-    options = {"cached": cached} if "cached" in inspect.signature(simulate).parameters else {}
-    try:
-        from memsim.engine.power import simulate_capped
-    except ImportError:
-        return simulate(kernel.program, kernel.chip, **options)
-    return simulate_capped(kernel.program, kernel.chip, **options)
 
 
 def build(call: Call, chip: Chip) -> Kernel:
