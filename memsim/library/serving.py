@@ -7,21 +7,19 @@ as the step calls it; the sum is the step's time, as a stream or a CUDA graph ru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias
 
-from memsim.engine import simulate
-from memsim.engine.power import mean_power_w, running_chip
 from memsim.errors import MemsimError
 from memsim.hierarchy import Chip, System
 from memsim.isa import DTYPES
-from memsim.library.calls import kernel_of, warm_tensors
 from memsim.library.clusters import system_for
 from memsim.library.collective import OPERATIONS
 from memsim.library.collective import run as communicate
 from memsim.library.hosts import HOSTS, Host
 from memsim.library.models import Model
+from memsim.library.running import ran, slowed, static_w
 from memsim.library.steps import Call, decode_calls, prefill_calls
 
 Machine: TypeAlias = Chip | System
@@ -211,8 +209,8 @@ def serve(
 ) -> Serving:
     """Prefill and decode of a model.
 
-    Parameters and errors are those of `decode_step` and `prefill_step`; ``context`` is, unless given, the prompt and the
-    new token.
+    Parameters and errors are those of `decode_step` and `prefill_step`; ``context`` is, unless given, the prompt and
+    the new token.
     """
     seen = prompt + 1 if context is None else context
     prefill = prefill_step(model, machine, batch, prompt, tp, host=host)
@@ -268,35 +266,22 @@ def _run(model: Model, chips: _Chips, calls: Sequence[Call], batch: int, host: H
     software = _host(model.host if host is None else host)
     host_s = software.step_s(calls, batch)
 
-    def at(chip: Chip) -> StepResult:
-        shares = tuple(_share(call, replace(chips, chip=chip)) for call in calls)
-        idle_j = chip.static_power_w * chips.count * host_s
-        slowed = chip.clock < chips.chip.clock
+    def at(clock: Fraction) -> StepResult:
+        shares = tuple(_share(call, chips, clock) for call in calls)
+        idle_j = static_w(chips.chip, clock) * chips.count * host_s
+        slow = clock < chips.chip.clock
         return StepResult(
-            model,
-            chips.name,
-            chips.count,
-            batch,
-            batch,
-            shares,
-            software.name,
-            host_s,
-            idle_j,
-            float(chip.clock),
-            slowed,
+            model, chips.name, chips.count, batch, batch, shares, software.name, host_s, idle_j, float(clock), slow
         )
 
-    free, limit, dvfs = at(chips.chip), chips.chip.tdp_w, chips.chip.dvfs
-    if limit is None or dvfs is None or free.power_w <= limit * chips.count:
-        return free
-    clocks = [chips.chip.clock, *dvfs.clocks_below(chips.chip.clock)]
-    low, high = 0, len(clocks) - 1  # power falls with the clock: the first that fits, by halving
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (
-            (low, middle) if at(chips.chip.at_clock(clocks[middle])).power_w <= limit * chips.count else (middle, high)
-        )
-    return at(chips.chip.at_clock(clocks[high]))
+    step, limit, dvfs = at(chips.chip.clock), chips.chip.tdp_w, chips.chip.dvfs
+    if limit is None or dvfs is None or step.power_w <= limit * chips.count:
+        return step
+    for clock in dvfs.clocks_below(chips.chip.clock):
+        step = at(clock)
+        if step.power_w <= limit * chips.count:
+            break
+    return step
 
 
 def _host(host: Host | str) -> Host:
@@ -307,30 +292,11 @@ def _host(host: Host | str) -> Host:
     return HOSTS[host]
 
 
-def _share(call: Call, chips: _Chips) -> Share:
+def _share(call: Call, chips: _Chips, clock: Fraction) -> Share:
     if chips.system is not None and call.op in OPERATIONS:
         size = call.sizes[0] * DTYPES[call.dtype].bytes
         run = communicate(call.op, chips.system, size, call.dtype)
         return Share(call.name, call.op, call.sizes, call.count, run.time_s, run.energy_j, "links", run.text)
-    ran = _ran(call.op, call.sizes, call.dtype, chips.chip)
-    return Share(
-        call.name, call.op, call.sizes, call.count, ran.time_s, ran.energy_j * chips.count, ran.bound, ran.choice
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Ran:
-    time_s: float
-    energy_j: float
-    bound: str
-    choice: str
-
-
-@lru_cache(maxsize=4096)
-def _ran(op: str, sizes: tuple[int, ...], dtype: str, chip: Chip) -> _Ran:
-    """A kernel, simulated once."""
-    call = Call(op, op, sizes, dtype)
-    kernel = kernel_of(call, chip)
-    runs_on = running_chip(kernel.program, kernel.chip)
-    result = simulate(kernel.program, runs_on, cached=warm_tensors(call, kernel, kernel.chip))
-    return _Ran(result.time_s, mean_power_w(result) * result.time_s, result.bottleneck, kernel.choice)
+    one = ran(call, chips.chip) if clock == chips.chip.clock else slowed(call, chips.chip, clock)
+    energy_j = one.energy_j * chips.count
+    return Share(call.name, call.op, call.sizes, call.count, one.time_s, energy_j, one.bound, one.choice)

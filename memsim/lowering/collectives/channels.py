@@ -284,7 +284,7 @@ class _Chain:
         with self.g.queue("out_down"):
             ones = self._ones("ones_down")
             with self.g.loop("i", tiles * self.above) as i:
-                with self.g.loop("c", self.below):
+                with self.g.loop("d", self.below):
                     self._send_down(passed, ones)
                 self._at(self.target, i).store(passed, clip=True)
                 passed.pop()
