@@ -23,6 +23,7 @@ from memsim.cli import (
     _programs,
     _run,
     _score,
+    _serve,
     _validate,
     _workloads,
 )
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command()(_run.run)
 app.command()(_collective.collective)
+app.command()(_serve.serve)
 app.command()(_workloads.workloads)
 app.add_typer(_chips.app, name="chips")
 app.add_typer(_microbench.app, name="microbench")
