@@ -22,6 +22,10 @@ from memsim.hierarchy.power import static_powers_at
 from memsim.hierarchy.units import scaled
 from memsim.isa.model import Mma, Program, walk
 
+BUSY = 0.8
+"""Share of the time from which on a part of the die decides how long a run takes at any clock."""
+PROBE = Fraction(7, 10)
+"""Share of the full clock at which a run tells how time follows it: limits of real boards leave half to nine tenths."""
 OWN_VOLTAGE = ("dram", ROWS, LINKS)
 """Parts of the ledger that do not have the cores' voltage."""
 
@@ -46,9 +50,10 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
 
     Notes
     -----
-    At most two more simulations than without a limit: one at a low clock, from which the time at all others follows
-    as a + b / clock, and the last. The clock depends on the limit through that line only, so a higher limit never
-    gives a lower clock.
+    Where the limit is not kept, the time at other clocks is taken to be a + b / clock. Where a part of the die is busy
+    most of the time, that time is b and the rest a; else the line goes through one more run at a low clock. The clock
+    follows from the line and the limit alone, so a higher limit never gives a lower clock. Then the program runs at
+    that clock, and may draw a little more or less than the line said.
     """
     check_kind(program, Program, "simulate_capped", GIVE_A_PROGRAM)
     check_kind(chip, Chip, "simulate_capped", GIVE_A_CHIP)
@@ -63,12 +68,9 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
     dvfs = chip.dvfs
     if dvfs is None or not any(dvfs.clocks_below(chip.clock)):
         return _ended(free, free, power, f"{why}; no lower clock is known")
-    quiet = {**options, "trace": False, "progress": None}
-    slow = simulate(program, chip.at_clock(_probe(dvfs, chip.clock)), **quiet)
-    line, split = _line(free, slow), _split(free)
-    clock, fits = _fitting(chip, dvfs, line, split)
-    last = slow if clock == slow.chip.clock and not options.get("trace") else None
-    last = last or simulate(program, chip.at_clock(clock), **options)
+    line = _line_of(program, free, dvfs, options)
+    clock, fits = _fitting(chip, dvfs, line, _split(free))
+    last = simulate(program, chip.at_clock(clock), **options)
     power = mean_power_w(last)
     end = "" if fits else ", and there is no lower clock"
     return _ended(last, free, power, f"{why}: {_ghz(clock)}, {power:.0f} W{end}")
@@ -120,6 +122,16 @@ class _Line(NamedTuple):
         return self.fixed_s + self.cycles / float(clock)
 
 
+def _line_of(program: Program, free: Result, dvfs: Dvfs, options: dict[str, Any]) -> _Line:
+    """Time over clock, from what was busy or from one more run."""
+    chip = free.chip
+    on_die = max((share for kind, share in free.busiest.items() if kind != "dram"), default=0.0)
+    if on_die >= BUSY and on_die > free.busiest.get("dram", 0.0):
+        return _Line(free.time_s * (1 - on_die), free.time_s * on_die * float(chip.clock))
+    quiet = {**options, "trace": False, "progress": None}
+    return _line(free, simulate(program, chip.at_clock(_probe(dvfs, chip.clock)), **quiet))
+
+
 def _line(a: Result, b: Result) -> _Line:
     """Through two runs; time does not fall with the clock, nor rise by more than it."""
     periods = [float(1 / r.chip.clock) for r in (a, b)]
@@ -129,10 +141,9 @@ def _line(a: Result, b: Result) -> _Line:
 
 
 def _probe(dvfs: Dvfs, clock: Fraction) -> Fraction:
-    """A clock that does not depend on the limit: the first at the lowest voltage, or half of what is below it."""
-    aim = dvfs.floor_clock if dvfs.floor_clock < clock else clock / 2
+    """A clock that does not depend on the limit: of those a board has, the first below `PROBE` of the full one."""
     below = list(dvfs.clocks_below(clock))
-    return next((c for c in below if c <= aim), below[-1])
+    return next((c for c in below if c <= PROBE * clock), below[-1])
 
 
 def _fitting(chip: Chip, dvfs: Dvfs, line: _Line, energy: _Energy) -> tuple[Fraction, bool]:
