@@ -8,6 +8,8 @@ from __future__ import annotations
 from memsim.hierarchy import Chip
 from memsim.isa import DTYPES, ProgramBuilder
 from memsim.library.kernel import Kernel
+from memsim.library.knobs import knob
+from memsim.library.pointwise import elementwise
 
 _PIECE = 4096
 """Elements that a block of up to 1024 threads takes at once of a row, four or more a thread."""
@@ -118,6 +120,17 @@ def greatest(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
             Y[y, 0].store(best)
             best.pop()
     return Kernel(p.build(), chip, f"a row a block, {_PIECE} at a time")
+
+
+def sample(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
+    """The traffic of sampling from the likeliest tokens of each row of logits, as a stream read and written.
+
+    PyTorch copies the logits, sorts them, sums probabilities, scatters them back and adds noise (vLLM,
+    v1/sample/ops/topk_topp_sampler.py). A sort is no tile program: what it takes is a knob, in bytes a logit.
+    """
+    passes = round(knob("sampling") / (2 * DTYPES[dtype].bytes))
+    stream = elementwise(chip, "copy", rows * max(1, passes), cols, dtype)
+    return Kernel(stream.program, chip, f"{knob('sampling'):g} bytes a logit")
 
 
 def _fit(chip: Chip, elements: int, bytes_each: int) -> int:
