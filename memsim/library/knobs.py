@@ -66,12 +66,6 @@ KNOBS: dict[str, Knob] = {
         "that an instruction takes in softmax and norms: pipes of 16 lanes, branches, waits for one another",
         "softmax and ln rows of A100 PCIe and V100 PCIe, fp32",
     ),
-    "sampling": Knob(
-        900,
-        "bytes",
-        "what sampling from the likeliest tokens moves for each logit: copies, a sort, sums, a scatter, noise",
-        "time per output token of Llama 3.1 8B on H100 (ML.ENERGY v3, vLLM), 8 to 512 sequences",
-    ),
 }
 """By name."""
 

@@ -28,7 +28,7 @@ class Call:
 
 
 SAMPLING = {"top_p": "sample", "greedy": "greatest"}
-"""How the next token is chosen, and the operator for it: from the likeliest, as models' authors advise, or the first."""
+"""How the next token is chosen, and its operator: among the likeliest, as models' authors advise, or the likeliest."""
 
 
 def decode_calls(model: Model, batch: int, context: int, tp: int = 1, sampling: str = "top_p") -> tuple[Call, ...]:
