@@ -109,7 +109,7 @@ def _core(d: _Dice, cores: int) -> Parts:
         "reg": {"capacity": "64 MiB", "bandwidth": d.rate_or_none(8, 512), "latency": d.cycles(1)},
         "sram": {"capacity": "64 MiB", "bandwidth": d.rate_or_none(8, 256), "latency": d.cycles(5)},
         "matrix": _matrix(d),
-        "vector": {"lanes": 1 + d.upto(63), "special_lanes": 3, "latency": d.cycles(9)},
+        "vector": {"lanes": 1 + d.upto(63), "special_lanes": 3, "latency": d.cycles(9), "reduce_latency": d.cycles(30)},
         "dma": {
             "issue": d.cycles(4),
             "latency": d.cycles(30),

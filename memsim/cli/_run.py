@@ -82,6 +82,9 @@ def run(
     fold: Annotated[
         bool, typer.Option("--fold/--no-fold", help="Skip periods that repeat (exact), or run each. Default: skip.")
     ] = True,
+    power_cap: Annotated[
+        bool, typer.Option("--power-cap", help="Let the clock fall until mean power fits the chip's tdp.")
+    ] = False,
 ) -> None:
     """Simulate a workload on a chip: time, energy, what bounds it, and whether its numbers are right."""
     figures = {"energy": plot, "roofline": roofline, "timeline": timeline, "floorplan": floorplan}
@@ -95,12 +98,14 @@ def run(
         raise MemsimError("there is no trace to limit", where="--trace-from", mend="say where to: --trace FILE.json")
     named = engine_named(engine)
     job = prepare(workload, chip, settings or [])
+    if power_cap and job.chip.tdp_w is None:
+        raise MemsimError(f"chip {job.chip.name} has no tdp", where="--power-cap", mend="give one: --set tdp=400W")
     window = window_of(trace_from, trace_to, trace_core or [], job.chip) if traced else None
     if check and job.graph is None:
         raise MemsimError(
             "a tile file has no reference to check against", where=workload, mend="leave --check out, or run by name"
         )
-    result = _simulate(job, named, fold, window or traced)
+    result = _simulate(job, named, fold, window or traced, power_cap)
     if not to_stdout:
         _print_result(result)
     verdict, reason = _check(job, check, result.executed_flops)
@@ -156,8 +161,9 @@ def engine_named(name: str | None) -> str:
     return name or ENGINES[0]
 
 
-def _simulate(job: Job, engine: str, fold: bool, trace: bool | TraceWindow) -> Result:
+def _simulate(job: Job, engine: str, fold: bool, trace: bool | TraceWindow, power_cap: bool) -> Result:
     from memsim.engine import simulate
+    from memsim.engine.power import simulate_capped
 
     if engine == "fast":
         announce_compilation()
@@ -165,7 +171,8 @@ def _simulate(job: Job, engine: str, fold: bool, trace: bool | TraceWindow) -> R
     if engine != "simpy":  # which runs every instruction anyway
         options["fold"] = fold
     with phase(f"simulating {job.name} on {job.chip.name}", "instructions") as progress:
-        return simulate(job.program, job.chip, progress=progress, **options)
+        runs = simulate_capped if power_cap else simulate
+        return runs(job.program, job.chip, progress=progress, **options)
 
 
 def announce_compilation() -> None:
@@ -181,6 +188,22 @@ def _print_result(result: Result) -> None:
 
     show(result)
     typer.echo()
+    line = _power(result)
+    if line:
+        typer.echo(line)
+
+
+def _power(result: Result) -> str | None:
+    """What the chip's limit of power did, or would do."""
+    from memsim.engine.power import mean_power_w
+
+    limit, cap = result.chip.tdp_w, result.power_cap
+    if cap is not None:
+        return f"power cap: {cap}"
+    power = 0.0 if limit is None else mean_power_w(result)
+    if limit is None or power <= limit:
+        return None
+    return f"power cap: {power:.0f} W exceed {limit:g} W of {result.chip.name}: its clock would fall (--power-cap)"
 
 
 def _check(job: Job, wanted: bool | None, operations: int) -> tuple[CheckReport | None, str]:

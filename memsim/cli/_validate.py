@@ -1,4 +1,4 @@
-"""``memsim validate --local``: predicted against measured time, on the device that a chip was probed on."""
+"""``memsim validate``: predicted against measured time, on the device that a chip was probed on, or of a table."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from memsim.cli._console import phase
 from memsim.cli._files import check_figure, check_writable, read_chip, replacing, write_json
 from memsim.cli._run import CHECK_FAILED, announce_compilation
+from memsim.cli._validate_data import Request, compare_table
 from memsim.errors import MemsimError
 
 if TYPE_CHECKING:
@@ -21,25 +22,73 @@ if TYPE_CHECKING:
 
 
 def validate(
-    chip: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="What memsim probe --chip wrote of this device.")],
+    chip: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[GPU=]NAME|FILE.toml",
+            help="With --local, what memsim probe --chip wrote. With --data, chips of GPUs in the file.",
+        ),
+    ] = None,
     local: Annotated[bool, typer.Option("--local", help="Against the GPU of this machine.")] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="FILE.csv", help="Against a table of measurements.")
+    ] = None,
     adapter: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A part of the adapter's name. Default: the first GPU.")
+        str | None, typer.Option(metavar="NAME", help="--local: a part of the adapter's name. Default: the first GPU.")
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers (- prints them).")
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw predicted over measured.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer samples.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="--local: fewer samples.")] = False,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="--data: so many rows, spread over operators and GPUs.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="--data: of the choice of rows.")] = 0,
+    jobs: Annotated[int | None, typer.Option(min=1, help="--data: processes. Default: one a processor.")] = None,
+    worst: Annotated[int, typer.Option(min=0, help="--data: how many of the worst rows are listed.")] = 20,
+    skip_unknown: Annotated[
+        bool, typer.Option("--skip-unknown", help="--data: list rows of unknown GPUs, operators and types, and go on.")
+    ] = False,
 ) -> None:
-    """Hold the simulator against this machine's GPU: a table, and the mean error by kind of workload."""
+    """Hold the simulator against measured times: of this machine's GPU, or of a table."""
+    if local == (data is not None):
+        cause = "two things to compare with are named" if local else "it is not said what to compare with"
+        mend = "give either --local, the GPU of this machine, or --data FILE.csv, a table of measurements"
+        raise MemsimError(cause, where="validate", mend=mend)
+    if data is not None:
+        _refuse({"--adapter": adapter is not None, "--quick": quick}, "--local")
+        status = compare_table(
+            Request(data, chip or [], json_file, plot, rows, seed, jobs, worst, skip_unknown)
+        )  # fmt: skip
+        raise typer.Exit(status)
+    _refuse({"--rows": rows is not None, "--jobs": jobs is not None, "--skip-unknown": skip_unknown}, "--data")
+    _validate_locally(_only(chip or []), adapter, json_file, plot, quick)
+
+
+def _refuse(given: dict[str, bool], kind: str) -> None:
+    """Options of the other kind of validation."""
+    for option, is_given in given.items():
+        if is_given:
+            raise MemsimError(f"belongs to {kind}", where=option, mend=f"leave it out, or say {kind}")
+
+
+def _only(chips: list[str]) -> str:
+    if len(chips) != 1:
+        raise MemsimError(
+            f"{len(chips)} chips are given, and --local compares one",
+            where="--chip",
+            mend="give the file that memsim probe --chip wrote of this device",
+        )
+    return chips[0]
+
+
+def _validate_locally(
+    chip: str, adapter: str | None, json_file: Path | None, plot: Path | None, quick: bool
+) -> None:  # fmt: skip
     to_stdout = json_file is not None and str(json_file) == "-"
     check_writable(None if to_stdout else json_file)
     check_figure(plot)
-    if not local:
-        raise MemsimError(
-            "it is not said what to compare with", where="validate", mend="add --local: the GPU of this machine"
-        )
     machine = read_chip(chip)
     from memsim.webgpu import find_adapter
 

@@ -239,7 +239,8 @@ class _GroupCompiler:
         moves = [(r, "read", math.prod(r.shape) * r.type.bits) for r in sources]
         moves.append((dst, "write", math.prod(dst.shape) * dst.type.bits))
         interval = math.ceil(unit.cycles(kind, elements) * clock)
-        return "vector", interval, self.chip.ticks_of(unit.latency), moves, (kind, elements)
+        latency = unit.reduce_latency if kind == "reduce" else unit.latency
+        return "vector", interval, self.chip.ticks_of(latency), moves, (kind, elements)
 
     # Transfers ---------------------------------------------------------------------------------------------
 

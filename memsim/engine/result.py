@@ -14,6 +14,7 @@ from memsim.engine.columns import exact_totals
 from memsim.engine.hardware import Hardware
 from memsim.engine.ledger import FINAL_WRITE_BACK, Ledger
 from memsim.engine.plan import Plan
+from memsim.engine.power_cap import PowerCap
 from memsim.engine.sheets import ROWS
 from memsim.engine.tally import Run
 from memsim.hierarchy import Chip
@@ -49,6 +50,9 @@ COLUMNS = {
 
 class Result:
     """The answer of `simulate`: seconds, joules and bytes, unless a name says otherwise."""
+
+    power_cap: PowerCap | None = None
+    """What the chip's limit of power did, if it was kept to (`memsim.engine.power.simulate_capped`)."""
 
     def __init__(self, plan: Plan, run: Run, hardware: Hardware, *, workload: str, engine: str) -> None:
         self.plan, self.run, self.hardware = plan, run, hardware
@@ -101,8 +105,13 @@ class Result:
 
     @property
     def peak_flops_per_s(self) -> float:
-        """Peak rate that MFU is taken against: the matrix units' for the commonest type, else the vector units'."""
+        """Peak rate that MFU is taken against: the matrix units' for the commonest type, else the vector units'.
+
+        At the clock that the chip would run at were there no limit of power.
+        """
         core, clock = self.chip.core, float(1 / self.chip.clock_period)
+        if self.power_cap is not None:
+            clock = self.power_cap.free_clock_hz
         if self.macs and core.matrix is not None:
             dtype = max(self.macs, key=lambda d: self.macs[d])
             return 2.0 * float(core.matrix.peak_macs_per_cycle(dtype)) * clock * self.chip.core_count

@@ -1,6 +1,7 @@
 """Chips as data: parts at places, with units, time, a network, and unit energies from a technology."""
 
 from memsim.hierarchy.chip import Chip
+from memsim.hierarchy.dvfs import Dvfs
 from memsim.hierarchy.links import LinkKind, link_kinds
 from memsim.hierarchy.matrix import MatrixUnit
 from memsim.hierarchy.memories import Cache, Dram, L1Cache, Memory, SharedMemory
@@ -17,6 +18,7 @@ __all__ = [
     "Dma",
     "Dram",
     "Duration",
+    "Dvfs",
     "L1Cache",
     "Link",
     "LinkKind",

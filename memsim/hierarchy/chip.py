@@ -15,6 +15,7 @@ from memsim.errors import ChipError
 from memsim.hierarchy import area, changes, costs, files
 from memsim.hierarchy.checks import check_area, check_dram, check_energy, check_power, check_sources, check_time
 from memsim.hierarchy.dram_parts import dram_part
+from memsim.hierarchy.dvfs import Dvfs
 from memsim.hierarchy.fields import Area, Fraction01, Hertz, Time, Volts, Watts
 from memsim.hierarchy.floorplan import Place, extent, mean_distance, site
 from memsim.hierarchy.memories import Cache, Dram, Memory, SharedMemory
@@ -70,6 +71,8 @@ class Chip(Part):
     """The same by part: leakage, clock, dram, idle."""
     tdp_w: Watts | None = Field(default=None, alias="tdp")
     """Power that the chip may draw at most."""
+    dvfs: Dvfs | None = None
+    """Clocks below and above ``clock``, and the voltage that each needs."""
     die_area_mm2: Area | None = Field(default=None, alias="die_area")
     """Of the die, or of all dies of a package; unless given, the box around cores and ports."""
     area_mm2: dict[str, Area] = Field(default_factory=dict, alias="area")
@@ -175,6 +178,15 @@ class Chip(Part):
     def rate_per_tick(self, rate: Rate) -> Fraction:
         """Bytes in a tick."""
         return rate.value * self.tick / (self.clock_period if rate.per == "cycle" else 1)
+
+    def at_clock(self, clock: Fraction) -> Chip:
+        """The same chip with its cores at another clock, in Hz: energies follow the voltage that `dvfs` gives it."""
+        return self if clock == self.clock else self.replace({"clock": clock})
+
+    @cached_property
+    def volts_over_nominal(self) -> float:
+        """Voltage of the cores at their clock over that for which energies are given; 1 where no `dvfs` is known."""
+        return self.dvfs.volts_over_nominal(self.clock) if self.dvfs else 1.0
 
     # Places and network ------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Unit energies and latencies of a chip: what it gives, else its technology's, with the chip's data toggle applied."""
+"""Unit energies and latencies of a chip: what it gives, else its technology's, at the chip's data toggle and clock."""
 
 from __future__ import annotations
 
@@ -34,7 +34,13 @@ def array_of(memory: Memory | Cache | SharedMemory) -> tuple[int, int, int]:
 def access_energy(chip: Chip, role: str, given: float | None) -> float:
     """PJ a bit of a memory: as given, else by its kind or size; with the chip's toggle."""
     energy = _access_energy(chip, role) if given is None else given
-    return chip.unit_energies.with_toggle(energy, role, chip.toggle)
+    energy = chip.unit_energies.with_toggle(energy, role, chip.toggle)
+    return energy if role == "dram" else energy * core_factor(chip)
+
+
+def core_factor(chip: Chip) -> float:
+    """Energy of what has the cores' voltage, at their clock, over what is given: V^2."""
+    return chip.volts_over_nominal**2
 
 
 def _access_energy(chip: Chip, role: str) -> float:
@@ -62,18 +68,18 @@ def wire_energy(chip: Chip) -> float:
     """PJ to move a bit by a millimetre; what the chip gives is meant for random data."""
     given = chip.network.wire_energy
     if given is None:
-        return chip.unit_energies.wire_pj_per_bit_mm(chip.toggle)
-    return given * chip.toggle / RANDOM
+        return chip.unit_energies.wire_pj_per_bit_mm(chip.toggle) * core_factor(chip)
+    return given * chip.toggle / RANDOM * core_factor(chip)
 
 
 def hop_energy(chip: Chip) -> float:
     """PJ a bit of a router; unless given, the technology's share of a wire as long as a core is wide."""
     network = chip.network
     if "energy_per_bit_hop" in network.model_fields_set or network.topology not in ON_TILES:
-        return network.energy_per_bit_hop
+        return network.energy_per_bit_hop * core_factor(chip)
     technology = chip.unit_energies
     mean_mm = sum(chip.core.pitch) / 2
-    return max(0.0, technology.hop_factor - 1) * technology.wire_pj_per_bit_mm() * mean_mm
+    return max(0.0, technology.hop_factor - 1) * technology.wire_pj_per_bit_mm() * mean_mm * core_factor(chip)
 
 
 def mac_energy(chip: Chip, dtype: str) -> float:
@@ -84,7 +90,7 @@ def mac_energy(chip: Chip, dtype: str) -> float:
         energy = float(given[dtype])
     else:
         energy = technology.mac_energy.get(dtype, 0.0) + (shift_energy(chip, unit, dtype) if unit else 0.0)
-    return technology.with_toggle(energy, "matrix", chip.toggle)
+    return technology.with_toggle(energy, "matrix", chip.toggle) * core_factor(chip)
 
 
 def shift_energy(chip: Chip, unit: MatrixUnit, dtype: str) -> float:
@@ -99,4 +105,4 @@ def vector_energy(chip: Chip, op_class: str) -> float:
     """PJ per element of an operation class."""
     given = chip.core.vector.energy or {}
     energy = float({**chip.unit_energies.vector_energy, **given}.get(op_class, 0.0))
-    return chip.unit_energies.with_toggle(energy, "vector", chip.toggle)
+    return chip.unit_energies.with_toggle(energy, "vector", chip.toggle) * core_factor(chip)

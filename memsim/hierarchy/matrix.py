@@ -70,13 +70,17 @@ class MatrixUnit(Part):
     count: Count = 1
     latency: Time = Duration(Fraction(0), "cycle")
     """Cycles from the end of a dot-product instruction to its result; a systolic array's follow from its shape."""
+    pause: Time = Duration(Fraction(0), "cycle")
+    """Cycles before each dot-product instruction in which the unit stands still: a barrier and the way of the first
+    operands, where the threads that multiply load as well and nobody else uses the unit."""
     energy: dict[DType, MacEnergy] | None = None
     """pJ per multiply-accumulate; types that are left out have the technology's."""
 
     @model_validator(mode="after")
     def _complete(self) -> MatrixUnit:
-        if self.latency.unit != "cycle":
-            raise problem(f"{self.latency} is not in cycles", 'write such as "16 cycles"', key="latency")
+        for key, value in (("latency", self.latency), ("pause", self.pause)):
+            if value.unit != "cycle":
+                raise problem(f"{value} is not in cycles", 'write such as "16 cycles"', key=key)
         if self.kind == "dot":
             if not self.native:
                 raise problem("a dot-product unit needs its native steps", "add native = {bf16 = [16, 16, 16, 4]}")
@@ -125,7 +129,8 @@ class MatrixUnit(Part):
         if self.kind == "dot":
             step = self.native[dtype]
             steps = math.ceil(m / step.m) * math.ceil(k / step.k)
-            return Fraction(steps * self._columns(n, step.n) * step.cycles, step.n), self.latency.value
+            busy = Fraction(steps * self._columns(n, step.n) * step.cycles, step.n)
+            return busy + self.pause.value, self.latency.value
         rows, cols = self._array
         scale = self.cycles_scale[dtype]
         folds, each = -(-n // cols), 2 * rows + cols + m - 2

@@ -37,12 +37,16 @@ class VectorUnit(Part):
     reduce_lanes: Count = GIVEN_BY_OTHERS
     """Elements a cycle of a reduction; unless given, as ``lanes``."""
     latency: Time = NO_TIME
+    """From the end of an instruction to its result."""
+    reduce_latency: Time = NO_TIME
+    """The same of a reduction, which threads share: shuffles and barriers. Unless given, as ``latency``."""
     energy: dict[VectorClass, OpEnergy] | None = None
     """pJ per element; classes that are left out have the technology's."""
 
     @model_validator(mode="after")
     def _reduce_as_simple(self) -> VectorUnit:
         self.fill_in("reduce_lanes", self.lanes)
+        self.fill_in("reduce_latency", self.latency)
         return self
 
     def cycles(self, op_class: str, elements: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import PlainValidator
@@ -34,12 +35,24 @@ def static_powers_w(chip: Chip) -> dict[str, float]:
 
     A chip that gives ``static_power`` has that in all, as one part.
     """
+    return static_powers_at(chip, chip.clock)
+
+
+def static_powers_at(chip: Chip, clock: Fraction) -> dict[str, float]:
+    """The same with the cores at another clock, in Hz.
+
+    Leakage goes by V^2, as in `Technology.at_voltage`, the clock tree by V^2 f. A total goes by V (assumed): a part of
+    it is the DRAM's, which keeps its voltage.
+    """
+    volts = chip.dvfs.volts_over_nominal(clock) if chip.dvfs else 1.0
     if chip.static_total_w is not None:
-        return {STATIC: chip.static_total_w}
+        return {STATIC: chip.static_total_w * volts}
     given = chip.power_w
     derived = {} if {"leakage", "clock"} <= given.keys() else {"leakage": leakage_w(chip), "clock": clock_w(chip)}
     powers = {**derived, **given}
-    return {part: powers[part] for part in POWER_PARTS if part in powers}
+    faster = float(clock / chip.dvfs.clock) if chip.dvfs else 1.0
+    factors = {"leakage": volts**2, "clock": volts**2 * faster}
+    return {part: powers[part] * factors.get(part, 1.0) for part in POWER_PARTS if part in powers}
 
 
 def leakage_w(chip: Chip) -> float:
@@ -51,9 +64,13 @@ def leakage_w(chip: Chip) -> float:
 
 
 def clock_w(chip: Chip) -> float:
-    """Clock tree: area of logic, and a share of that of arrays, times energy per mm2 and cycle, times clock, W."""
+    """Clock tree: area of logic, and a share of that of arrays, times energy per mm2 and cycle, times clock, W.
+
+    The clock is that for which the chip's energies hold.
+    """
     technology = chip.unit_energies
     if not technology.clock_energy:
         return 0.0
     loaded = logic_mm2(chip) + ARRAY_CLOCK * array_mm2(chip)
-    return loaded * technology.clock_energy * 1e-12 * float(chip.clock)
+    clock = chip.dvfs.clock if chip.dvfs else chip.clock
+    return loaded * technology.clock_energy * 1e-12 * float(clock)

@@ -169,7 +169,12 @@ class System(Part):
                 write_energy=chip.write_energy("dram"),
             ),
             matrix=_matrix(core.matrix, count),
-            vector=VectorUnit(**lanes, latency=core.vector.latency, energy=core.vector.energy),
+            vector=VectorUnit(
+                **lanes,
+                latency=core.vector.latency,
+                reduce_latency=core.vector.reduce_latency,
+                energy=core.vector.energy,
+            ),
             dma=Dma(
                 issue=Duration(Fraction(0), "cycle"),
                 latency=self.message,

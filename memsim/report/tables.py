@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from memsim.report.records import energy_records, records
@@ -27,9 +28,11 @@ def to_json(result: Outcome, *, checked: bool = False, max_rel_err: float | None
     Returns
     -------
     dict
-        workload, chip, engine, time_s, cycles, energy_j, power_w, energy_by_part and energy_by_tensor (name ->
-        joules), bytes_by_level (name -> bytes), final_write_back_bytes, flops, executed_flops, mfu, mbu, bottleneck,
-        bounds (name -> s), ticks, tick_s (an exact fraction, as text), checked, max_rel_err.
+        workload, chip, engine, time_s, cycles, energy_j, power_w, clock_hz, power_cap (None, or of a run that kept to a
+        limit: limit_w, free_power_w, free_clock_hz, power_w, clock_hz, why, slowed), energy_by_part and
+        energy_by_tensor (name -> joules), bytes_by_level (name -> bytes), final_write_back_bytes, flops,
+        executed_flops, mfu, mbu, bottleneck, bounds (name -> s), ticks, tick_s (an exact fraction, as text), checked,
+        max_rel_err.
     """
     data = {
         "workload": result.workload,
@@ -41,6 +44,8 @@ def to_json(result: Outcome, *, checked: bool = False, max_rel_err: float | None
         "tick_s": str(result.tick_s),
         "energy_j": result.energy_j,
         "power_w": result.energy_j / result.time_s if result.time_s else 0.0,
+        "clock_hz": float(result.chip.clock),
+        "power_cap": _power_cap(result),
         "energy_by_part": _joules(result, "part"),
         "energy_by_tensor": _joules(result, "tensor"),
         "bytes_by_level": {level: int(size) for level, size in result.bytes_by_level.items()},
@@ -55,6 +60,11 @@ def to_json(result: Outcome, *, checked: bool = False, max_rel_err: float | None
         "max_rel_err": max_rel_err,
     }
     return {key: _finite(value) for key, value in data.items()}
+
+
+def _power_cap(result: Outcome) -> dict[str, Any] | None:
+    cap = getattr(result, "power_cap", None)
+    return None if cap is None else {**asdict(cap), "slowed": cap.slowed}
 
 
 def _joules(result: Outcome, column: str) -> dict[str, float]:

@@ -108,6 +108,12 @@ def test_vector_units_take_whole_cycles() -> None:
     assert VectorUnit(lanes=8).cycles("reduce", 64) == 8
 
 
+def test_reductions_have_their_own_latency_if_given() -> None:
+    assert VectorUnit(latency="4 cycles").reduce_latency == VectorUnit(latency="4 cycles").latency
+    own = small().replace({"core.vector.latency": "4 cycles", "core.vector.reduce_latency": "150 cycles"})
+    assert own.core.vector.reduce_latency.value == 150
+
+
 # Energy ------------------------------------------------------------------------------------------------------------
 
 

@@ -44,7 +44,7 @@ def test_the_presets_are_those_of_the_documentation() -> None:
     gpus = (
         "v100_pcie v100_sxm t4 l4 l40s a100_sxm a100_sxm_40 a100_pcie a100_pcie_40 h100_sxm h100_pcie h200_sxm b200_sxm"
     )
-    gpus += " mi100 mi210 mi300x rtx_3090 rtx_4090 rtx_pro_6000_server"
+    gpus += " mi100 mi210 mi300x rtx_3090 rtx_4090 rtx_pro_6000_server p4 p100_pcie l40 gh200 gb200_sxm b300_sxm"
     others = "tpu_v4i tpu_v4 tpu_v5e tpu_v5p groq_lpu wse_2 wse_3 gc200"
     others += " m1_ultra m2_ultra snapdragon_8gen1 snapdragon_8gen2 a17_pro"
     assert set(Chip.presets()) == {"toy", "dally_grid", "sutro_spatial", *gpus.split(), *others.split()}

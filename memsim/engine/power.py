@@ -1,0 +1,176 @@
+"""Running under a limit of power: where a kernel draws more than its chip may, the cores' clock falls until it fits.
+
+A board measures its power over milliseconds, so what counts is the mean over a run, launch included, as in a loop of
+the same kernel. Dynamic energy on the die goes with V^2, the voltage follows the clock (`memsim.hierarchy.Dvfs`), and
+the DRAM keeps its own.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import chain
+from typing import Any, NamedTuple
+
+from memsim.engine.ledger import FINAL_WRITE_BACK, STATIC
+from memsim.engine.power_cap import PowerCap
+from memsim.engine.result import Result
+from memsim.engine.sheets import LINKS, ROWS
+from memsim.engine.simulate import simulate
+from memsim.errors import GIVE_A_CHIP, GIVE_A_PROGRAM, check_kind
+from memsim.hierarchy import Chip, Dvfs
+from memsim.hierarchy.power import static_powers_at
+from memsim.hierarchy.units import scaled
+from memsim.isa.model import Mma, Program, walk
+
+BUSY = 0.8
+"""Share of the time from which on a part of the die decides how long a run takes at any clock."""
+PROBE = Fraction(7, 10)
+"""Share of the full clock at which a run tells how time follows it: limits of real boards leave half to nine tenths."""
+OWN_VOLTAGE = ("dram", ROWS, LINKS)
+"""Parts of the ledger that do not have the cores' voltage."""
+
+
+def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
+    """Run a program on a chip that keeps to its ``tdp``.
+
+    Parameters
+    ----------
+    program
+        A tile program.
+    chip
+        The chip; with a ``tdp`` and a ``dvfs``, or nothing can slow it down.
+    **options
+        Those of `simulate`.
+
+    Returns
+    -------
+    Result
+        That of `simulate` on the chip at the clock it ended at, which `Result.power_cap` tells. It is exactly that of
+        ``simulate(program, running_chip(program, chip))`` where the limit is kept anyway.
+
+    Notes
+    -----
+    Where the limit is not kept, the time at other clocks is taken to be a + b / clock. Where a part of the die is busy
+    most of the time, that time is b and the rest a; else the line goes through one more run at a low clock. The clock
+    follows from the line and the limit alone, so a higher limit never gives a lower clock. Then the program runs at
+    that clock, and may draw a little more or less than the line said.
+    """
+    check_kind(program, Program, "simulate_capped", GIVE_A_PROGRAM)
+    check_kind(chip, Chip, "simulate_capped", GIVE_A_CHIP)
+    chip = running_chip(program, chip)
+    free = simulate(program, chip, **options)
+    if chip.tdp_w is None or not free.ticks:
+        return free
+    power = mean_power_w(free)
+    if power <= chip.tdp_w:
+        return _ended(free, free, power, f"draws {power:.0f} W of {chip.tdp_w:g} W")
+    why = f"{power:.0f} W at {_ghz(chip.clock)} exceed {chip.tdp_w:g} W"
+    dvfs = chip.dvfs
+    if dvfs is None or not any(dvfs.clocks_below(chip.clock)):
+        return _ended(free, free, power, f"{why}; no lower clock is known")
+    line = _line_of(program, free, dvfs, options)
+    clock, fits = _fitting(chip, dvfs, line, _split(free))
+    last = simulate(program, chip.at_clock(clock), **options)
+    power = mean_power_w(last)
+    end = "" if fits else ", and there is no lower clock"
+    return _ended(last, free, power, f"{why}: {_ghz(clock)}, {power:.0f} W{end}")
+
+
+def running_chip(program: Program, chip: Chip) -> Chip:
+    """The chip at the clock at which the program starts: a kernel without matrix units may have one of its own."""
+    dvfs = chip.dvfs
+    if dvfs is None or dvfs.vector_clock is None or chip.clock != dvfs.clock or _multiplies(program):
+        return chip
+    return chip.at_clock(dvfs.vector_clock)
+
+
+def mean_power_w(result: Result) -> float:
+    """Mean power in watts over a run.
+
+    What caches hold at the end is written back in no time that the run has, so its energy is not in it: in a loop it
+    belongs to the next run, which has overwritten it or pays for its eviction.
+    """
+    split = _split(result)
+    static = sum(result.chip.static_powers_w.values())
+    return (split.core_j + split.other_j) / result.time_s + static if result.ticks else 0.0
+
+
+class _Energy(NamedTuple):
+    """Dynamic energy of a run in joules."""
+
+    core_j: float
+    """Of what has the cores' voltage."""
+    other_j: float
+
+
+def _split(result: Result) -> _Energy:
+    core: list[float] = []
+    other: list[float] = []
+    for row in result.energy.records("part", "operation"):
+        if row["part"] != STATIC["part"] and row["operation"] != FINAL_WRITE_BACK:
+            (other if row["part"] in OWN_VOLTAGE else core).append(row["energy_j"])
+    return _Energy(sum(core), sum(other))
+
+
+class _Line(NamedTuple):
+    """Time over clock: seconds, and cycles."""
+
+    fixed_s: float
+    cycles: float
+
+    def time_s(self, clock: Fraction) -> float:
+        return self.fixed_s + self.cycles / float(clock)
+
+
+def _line_of(program: Program, free: Result, dvfs: Dvfs, options: dict[str, Any]) -> _Line:
+    """Time over clock, from what was busy or from one more run."""
+    chip = free.chip
+    on_die = max((share for kind, share in free.busiest.items() if kind != "dram"), default=0.0)
+    if on_die >= BUSY and on_die > free.busiest.get("dram", 0.0):
+        return _Line(free.time_s * (1 - on_die), free.time_s * on_die * float(chip.clock))
+    quiet = {**options, "trace": False, "progress": None}
+    return _line(free, simulate(program, chip.at_clock(_probe(dvfs, chip.clock)), **quiet))
+
+
+def _line(a: Result, b: Result) -> _Line:
+    """Through two runs; time does not fall with the clock, nor rise by more than it."""
+    periods = [float(1 / r.chip.clock) for r in (a, b)]
+    cycles = (b.time_s - a.time_s) / (periods[1] - periods[0])
+    cycles = min(max(cycles, 0.0), a.time_s / periods[0])
+    return _Line(a.time_s - cycles * periods[0], cycles)
+
+
+def _probe(dvfs: Dvfs, clock: Fraction) -> Fraction:
+    """A clock that does not depend on the limit: of those a board has, the first below `PROBE` of the full one."""
+    below = list(dvfs.clocks_below(clock))
+    return next((c for c in below if c <= PROBE * clock), below[-1])
+
+
+def _fitting(chip: Chip, dvfs: Dvfs, line: _Line, energy: _Energy) -> tuple[Fraction, bool]:
+    """The fastest clock below the chip's at which the limit is kept, and whether there is one; else the lowest."""
+    limit = chip.tdp_w or 0.0
+    clock = chip.clock
+    for clock in dvfs.clocks_below(chip.clock):
+        volts = dvfs.volts_over_nominal(clock) / chip.volts_over_nominal
+        dynamic_w = (energy.core_j * volts**2 + energy.other_j) / line.time_s(clock)
+        if dynamic_w + sum(static_powers_at(chip, clock).values()) <= limit:
+            return clock, True
+    return clock, False
+
+
+def _ended(result: Result, free: Result, power_w: float, why: str) -> Result:
+    limit = free.chip.tdp_w
+    assert limit is not None
+    free_w = power_w if result is free else mean_power_w(free)
+    clock, free_clock = float(result.chip.clock), float(free.chip.clock)
+    result.power_cap = PowerCap(limit, free_w, free_clock, power_w, clock, why)
+    return result
+
+
+def _multiplies(program: Program) -> bool:
+    queues = chain.from_iterable(group.queues for kernel in program.kernels for group in kernel.groups)
+    return any(isinstance(instruction, Mma) for queue in queues for instruction, _ in walk(queue.body))
+
+
+def _ghz(clock: Fraction) -> str:
+    return f"{scaled(clock)}Hz"

@@ -1,0 +1,192 @@
+"""How attention is cut on a chip: tiles and warpgroups of FlashAttention-2 and -3, and the splits of its decode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memsim.errors import ChipError
+from memsim.hierarchy import Chip
+from memsim.isa.ops import DTYPES
+
+ASYNCHRONOUS_COLUMNS = 256
+"""Columns of a native step of Hopper's wgmma and Blackwell's tcgen05.mma: units that run beside their warps."""
+BLACKWELL_ROWS = 128
+"""Rows of a native step of Blackwell's tcgen05.mma."""
+COMPARES = 64
+"""Maxima a cycle and core, however many lanes add: CUDA C++ Programming Guide, throughput of native instructions (9.0);
+AMD's packed instructions for 128 lanes add and multiply only (CDNA 2 and 3 instruction set references)."""
+MIN_EFFICIENCY = 0.85
+"""Share of the best wave efficiency at which FlashAttention stops to split (`num_splits_heuristic`)."""
+ENOUGH_BLOCKS = 0.8
+"""Share of the slots for blocks from which on FlashAttention does not split."""
+FEW_TILES = 4
+"""Tiles of keys that FlashAttention-3 does not split."""
+MOST_SPLITS = 128
+"""As in FlashAttention."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """A block: ``groups`` warpgroups of ``rows`` queries each, which share tiles of ``columns`` keys."""
+
+    name: str
+    """The published kernel that is cut so."""
+    groups: int
+    rows: int
+    columns: int
+    stages: int
+    """Tiles of keys, and of values, in shared memory."""
+    overlaps: bool = False
+    """Whether the sums of a tile run beside the weights of the next, which only an asynchronous unit can."""
+    slow_maxima: bool = False
+    """Whether maxima run at half the rate of sums."""
+
+    @property
+    def third(self) -> bool:
+        """Whether it is FlashAttention-3 or later."""
+        return self.overlaps
+
+    @property
+    def block_rows(self) -> int:
+        """Queries of a block."""
+        return self.groups * self.rows
+
+    def shared_bytes(self, head_dim: int, dtype: str) -> int:
+        """Shared memory of a block: its queries, and the stages of keys and values."""
+        return (self.block_rows + 2 * self.stages * self.columns) * head_dim * DTYPES[dtype].bytes
+
+
+def is_asynchronous(chip: Chip, dtype: str) -> bool:
+    """Whether products run beside the warps that asked for them, so that FlashAttention-3 pays."""
+    matrix = chip.core.matrix
+    assert matrix is not None
+    return matrix.kind == "dot" and matrix.native[dtype].n >= ASYNCHRONOUS_COLUMNS
+
+
+def prefill_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
+    """Tiles of prefill.
+
+    FlashAttention-2: 128 queries by 64 keys in one stage, or the largest that fits. FlashAttention-3: 128 queries by 128
+    keys in two stages. Its two warpgroups run in step: they are one of 128 rows here. FlashAttention-4, where a native
+    step has 128 rows: two warpgroups of as many.
+    """
+    matrix, slow = chip.core.matrix, _slow_maxima(chip)
+    assert matrix is not None
+    if not is_asynchronous(chip, dtype):
+        sizes = ((128, 64), (64, 64), (64, 32))
+        choices = [Tiles("FlashAttention-2", 1, rows, columns, 1, slow_maxima=slow) for rows, columns in sizes]
+    elif matrix.native[dtype].m < BLACKWELL_ROWS:
+        choices = [Tiles("FlashAttention-3", 1, 128, columns, 2, True, slow) for columns in (128, 64)]
+    else:
+        choices = [Tiles("FlashAttention-4", 2, matrix.native[dtype].m, columns, 2, True) for columns in (128, 64)]
+    return _first_fitting(chip, choices, head_dim, dtype)
+
+
+def decode_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
+    """Tiles of decode: the queries of a group of heads fill part of 64 rows, against 128 keys."""
+    matrix, slow = chip.core.matrix, _slow_maxima(chip)
+    assert matrix is not None
+    if not is_asynchronous(chip, dtype):
+        choices = [Tiles("FlashAttention-2", 1, 64, columns, 1, slow_maxima=slow) for columns in (128, 64, 32)]
+    elif matrix.native[dtype].m < BLACKWELL_ROWS:
+        choices = [Tiles("FlashAttention-3", 1, 64, columns, 2, True, slow) for columns in (128, 64)]
+    else:
+        choices = [Tiles("FlashAttention-4", 1, matrix.native[dtype].m, columns, 2, True) for columns in (128, 64)]
+    return _first_fitting(chip, choices, head_dim, dtype)
+
+
+def _slow_maxima(chip: Chip) -> bool:
+    """Whether 128 lanes add, but 64 compare."""
+    return chip.core.vector.lanes == 2 * COMPARES
+
+
+def _first_fitting(chip: Chip, choices: list[Tiles], head_dim: int, dtype: str) -> Tiles:
+    for tiles in choices:
+        if tiles.shared_bytes(head_dim, dtype) <= chip.core.sram.capacity:
+            return tiles
+    last = choices[-1]
+    raise ChipError(
+        f"{last.shared_bytes(head_dim, dtype):,} bytes for tiles of {last.block_rows} queries and {last.columns} keys of "
+        f"head_dim {head_dim} exceed the {chip.core.sram.capacity:,} bytes of shared memory of {chip.name}",
+        where="attention",
+        mend="use a smaller head_dim, or a chip with more shared memory",
+    )
+
+
+def splits(blocks: int, count: int, cores: int, tiles: Tiles) -> int:
+    """Parts that the keys are split into so that ``blocks`` of them fill the chip: `num_splits_heuristic`.
+
+    The smallest number whose last wave is nearly as full as that of the best number. Numbers that leave the longest
+    part as long as one split less are passed over. FlashAttention-2 counts two blocks a core, FlashAttention-3 one, and
+    that leaves few tiles whole.
+
+    Parameters
+    ----------
+    blocks
+        Blocks without splits.
+    count
+        Tiles of keys.
+    cores
+        Cores of the chip.
+    tiles
+        The kernel.
+    """
+    slots = cores if tiles.third else 2 * cores
+    if blocks >= ENOUGH_BLOCKS * slots or (tiles.third and count <= FEW_TILES):
+        return 1
+    found: list[tuple[int, float]] = []
+    for parts in range(1, min(MOST_SPLITS, slots, count) + 1):
+        if parts > 1 and -(-count // parts) == -(-count // (parts - 1)):
+            continue
+        found.append((parts, blocks * parts / slots / -(-blocks * parts // slots)))
+    best = max(efficiency for _, efficiency in found)
+    return next(parts for parts, efficiency in found if efficiency >= MIN_EFFICIENCY * best)
+
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How much of the work one instruction of a program stands for."""
+
+    heads: int = 1
+    """Blocks of heads of one group that are drawn as one."""
+    wide: int = 1
+    """Steps over tiles of keys that are drawn as one, where none of them is masked."""
+
+
+MOST_TRANSFERS = 30_000
+"""Transfers of keys, values, queries and results from which on blocks and steps are drawn together: simulation takes
+some microseconds for each."""
+TURNS = 8
+"""Blocks of a core that are left at least, so that waves and tails stay what they are."""
+LEAST_WIDE_STEPS = 8
+"""Wide steps of a block that are left at least, on average, so that its first and last ones weigh as little."""
+
+
+def drawing(blocks: int, group: int, tiles: Tiles, steps: float, cores: int) -> Drawing:
+    """The least that has to be drawn together for a program to have few enough transfers.
+
+    Parameters
+    ----------
+    blocks
+        Blocks of the grid.
+    group
+        Heads of queries that share keys and values.
+    tiles
+        A block.
+    steps
+        Steps of a block over tiles of keys, on average.
+    cores
+        Cores of the chip.
+    """
+
+    def transfers(heads: int, wide: int) -> float:
+        loads = steps if wide == 1 else steps / wide + wide / 2 + 0.5
+        return blocks / heads * (2 * tiles.groups + 2 * loads)
+
+    heads = [n for n in range(1, group + 1) if group % n == 0 and (n == 1 or blocks >= n * TURNS * cores)]
+    wides = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or steps >= LEAST_WIDE_STEPS * n]
+    choices = [(wide, n) for wide in wides for n in heads]
+    few = [(wide, n) for wide, n in choices if transfers(n, wide) <= MOST_TRANSFERS]
+    wide, n = min(few) if few else min(choices, key=lambda choice: transfers(choice[1], choice[0]))
+    return Drawing(n, wide)

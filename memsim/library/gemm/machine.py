@@ -1,0 +1,73 @@
+"""The chip as a kernel meets it: what a block does before its first load, and what warps do between two steps."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+
+from memsim.hierarchy import Chip
+from memsim.library.gemm.plan import Tiling
+from memsim.library.knobs import knob
+
+BARRIER, BARRIER_A_WARP = 21, 2
+"""Cycles of ``__syncthreads``, on A100 (Burtchell and Burscher, IISWC 2024)."""
+FRAGMENTS = 29
+"""Cycles from shared memory to the registers of a warp, ``ldmatrix.x4`` on A100 (Sun et al., arXiv 2206.02874)."""
+WARP_TILE = 64 * 64
+"""Of sums, in the registers of a warp, where tiles are large; small ones have four warps."""
+
+
+def on_machine(chip: Chip, pause: int = 0, kernels: int = 1) -> Chip:
+    """The chip with the cycles that a block of a product spends before its first load, and between steps.
+
+    Parameters
+    ----------
+    chip
+        As it is.
+    pause
+        Cycles for which the matrix unit stands still before each step.
+    kernels
+        2 where a reduction follows, a small kernel such as those between which ``launch`` was measured: its blocks
+        start within it. A chip has one start for all blocks, so each launch is shorter by half of it: the sum is right.
+    """
+    return _changed(_Same(chip), round(knob("gemm_start")), pause, kernels)
+
+
+def pause_cycles(tiling: Tiling, chip: Chip) -> int:
+    """Between the products of two steps: a barrier, the first operands, the last product's latency.
+
+    Parameters
+    ----------
+    tiling
+        A kernel whose warps load and multiply in turn, alone on its core.
+    chip
+        With a matrix unit.
+    """
+    assert chip.core.matrix is not None
+    warps = max(4, tiling.m * tiling.n // WARP_TILE)
+    return BARRIER + BARRIER_A_WARP * warps + FRAGMENTS + round(float(chip.core.matrix.latency.value))
+
+
+class _Same:
+    """A chip as a key: the very same, not an equal one, which takes long to tell."""
+
+    def __init__(self, chip: Chip) -> None:
+        self.chip = chip
+
+    def __hash__(self) -> int:
+        return id(self.chip)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.chip is self.chip
+
+
+@lru_cache(maxsize=256)
+def _changed(same: _Same, start: int, pause: int, kernels: int) -> Chip:
+    chip = same.chip
+    changes: dict[str, object] = {"block_start": f"{start} cycles"}
+    if pause:
+        changes["core.matrix.pause"] = f"{pause} cycles"
+    if kernels > 1:
+        launch = chip.ticks_of(chip.launch) * chip.tick / chip.clock_period
+        changes["launch"] = f"{max(0, round(launch - Fraction(start * (kernels - 1), kernels)))} cycles"
+    return chip.replace(changes)

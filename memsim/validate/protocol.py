@@ -1,0 +1,82 @@
+"""How a time was measured, as far as it decides what is in the L2 cache when a kernel starts.
+
+``weights``
+    NVIDIA's database of operators (ai-dynamo/aiconfigurator, collector/trtllm/collect_gemm.py and its like for vLLM and
+    SGLang): one activation, five or six copies of the weights that are used in turn, all in one CUDA graph, which is
+    replayed. The result is written to the same place each time, as the allocator gives the freed block again.
+``same``
+    The same buffers again and again. Attention of NVIDIA's database (collector/trtllm/collect_attn.py): a graph of one
+    call, which is replayed ten times unseen and six times timed.
+``eager``
+    The same buffers again and again, each call from Python between two CUDA events: NeuSight
+    (neusight/Dataset/collect.py), 25 calls, the best 5, no flush between them. The GPU is idle when the first event is
+    recorded, so the time that the framework takes to launch the kernel is measured too (`host_s`).
+``cold``
+    Operands rotate through buffers that are larger than the L2 in all, as ``memsim measure`` does: nothing is left.
+"""
+
+from __future__ import annotations
+
+from memsim.library.knobs import knob
+from memsim.validate.calls import Call
+
+COPIES = 6
+"""Copies of the weights that are used in turn (five or six, by the version of the collector)."""
+PROTOCOLS = ("weights", "same", "eager", "cold")
+_WITH_WEIGHTS = frozenset({"linear", "layer_norm", "rms_norm"})
+_OUTPUTS = frozenset({"C", "Y", "O"})
+
+
+def default_protocol(call: Call) -> str:
+    """The protocol of the source that publishes such rows, where a row does not name its own.
+
+    Products on tensor cores come from NVIDIA's database; fp32 products, and all that is elementwise or along rows, from
+    NeuSight; attention from NVIDIA's database, where nothing is rotated.
+    """
+    if call.kind.startswith("attn"):
+        return "same"
+    return "weights" if call.kind == "gemm" and call.dtype != "fp32" else "eager"
+
+
+def host_s(call: Call, protocol: str) -> float:
+    """Seconds that a framework takes from the first event to the launch, where the protocol measures them.
+
+    Operators with weights take longer: autograd records them, and a linear layer asks its library for an algorithm.
+
+    Parameters
+    ----------
+    call
+        What is called.
+    protocol
+        One of `PROTOCOLS`.
+    """
+    if protocol != "eager":
+        return 0.0
+    return knob("host_with_weights" if call.kind in _WITH_WEIGHTS else "host") * 1e-6
+
+
+def cached_tensors(call: Call, capacity: int, protocol: str) -> tuple[tuple[str, bool], ...]:
+    """What the runs before have left in a cache that replaces what was longest unused.
+
+    Parameters
+    ----------
+    call
+        What is run again and again.
+    capacity
+        Bytes of the cache.
+    protocol
+        One of `PROTOCOLS`.
+
+    Returns
+    -------
+    tuple
+        (Name of a tensor, whether it was written and not yet written back), the longest unused first. What is larger
+        than the cache is there in part: the engine keeps the most recent of it.
+    """
+    sizes = call.tensor_bytes
+    if protocol == "cold":
+        return ()
+    left = list(sizes)
+    if protocol == "weights" and COPIES * sizes["B"] + sizes["A"] + sizes["C"] > capacity:
+        left.remove("B")  # five other copies have been read since
+    return tuple((name, name in _OUTPUTS) for name in left)
