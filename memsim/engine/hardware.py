@@ -33,10 +33,6 @@ class Hop:
     den: int
     latency: int
 
-    def service(self, size: int) -> int:
-        """Ticks that ``size`` bytes occupy the link."""
-        return -(-size * self.den // self.num)
-
 
 @dataclass(frozen=True, slots=True)
 class Route:

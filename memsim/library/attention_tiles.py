@@ -143,7 +143,6 @@ def splits(blocks: int, count: int, cores: int, tiles: Tiles) -> int:
     return next(parts for parts, efficiency in found if efficiency >= MIN_EFFICIENCY * best)
 
 
-
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """How much of the work one instruction of a program stands for."""

@@ -31,7 +31,9 @@ def build(chip: Chip, product: Product, plan: Plan | None = None) -> Kernel:
     plan = coarsened(product, plan, chip)
     target = simt_chip(chip, plan.block, product.k % 32 == 0)
     shared = plan.resident * plan.block.shared_bytes(plan.stages) * plan.grain
-    registers = plan.resident * (4 * plan.block.m * plan.block.n + 4 * plan.block.n + 4 * plan.block.barrier_cycles * plan.grain)
+    registers = plan.resident * (
+        4 * plan.block.m * plan.block.n + 4 * plan.block.n + 4 * plan.block.barrier_cycles * plan.grain
+    )
     more: dict[str, object] = {}
     if shared > target.core.sram.capacity:
         more["core.sram.capacity"] = f"{shared} B"

@@ -62,9 +62,15 @@ def _facts(chip: Chip) -> tuple[float, float, float]:
     dram = float(chip.rate_per_tick(chip.dram.bandwidth) * (chip.clock_period / chip.tick))
     cache = float(chip.rate_per_tick(chip.cache.bandwidth) * (chip.clock_period / chip.tick))
     latency = 0.0
-    for part in (chip.dram.latency, chip.cache.latency, chip.core.dma.latency, chip.network.hop_latency, chip.network.hop_latency):
+    for part in (
+        chip.dram.latency,
+        chip.cache.latency,
+        chip.core.dma.latency,
+        chip.network.hop_latency,
+        chip.network.hop_latency,
+    ):
         latency += float(chip.ticks_of(part) * chip.tick) * hertz
-    return 0.9*dram, cache, latency
+    return 0.9 * dram, cache, latency
 
 
 def estimate(product: Product, plan: Plan, chip: Chip) -> float:
