@@ -1,4 +1,4 @@
-"""Bandwidth over the bytes of a buffer that cores read again and again, as gpu-benches' ``gpu-cache`` and ``gpu-l2-cache``.
+"""Bandwidth over the bytes of a buffer that cores read again and again, as in gpu-benches (gpu-cache, gpu-l2-cache).
 
 Two ways of reading, both through the engine:
 
