@@ -7,6 +7,7 @@ the DRAM keeps its own.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from fractions import Fraction
 from itertools import chain
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from memsim.engine.simulate import simulate
 from memsim.errors import GIVE_A_CHIP, GIVE_A_PROGRAM, check_kind
 from memsim.hierarchy import Chip, Dvfs
 from memsim.hierarchy.power import static_powers_at
+from memsim.hierarchy.toggling import normal_toggle
 from memsim.hierarchy.units import scaled
 from memsim.isa.model import Mma, Program, walk
 
@@ -82,6 +84,21 @@ def running_chip(program: Program, chip: Chip) -> Chip:
     if dvfs is None or dvfs.vector_clock is None or chip.clock != dvfs.clock or _multiplies(program):
         return chip
     return chip.at_clock(dvfs.vector_clock)
+
+
+def with_normal_data(program: Program, chip: Chip) -> Chip:
+    """The chip as it is while a program works on normal random numbers, as benchmarks do (``torch.randn``).
+
+    Its `toggle` is that of such numbers of the type in which most bytes of the program's tensors are. A chip whose
+    toggle was chosen stays as it is.
+    """
+    if "toggle" in chip.model_fields_set:
+        return chip
+    sizes: dict[str, int] = defaultdict(int)
+    for tensor in program.tensors:
+        sizes[tensor.dtype] += tensor.bytes
+    most = max(sizes, key=lambda dtype: sizes[dtype], default="")
+    return chip.replace({"toggle": normal_toggle(most)})
 
 
 def mean_power_w(result: Result) -> float:

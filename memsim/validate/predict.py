@@ -54,13 +54,14 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     call = row if isinstance(row, Call) else row.call
     if protocol is None:
         protocol = default_protocol(call) if isinstance(row, Call) else row.protocol
-    from memsim.engine.power import simulate_capped
+    from memsim.engine.power import simulate_capped, with_normal_data
 
     kernel = build(call, chip)
     capacity = chip.cache.capacity if chip.cache is not None else 0
     tensors = {tensor.name for tensor in kernel.program.tensors}
     cached = tuple(entry for entry in cached_tensors(call, capacity, protocol) if entry[0] in tensors)
-    result = simulate_capped(kernel.program, kernel.chip, cached=cached)
+    loaded = with_normal_data(kernel.program, kernel.chip)
+    result = simulate_capped(kernel.program, loaded, cached=cached)
     return Prediction(
         result.time_s + host_s(call, protocol),
         result.bottleneck,
