@@ -49,9 +49,10 @@ def row(name: str, sizes: tuple[int, int, int] = SIZES) -> str:
     result = simulate_capped(kernel.program, with_normal_data(kernel.program, kernel.chip))
     cap, rate = result.power_cap, 2 * m * n * k / result.time_s / 1e12
     assert cap is not None
-    published = " | ".join("–" if value is None else f"{value:g}" for value in MEASURED[name])
+    published = " | ".join("-" if value is None else f"{value:g}" for value in MEASURED[name])
     clocks = f"{cap.free_clock_hz / 1e9:.3g} → {cap.clock_hz / 1e9:.3g}"
-    return f"| `{name}` | {cap.limit_w:g} | {cap.free_power_w:.0f} | {clocks} | {cap.power_w:.0f} | {rate:.0f} | {published} |"
+    watts = f"{cap.limit_w:g} | {cap.free_power_w:.0f} | {clocks} | {cap.power_w:.0f}"
+    return f"| `{name}` | {watts} | {rate:.0f} | {published} |"
 
 
 if __name__ == "__main__":
