@@ -17,11 +17,13 @@ from memsim.cli import (
     _crosscheck,
     _diagnose,
     _dmd,
+    _measure,
     _microbench,
     _probe,
     _programs,
     _run,
     _score,
+    _serve,
     _validate,
     _workloads,
 )
@@ -40,6 +42,7 @@ app = typer.Typer(
 )
 app.command()(_run.run)
 app.command()(_collective.collective)
+app.command()(_serve.serve)
 app.command()(_workloads.workloads)
 app.add_typer(_chips.app, name="chips")
 app.add_typer(_microbench.app, name="microbench")
@@ -52,6 +55,7 @@ app.command()(_diagnose.diagnose)
 app.command()(_crosscheck.crosscheck)
 app.command()(_probe.probe)
 app.command()(_validate.validate)
+app.command()(_measure.measure)
 
 
 def _show_version(wanted: bool) -> None:

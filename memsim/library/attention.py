@@ -1,21 +1,27 @@
 """Attention: prefill as FlashAttention-2 and -3 write it, and decode with its keys split over blocks.
 
-The new keys and values go into the cache first, in a kernel of their own, as serving frameworks do. Each block reads
-the lengths of its sequence, then the pages of its cache, then queries, keys and values.
+New keys and values go into the cache first, in a kernel of their own, as serving frameworks do. Each block reads the
+length of its sequence, then which pages hold it, then queries, keys and values.
 """
 
 from __future__ import annotations
 
-import math
-
 from memsim.errors import ChipError, MemsimError
 from memsim.hierarchy import Chip
+from memsim.hierarchy.costs import access_energy
+from memsim.hierarchy.units import Duration
+from memsim.hierarchy.wires import RANDOM
+from memsim.isa.analyze import peak_bytes
 from memsim.isa.builder import ProgramBuilder
-from memsim.isa.expr import Expr, ceil_div, maximum, minimum
+from memsim.isa.expr import Expr, minimum
 from memsim.isa.handles import RegionHandle, TensorHandle
-from memsim.library.attention_block import Block, Keys, Sizes, before, up_to_own
-from memsim.library.attention_tiles import Tiles, decode_tiles, prefill_tiles, splits
+from memsim.isa.model import Program
+from memsim.library.attention_block import Block, Limit, Sizes, Span
+from memsim.library.attention_tiles import Drawing, Tiles, decode_tiles, drawing, prefill_tiles, splits
 from memsim.library.kernel import Kernel
+from memsim.library.knobs import knob
+
+Tensors = dict[str, TensorHandle]
 
 
 def prefill(
@@ -28,101 +34,48 @@ def prefill(
     dtype: str = "bf16",
     causal: bool = True,
 ) -> Kernel:
-    """Attention of ``seq`` new tokens of each sequence to each other: FlashAttention-3 or -2.
+    """Attention of ``seq`` new tokens of each sequence to each other.
 
-    Tensors: `Q` and `O` [batch, kv_heads, heads / kv_heads, seq, head_dim]; `K_new`, `V_new`, and the caches `K`, `V`
-    that they go to, [batch, kv_heads, seq, head_dim].
+    FlashAttention-3 where the matrix unit runs beside its warps, else FlashAttention-2. One token is a decode.
+
+    Parameters
+    ----------
+    chip
+        The GPU.
+    batch, seq
+        Sequences, and tokens of each.
+    heads, kv_heads
+        Heads of queries, and of keys and values; ``heads / kv_heads`` adjacent ones share keys and values.
+    head_dim
+        Elements of a head.
+    dtype
+        Of queries, keys, values and result.
+    causal
+        Whether a token sees only those up to itself.
+
+    Returns
+    -------
+    Kernel
+        Its tensors: `Q` and `O` [batch, kv_heads, heads / kv_heads, seq, head_dim]; the new `K_new` and `V_new`, and the
+        caches `K` and `V` that they go to, [batch, kv_heads, seq, head_dim].
+
+    Raises
+    ------
+    MemsimError
+        A size is not positive, heads are not shared evenly, or the chip lacks the type or the memory.
     """
     sizes = _checked(chip, batch, seq, heads, kv_heads, head_dim, dtype)
+    if seq == 1:
+        return decode(chip, batch, seq, heads, kv_heads, head_dim, dtype)
     tiles = prefill_tiles(chip, head_dim, dtype)
-    program = ProgramBuilder(
-        "prefill", useful_flops=4 * batch * heads * head_dim * (seq * (seq + 1) // 2 if causal else seq * seq)
-    )
+    pairs = batch * heads * (seq * (seq + 1) // 2 if causal else seq * seq)
+    program = ProgramBuilder("prefill", useful_flops=4 * head_dim * pairs)
     tensors = _tensors(program, sizes, seq)
-    _append(program, sizes, tensors, seq, chip, tiles)
-    _attend(program, sizes, tensors, tiles, causal)
-    return Kernel(program.build(), chip, f"{tiles.name}, {tiles.block_rows} x {tiles.columns}")
-
-
-def _tensors(program: ProgramBuilder, sizes: Sizes, new: int) -> dict[str, TensorHandle]:
-    s = sizes
-    rows = (s.batch, s.kv_heads, s.group, new, s.head_dim)
-    shapes = {"Q": rows, "O": rows}
-    shapes |= {name: (s.batch, s.kv_heads, s.seq, s.head_dim) for name in ("K", "V")}
-    shapes |= {name: (s.batch, s.kv_heads, new, s.head_dim) for name in ("K_new", "V_new")}
-    tensors = {name: program.tensor(name, s.dtype, shape) for name, shape in shapes.items()}
-    return tensors | {name: program.tensor(name, "int32", (s.batch,)) for name in ("slots", "lengths", "pages")}
-
-
-def _append(
-    program: ProgramBuilder, sizes: Sizes, t: dict[str, TensorHandle], new: int, chip: Chip, tiles: Tiles
-) -> None:
-    """Write the new keys and values to where ``slots`` says."""
-    s = sizes
-    tokens = tiles.columns if new > 1 else 1
-    chunk = max(1, 64 // s.kv_heads) if new == 1 else 1
-    while -(-s.batch // chunk) > 16 * chip.core_count and new == 1:
-        chunk *= 2
-    grid = {"b": -(-s.batch // chunk), "t": -(-new // tokens)}
-    if new > 1:
-        grid["h"] = s.kv_heads
-    with program.kernel("append", grid=grid, occupancy=4) as k:
-        b, i, *rest = k.coordinates
-        h = rest[0] if rest else Expr(0)
-        heads = 1 if rest else s.kv_heads
-        shape = (chunk, heads, tokens if new > 1 else 2, s.head_dim)
-        slot = k.ring("slot", "sram", "int32", (1,))
-        seen = k.ring("seen", "reg", "int32", (1,))
-        rings = {name: k.ring(name.lower(), "sram", s.dtype, shape) for name in ("K", "V")}
-        with k.queue("move"):
-            slot.load(t["slots"][b * chunk])
-            seen.set("cast", slot)
-            slot.pop()
-            for name, ring in rings.items():
-                source = t[f"{name}_new"]
-                first = i * tokens if new > 1 else Expr(-1)
-                ring.load(source[b * chunk : chunk, h : heads, first : shape[2], 0 : s.head_dim], clip=True)
-        with k.queue("store"):
-            for name, ring in rings.items():
-                if new > 1:
-                    region = t[name][b * chunk : chunk, h : heads, i * tokens : tokens, 0 : s.head_dim]
-                else:
-                    # Two rows, of which the first lies before the cache and is dropped: so that the place of the
-                    # other, which is aligned to nothing, does not cut the cache into segments of single rows.
-                    start = -tiles.columns
-                    step = s.seq - 1 - start
-                    region = t[name][b * chunk : chunk, h : heads, start:2:step, 0 : s.head_dim]
-                region.store(ring, clip=True)
-                ring.pop()
-
-
-def _attend(program: ProgramBuilder, sizes: Sizes, t: dict[str, TensorHandle], tiles: Tiles, causal: bool) -> None:
-    s, dim = sizes, sizes.head_dim
-    count = -(-s.seq // tiles.block_rows)
-    grid = {"tile": count, "b": s.batch, "h": s.kv_heads, "g": s.group}
-    with program.kernel("attend", grid=grid) as kernel:
-        late, b, h, g = kernel.coordinates
-        first = (count - 1 - late) * tiles.block_rows
-        block = Block(kernel, sizes, tiles, (1, tiles.rows))
-        all_tiles = -(-s.seq // tiles.columns)
-        full = minimum((first + 1) // tiles.columns, s.seq // tiles.columns) if causal else Expr(s.seq // tiles.columns)
-        total = minimum((first + tiles.block_rows + tiles.columns - 1) // tiles.columns, all_tiles)
-
-        def tile(name: str, j: Expr) -> RegionHandle:
-            return t[name][b, h, j * tiles.columns : tiles.columns, 0:dim]
-
-        keys = Keys(Expr(0), full, total if causal else Expr(all_tiles), tile)
-        rows = [first + number * tiles.rows for number in range(tiles.groups)]
-        with kernel.queue("load"):
-            queries = [t["Q"][b, h, g:1, row : tiles.rows, 0:dim] for row in rows]
-            block.load(t["lengths"][b], t["pages"][b], queries, keys)
-        for number, row in enumerate(rows):
-            with kernel.queue(f"attend{number or ''}"):
-                block.attend(number, keys, up_to_own(row) if causal else before(s.seq))
-                block.groups[number].finish()
-            with kernel.queue(f"store{number or ''}"):
-                t["O"][b, h, g:1, row : tiles.rows, 0:dim].store(block.groups[number].out, clip=True)
-                block.groups[number].out.pop()
+    _append_all(program, sizes, tensors, chip)
+    drawn = _drawing(chip, sizes, tiles, causal)
+    _attend(program, sizes, tensors, tiles, drawn, causal)
+    together = f", {drawn.heads} heads and {drawn.wide} steps drawn together" if drawn != Drawing() else ""
+    return _launched(program, chip, f"{tiles.name}, {tiles.block_rows} x {tiles.columns}{together}", drawn=drawn != Drawing())
 
 
 def decode(
@@ -134,100 +87,54 @@ def decode(
     head_dim: int = 128,
     dtype: str = "bf16",
 ) -> Kernel:
-    """Attention of one new token of each sequence to ``seq`` keys, its own among them: split-KV decode."""
+    """Attention of one new token of each sequence to ``seq`` keys, its own the last of them.
+
+    The queries of a group of heads are rows of one tile, so keys and values are read once. Where there are fewer blocks
+    than cores, each takes a part of the keys, and a kernel adds the parts.
+
+    Parameters
+    ----------
+    chip, batch, heads, kv_heads, head_dim, dtype
+        As for `prefill`.
+    seq
+        Keys of each sequence, the new one included.
+
+    Returns
+    -------
+    Kernel
+        Its tensors: as those of `prefill`, with one token in place of ``seq`` in all but `K` and `V`.
+
+    Raises
+    ------
+    MemsimError
+        As `prefill`.
+    """
     sizes = _checked(chip, batch, seq, heads, kv_heads, head_dim, dtype)
     tiles = decode_tiles(chip, head_dim, dtype)
+    if sizes.group > tiles.rows:
+        raise MemsimError(
+            f"{sizes.group} heads share keys and values, a tile has {tiles.rows} rows",
+            where="decode",
+            mend="use more heads of keys and values",
+        )
     program = ProgramBuilder("decode", useful_flops=4 * batch * heads * head_dim * seq)
     tensors = _tensors(program, sizes, 1)
-    _append(program, sizes, tensors, 1, chip, tiles)
+    _append_one(program, sizes, tensors, tiles)
     count = -(-seq // tiles.columns)
-    parts = splits(batch * kv_heads, count, OCC * chip.core_count)
-    _decode(program, sizes, tensors, tiles, parts)
+    parts = splits(batch * kv_heads, count, chip.core_count, tiles)
+    drawn = drawing(batch * kv_heads * parts, 1, tiles, (count - 1) / parts, chip.core_count)
+    _decode(program, sizes, tensors, tiles, parts, drawn.wide)
     if parts > 1:
-        _merge(program, sizes, tensors, parts)
-    return Kernel(program.build(), chip, f"{tiles.name}, {tiles.block_rows} x {tiles.columns}, {parts} splits")
-
-OCC=1
-
-def _decode(program: ProgramBuilder, sizes: Sizes, t: dict[str, TensorHandle], tiles: Tiles, parts: int) -> None:
-    s, dim, rows = sizes, sizes.head_dim, tiles.rows
-    count = -(-s.seq // tiles.columns)
-    each = -(-count // parts)
-    if parts > 1:
-        t["O_part"] = program.tensor("O_part", "fp32", (parts, s.batch, s.kv_heads, s.group, dim))
-        t["sums"] = program.tensor("sums", "fp32", (parts, s.batch, s.kv_heads, s.group))
-    with program.kernel("attend", grid={"b": s.batch, "h": s.kv_heads, "x": parts}, occupancy=OCC) as kernel:
-        b, h, x = kernel.coordinates
-        block = Block(kernel, sizes, tiles, (rows, 1))
-
-        def tile(name: str, j: Expr) -> RegionHandle:
-            return t[name][b, h, j * tiles.columns : tiles.columns, 0:dim]
-
-        total = minimum(each, count - x * each) if parts > 1 else Expr(count)
-        full = minimum(each, count - 1 - x * each) if parts > 1 else Expr(count - 1)
-        keys = Keys(x * each, full, total, tile)
-        with kernel.queue("load"):
-            block.load(t["lengths"][b], t["pages"][b], [t["Q"][b, h, 0:rows, 0:1, 0:dim]], keys)
-        group = block.groups[0]
-        if parts > 1:
-            out = kernel.ring("partial", "reg", "fp32", (rows, 1, dim))
-            sums = kernel.ring("lse", "reg", "fp32", (rows, 1, 1))
-        with kernel.queue("attend"):
-            block.attend(0, keys, before(s.seq))
-            if parts == 1:
-                group.finish()
-            else:
-                group.partial(out, sums)
-        with kernel.queue("store"):
-            if parts == 1:
-                t["O"][b, h, 0:rows, 0:1, 0:dim].store(group.out, clip=True)
-                group.out.pop()
-            else:
-                t["O_part"][x, b, h, 0:rows, 0:dim].store(out, clip=True)
-                t["sums"][x, b, h, 0:rows].store(sums, clip=True)
-                out.pop()
-                sums.pop()
+        _merge(program, sizes, tensors, parts, chip)
+    split = f", {parts} splits" if parts > 1 else ""
+    choice = f"{tiles.name}, {tiles.block_rows} x {tiles.columns}{split}"
+    return _launched(program, chip, choice, drawn=drawn != Drawing(), early=int(parts > 1 and tiles.third))
 
 
-def _merge(program: ProgramBuilder, sizes: Sizes, t: dict[str, TensorHandle], parts: int) -> None:
-    """Weigh the parts by their sums and add them: FlashAttention's combine kernel, four rows a block."""
-    s, dim = sizes, sizes.head_dim
-    rows = math.gcd(4, s.group)
-    with program.kernel("merge", grid={"b": s.batch, "h": s.kv_heads, "g": s.group // rows}, occupancy=4) as k:
-        b, h, g = k.coordinates
-        part = k.ring("part", "reg", "fp32", (parts, rows, dim))
-        lse = k.ring("lse", "reg", "fp32", (parts, rows, 1))
-        share = k.ring("share", "reg", "fp32", (parts, rows, 1))
-        top, total = (k.ring(name, "reg", "fp32", (1, rows, 1)) for name in ("top", "total"))
-        scaled = k.ring("scaled", "reg", "fp32", (parts, rows, dim))
-        summed = k.ring("summed", "reg", "fp32", (1, rows, dim))
-        out = k.ring("out", "reg", s.dtype, (1, rows, dim))
-        with k.queue("load"):
-            lse.load(t["sums"][0:parts, b, h, g * rows : rows])
-            part.load(t["O_part"][0:parts, b, h, g * rows : rows, 0:dim])
-        with k.queue("merge"):
-            top.reduce("max", lse, axis=0)
-            share.set("sub", lse, top)
-            lse.pop()
-            share.set("exp2", share)
-            total.reduce("sum", share, axis=0)
-            total.set("recip", total)
-            share.set("mul", share, total)
-            scaled.set("mul", part, share)
-            part.pop()
-            summed.reduce("sum", scaled, axis=0)
-            out.set("cast", summed)
-            out.push()
-        with k.queue("store"):
-            t["O"][b, h, g * rows : rows, 0:1, 0:dim].store(out)
-            out.pop()
-
-
-def _checked(
-    chip: Chip, batch: int, seq: int, heads: int, kv_heads: int, head_dim: int, dtype: str
-) -> Sizes:
-    for name, value in (("batch", batch), ("seq", seq), ("heads", heads), ("kv_heads", kv_heads), ("head_dim", head_dim)):
-        if value < 1:
+def _checked(chip: Chip, batch: int, seq: int, heads: int, kv_heads: int, head_dim: int, dtype: str) -> Sizes:
+    sizes = Sizes(batch, seq, heads, kv_heads, head_dim, dtype)
+    for name in ("batch", "seq", "heads", "kv_heads", "head_dim"):
+        if (value := getattr(sizes, name)) < 1:
             raise MemsimError(f"{name} is {value}", where="attention", mend="use a positive number")
     if heads % kv_heads:
         raise MemsimError(
@@ -237,5 +144,230 @@ def _checked(
         )
     matrix = chip.core.matrix
     if matrix is None or not matrix.supports(dtype):
-        raise ChipError(f"{chip.name} does not multiply {dtype}", where="attention", mend="choose another type or chip")
-    return Sizes(batch, seq, heads, kv_heads, head_dim, dtype)
+        known = ", ".join(matrix.dtypes) if matrix else "nothing"
+        raise ChipError(
+            f"the matrix unit of {chip.name} does not multiply {dtype}", where="attention", mend=f"it takes {known}"
+        )
+    return sizes
+
+
+def _tensors(program: ProgramBuilder, s: Sizes, new: int) -> Tensors:
+    rows = (s.batch, s.kv_heads, s.group, new, s.head_dim)
+    shapes = {"Q": rows, "O": rows}
+    shapes |= {name: (s.batch, s.kv_heads, s.seq, s.head_dim) for name in ("K", "V")}
+    shapes |= {name: (s.batch, s.kv_heads, new, s.head_dim) for name in ("K_new", "V_new")}
+    tensors = {name: program.tensor(name, s.dtype, shape) for name, shape in shapes.items()}
+    return tensors | {name: program.tensor(name, "int32", (s.batch,)) for name in ("slots", "lengths", "pages")}
+
+
+def _launched(program: ProgramBuilder, chip: Chip, choice: str, *, drawn: bool, early: int = 0) -> Kernel:
+    """The kernel on a chip that starts kernels and blocks as the knobs say, with room for what is drawn together.
+
+    A chip has one time to launch all kernels, so it is the mean. ``early`` kernels are launched while the one before
+    runs (programmatic dependent launch), and cost none.
+    """
+    built = program.build()
+    late = (len(built.kernels) - early) / len(built.kernels)
+    launch = (_seconds(chip, chip.launch) + knob("attention_start") / float(chip.clock)) * late
+    block = _seconds(chip, chip.block_start) + knob("attention_block") / float(chip.clock)
+    values: dict[str, object] = {"launch": f"{launch * 1e6:.6f} us", "block_start": f"{block * 1e6:.6f} us"}
+    return Kernel(built, chip.replace(values | (_room(built, chip) if drawn else {})), choice)
+
+
+def _seconds(chip: Chip, duration: Duration) -> float:
+    return float(chip.ticks_of(duration) * chip.tick)
+
+
+def _room(program: Program, chip: Chip) -> dict[str, object]:
+    """Memories of a core as large as a program needs, at the energies that they had."""
+    needed, values = peak_bytes(program), dict[str, object]()
+    plain = chip.replace({"toggle": RANDOM})
+    for role, memory in (("reg", chip.core.reg), ("sram", chip.core.sram)):
+        if needed.get(role, 0) > memory.capacity:
+            values[f"core.{role}.capacity"] = needed[role]
+            for access in ("read_energy", "write_energy"):
+                values[f"core.{role}.{access}"] = f"{access_energy(plain, role, getattr(memory, access))!r} pJ/bit"
+    return values
+
+
+APPEND_TOKENS = 1024
+"""Tokens at most that a block of the prefill's append stands for."""
+
+
+MERGE_BYTES = 1 << 15
+"""Parts that a block of the merge takes at a time, where one head's are not more."""
+
+
+def _append_all(program: ProgramBuilder, s: Sizes, t: Tensors, chip: Chip) -> None:
+    """Write the keys and values of all tokens to the cache, a stream of copies."""
+    tokens = 64
+    while tokens < APPEND_TOKENS and s.batch * s.kv_heads * -(-s.seq // tokens) > 8 * chip.core_count:
+        tokens *= 2
+    room = chip.core.sram.capacity // (2 * s.head_dim * 2)
+    while tokens > room:
+        tokens //= 2
+    with program.kernel("append", grid={"b": s.batch, "h": s.kv_heads, "t": -(-s.seq // tokens)}) as k:
+        b, h, i = k.coordinates
+        slot, seen = k.ring("slot", "sram", "int32", (1,)), k.ring("seen", "reg", "int32", (1,))
+        rings = {name: k.ring(name.lower(), "sram", s.dtype, (tokens, s.head_dim)) for name in ("K", "V")}
+        with k.queue("load"):
+            slot.load(t["slots"][b])
+            seen.set("cast", slot)
+            slot.pop()
+            for name, ring in rings.items():
+                ring.load(t[f"{name}_new"][b, h, i * tokens : tokens, 0 : s.head_dim], clip=True)
+        with k.queue("store"):
+            for name, ring in rings.items():
+                t[name][b, h, i * tokens : tokens, 0 : s.head_dim].store(ring, clip=True)
+                ring.pop()
+
+
+def _append_one(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles) -> None:
+    """Write the key and value of one token of each sequence to the cache, one block a token."""
+    with program.kernel("append", grid={"b": s.batch}, occupancy=4) as k:
+        (b,) = k.coordinates
+        slot, seen = k.ring("slot", "sram", "int32", (1,)), k.ring("seen", "reg", "int32", (1,))
+        # Of two rows the first lies before the tensor and is dropped: with the other alone, whose place is aligned to
+        # nothing, the cache would be cut into segments of single rows.
+        rings = {name: k.ring(name.lower(), "sram", s.dtype, (s.kv_heads, 2, s.head_dim)) for name in ("K", "V")}
+        before, step = -tiles.columns, s.seq - 1 + tiles.columns
+        with k.queue("load"):
+            slot.load(t["slots"][b])
+            seen.set("cast", slot)
+            slot.pop()
+            for name, ring in rings.items():
+                ring.load(t[f"{name}_new"][b, 0 : s.kv_heads, -1:2, 0 : s.head_dim], clip=True)
+        with k.queue("store"):
+            for name, ring in rings.items():
+                t[name][b, 0 : s.kv_heads, before:2:step, 0 : s.head_dim].store(ring, clip=True)
+                ring.pop()
+
+
+def _tile_counts(first: Expr, s: Sizes, tiles: Tiles, causal: bool) -> tuple[Expr, Expr]:
+    """Tiles of keys that all queries of a block see whole, and those that some query sees."""
+    whole, every = s.seq // tiles.columns, -(-s.seq // tiles.columns)
+    if not causal:
+        return Expr(whole), Expr(every)
+    seen = first + tiles.block_rows
+    return minimum((first + 1) // tiles.columns, whole), minimum((seen + tiles.columns - 1) // tiles.columns, every)
+
+
+def _drawing(chip: Chip, s: Sizes, tiles: Tiles, causal: bool) -> Drawing:
+    blocks = s.batch * s.heads * -(-s.seq // tiles.block_rows)
+    steps = s.seq / tiles.columns / (2 if causal else 1)
+    return drawing(blocks, s.group, tiles, steps + 0.5, chip.core_count)
+
+
+def _spans(first: Expr, full: Expr, total: Expr, wide: int) -> list[Span]:
+    """Wide steps, single steps, masked steps."""
+    spans = []
+    if wide > 1:
+        spans.append(Span(first, full // wide, wide))
+    past = full // wide * wide if wide > 1 else Expr(0)
+    if full != 0:
+        spans.append(Span(first + past, full - past))
+    if full != total:
+        spans.append(Span(first + full, total - full, masked=True))
+    return spans
+
+
+def _attend(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, drawn: Drawing, causal: bool) -> None:
+    """Prefill: a block for each tile of queries of each head, those with most keys first."""
+    dim, heads, count = s.head_dim, drawn.heads, -(-s.seq // tiles.block_rows)
+    grid = {"late": count, "b": s.batch, "h": s.kv_heads, "g": s.group // heads}
+    with program.kernel("attend", grid=grid) as kernel:
+        late, b, h, g = kernel.coordinates
+        first = (count - 1 - late) * tiles.block_rows
+        wides = (1,) if drawn.wide == 1 else (1, drawn.wide)
+        block = Block(kernel, s, tiles, (heads, tiles.rows), wides)
+        spans = _spans(Expr(0), *_tile_counts(first, s, tiles, causal), drawn.wide)
+
+        def keys(name: str, tile: Expr, wide: int) -> RegionHandle:
+            return t[name][b, h, tile * tiles.columns : wide * tiles.columns, 0:dim]
+
+        def rows(name: str, number: int) -> RegionHandle:
+            return t[name][b, h, g * heads : heads, first + number * tiles.rows : tiles.rows, 0:dim]
+
+        with kernel.queue("load"):
+            with kernel.loop("drawn", heads):
+                block.wait_for_indices(t["lengths"][b])
+                block.wait_for_pages(t["pages"][b])
+            for number, group in enumerate(block.groups):
+                group.q.load(rows("Q", number), clip=True)
+            block.load_keys(spans, keys)
+        starts = [first + number * tiles.rows for number in range(tiles.groups)]
+        outcomes = block.attend(spans, [Limit(None, row) if causal else Limit(s.seq) for row in starts])
+        for number, outcome in enumerate(outcomes):
+            with kernel.queue(f"store{number}"):
+                rows("O", number).store(outcome.out, clip=True)
+                outcome.out.pop()
+
+
+def _decode(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, parts: int, wide: int) -> None:
+    """Decode: a block for each part of the keys of each head of keys and values."""
+    dim, rows, count = s.head_dim, tiles.rows, -(-s.seq // tiles.columns)
+    each = -(-count // parts)
+    if parts > 1:
+        t["O_part"] = program.tensor("O_part", "fp32", (parts, s.batch, s.kv_heads, s.group, dim))
+        t["sums"] = program.tensor("sums", "fp32", (parts, s.batch, s.kv_heads, s.group))
+    with program.kernel("attend", grid={"b": s.batch, "h": s.kv_heads, "x": parts}) as kernel:
+        b, h, x = kernel.coordinates
+        block = Block(kernel, s, tiles, (rows, 1), (1,) if wide == 1 else (1, wide))
+        first = x * each if parts > 1 else Expr(0)
+        total = minimum(each, count - first) if parts > 1 else Expr(count)
+        full = minimum(each, count - 1 - first) if parts > 1 else Expr(count - 1)
+        spans = _spans(first, full, total, wide)
+
+        def keys(name: str, tile: Expr, wide: int) -> RegionHandle:
+            return t[name][b, h, tile * tiles.columns : wide * tiles.columns, 0:dim]
+
+        with kernel.queue("load"):
+            block.wait_for_indices(t["lengths"][b])
+            block.groups[0].q.load(t["Q"][b, h, 0:rows, 0:1, 0:dim], clip=True)
+            block.wait_for_pages(t["pages"][b])
+            block.load_keys(spans, keys)
+        (outcome,) = block.attend(spans, [Limit(s.seq)], part=parts > 1)
+        with kernel.queue("store"):
+            if outcome.sums is None:
+                t["O"][b, h, 0:rows, 0:1, 0:dim].store(outcome.out, clip=True)
+            else:
+                t["sums"][x, b, h, 0:rows].store(outcome.sums, clip=True)
+                outcome.sums.pop()
+                t["O_part"][x, b, h, 0:rows, 0:dim].store(outcome.out, clip=True)
+            outcome.out.pop()
+
+
+def _merge(program: ProgramBuilder, s: Sizes, t: Tensors, parts: int, chip: Chip) -> None:
+    """Weigh the parts by their sums and add them: FlashAttention's combine kernel, up to four heads a block."""
+    dim, row = s.head_dim, 4 * parts * s.head_dim
+    rows = next(n for n in (4, 2, 1) if s.group % n == 0 and (n == 1 or n * row <= MERGE_BYTES))
+    occupancy = max(1, min(4, chip.core.sram.capacity // (2 * rows * row)))
+    grid = {"b": s.batch, "h": s.kv_heads, "g": s.group // rows}
+    with program.kernel("merge", grid=grid, occupancy=occupancy) as k:
+        b, h, g = k.coordinates
+        part = k.ring("part", "sram", "fp32", (parts, rows, dim))
+        sums = k.ring("sums", "sram", "fp32", (parts, rows, 1))
+        share = k.ring("share", "reg", "fp32", (parts, rows, 1))
+        top, total = (k.ring(name, "reg", "fp32", (1, rows, 1)) for name in ("top", "total"))
+        summed = k.ring("summed", "reg", "fp32", (1, rows, dim))
+        weighed = k.ring("weighed", "reg", "fp32", (parts, rows, dim))
+        out = k.ring("out", "reg", s.dtype, (1, rows, dim))
+        with k.queue("load"):
+            sums.load(t["sums"][0:parts, b, h, g * rows : rows])
+            part.load(t["O_part"][0:parts, b, h, g * rows : rows, 0:dim])
+        with k.queue("merge"):
+            top.reduce("max", sums, axis=0)
+            share.set("sub", sums, top)
+            sums.pop()
+            share.set("exp2", share)
+            total.reduce("sum", share, axis=0)
+            total.set("recip", total)
+            share.set("mul", share, total)
+            weighed.set("mul", part, share)
+            part.pop()
+            summed.reduce("sum", weighed, axis=0)
+            out.set("cast", summed)
+            out.push()
+        with k.queue("store"):
+            t["O"][b, h, g * rows : rows, 0:1, 0:dim].store(out)
+            out.pop()

@@ -1,14 +1,15 @@
 """One block of flash attention: its rings, and the online softmax over tiles of keys.
 
-For each tile of keys: scores s = q k^T; the running maximum m of a row and by how much it grew; weights
-p = 2^(s - m), where the scale has log2(e) in it; the running sum l and the result o, shrunk by that growth; o += p v
-(Dao, FlashAttention-2, arXiv 2307.08691, algorithm 1).
+For each tile of keys: scores s = q k^T; the running maximum m of a row, and by how much it grew; weights
+p = 2^(s - m), where the scale of s has log2(e) in it; the running sum l and the result o, both shrunk by that growth;
+o += p v (Dao, FlashAttention-2, arXiv 2307.08691, algorithm 1).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from memsim.isa.builder import KernelBuilder
@@ -42,160 +43,230 @@ class Sizes:
         """Of the scores, for powers of 2."""
         return LOG2_E / math.sqrt(self.head_dim)
 
-    @property
-    def head_bytes(self) -> int:
-        """Bytes of the keys and values of one head."""
-        return 2 * self.seq * self.head_dim * DTYPES[self.dtype].bytes
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Which keys a query sees: those before ``end`` or, where that is ``None``, up to its own position."""
+
+    end: int | None
+    row: ExprLike = 0
+    """Position of the first query."""
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """The tiles of keys that a block goes through: ``full`` of them, then those up to ``total`` masked."""
+class Span:
+    """Tiles of keys that a block goes through in a loop, ``count`` from tile ``first`` on, in steps of ``wide``."""
 
     first: ExprLike
-    full: ExprLike
-    total: ExprLike
-    region: Callable[[str, Expr], RegionHandle]
-    """Tile number ``j`` of the tensor ``K`` or ``V``."""
+    count: ExprLike
+    wide: int = 1
+    masked: bool = False
+
+
+Keys = Callable[[str, Expr, int], RegionHandle]
+"""The region of ``K`` or ``V`` from a tile on, so many tiles long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Rings that a warpgroup pushes once."""
+
+    out: RingHandle
+    """The result, over a part of the keys in fp32."""
+    sums: RingHandle | None
+    """For a part, the logarithm (to base 2) of the sum of its weights."""
 
 
 class Block:
-    """Rings of a block and what its queues do; ``shape`` is (heads, tokens) of a warpgroup's queries."""
+    """Rings of a block and what its queues do.
 
-    def __init__(self, kernel: KernelBuilder, sizes: Sizes, tiles: Tiles, shape: tuple[int, int]) -> None:
-        self.kernel, self.sizes, self.tiles, self.shape = kernel, sizes, tiles, shape
-        columns, dim, dtype = tiles.columns, sizes.head_dim, sizes.dtype
+    Parameters
+    ----------
+    kernel
+        Where the block is written.
+    sizes, tiles
+        The call, and how it is cut.
+    shape
+        (heads, tokens) of the queries of a warpgroup.
+    wides
+        Tiles of keys in a step, for each kind of step.
+    """
+
+    def __init__(
+        self, kernel: KernelBuilder, sizes: Sizes, tiles: Tiles, shape: tuple[int, int], wides: Sequence[int] = (1,)
+    ) -> None:
+        self.kernel, self.tiles = kernel, tiles
         self.known = kernel.ring("known", "sram", "int32", (1,), 2)
-        self.known_of_pages = kernel.ring("known_of_pages", "sram", "int32", (1,), 2)
+        self.pages = kernel.ring("pages", "sram", "int32", (1,), 2)
         self.seen = kernel.ring("seen", "reg", "int32", (1,))
-        self.k = kernel.ring("k", "sram", dtype, (columns, dim), tiles.stages)
-        self.v = kernel.ring("v", "sram", dtype, (columns, dim), tiles.stages)
-        self.groups = [_Group(kernel, sizes, tiles, shape, number) for number in range(tiles.groups)]
+        self.k, self.v = (
+            {
+                wide: kernel.ring(_named(name, wide), "sram", sizes.dtype, (keys, sizes.head_dim), tiles.stages)
+                for wide, keys in ((wide, wide * tiles.columns) for wide in wides)
+            }
+            for name in ("k", "v")
+        )
+        self.groups = [Warpgroup(kernel, sizes, tiles, shape, wides, number) for number in range(tiles.groups)]
 
-    def load(self, lengths: RegionHandle, pages: RegionHandle, queries: list[RegionHandle], keys: Keys) -> None:
-        """Load: lengths first, with them queries, and pages, which say where keys and values are."""
+    def wait_for_indices(self, lengths: RegionHandle) -> None:
+        """Let the open queue wait for the lengths of a sequence."""
         self._wait_for(self.known, lengths)
-        for group, region in zip(self.groups, queries, strict=True):
-            group.q.load(region, clip=True)
-        self._wait_for(self.known_of_pages, pages)
-        with self.kernel.loop("j", keys.total) as j:
-            self.k.load(keys.region("K", keys.first + j), clip=True)
-            self.v.load(keys.region("V", keys.first + j), clip=True)
+
+    def wait_for_pages(self, pages: RegionHandle) -> None:
+        """Let the open queue wait for the pages of a sequence."""
+        self._wait_for(self.pages, pages)
 
     def _wait_for(self, ring: RingHandle, region: RegionHandle) -> None:
-        """Load indices, and let this queue wait for them."""
         ring.load(region)
         self.seen.set("cast", ring)
         ring.pop()
 
-    def attend(self, number: int, keys: Keys, limit: _Limit) -> None:
-        """The queue of a warpgroup up to the sums; the caller goes on in the open queue."""
+    def load_keys(self, spans: Sequence[Span], keys: Keys) -> None:
+        """Load keys and values of all steps in the open queue."""
+        for number, span in enumerate(spans):
+            with self.kernel.loop(f"j{number}", span.count) as j:
+                for name, rings in (("K", self.k), ("V", self.v)):
+                    rings[span.wide].load(keys(name, span.first + j * span.wide, span.wide), clip=True)
+
+    def attend(self, spans: Sequence[Span], limits: Sequence[Limit], *, part: bool = False) -> list[Outcome]:
+        """Write the queues of all warpgroups, each with its limit; ``part`` where these are not all keys.
+
+        Where products run beside the softmax, the sums have a queue of their own.
+        """
+        return [self._attend(number, spans, limit, part) for number, limit in enumerate(limits)]
+
+    def _attend(self, number: int, spans: Sequence[Span], limit: Limit, part: bool) -> Outcome:
         group = self.groups[number]
-        group.start()
-        if keys.full != 0:
-            with self.kernel.loop("full", keys.full):
-                group.step(self.k, self.v, None)
-        if keys.full != keys.total:
-            with self.kernel.loop("masked", keys.total - keys.full) as j:
-                group.step(self.k, self.v, limit.at((keys.first + keys.full + j) * self.tiles.columns))
-        group.q.pop()
+        if self.tiles.overlaps:
+            with self.kernel.queue(f"weigh{number}"):
+                group.start_weights()
+                for level, span in enumerate(spans):
+                    with self._step(level, span) as key:
+                        group.weigh(span, self.k[span.wide], limit, key)
+                sums = group.end_weights(part)
+            with self.kernel.queue(f"sum{number}"):
+                group.start_sums()
+                for level, span in enumerate(spans):
+                    with self._step(level, span):
+                        group.add(span, self.v[span.wide])
+                return Outcome(group.end_sums(part), sums)
+        with self.kernel.queue(f"attend{number}"):
+            group.start_weights()
+            group.start_sums()
+            for level, span in enumerate(spans):
+                with self._step(level, span) as key:
+                    group.weigh(span, self.k[span.wide], limit, key)
+                    group.add(span, self.v[span.wide])
+            return Outcome(sums=group.end_weights(part), out=group.end_sums(part))
+
+    @contextmanager
+    def _step(self, level: int, span: Span) -> Iterator[Expr]:
+        """Record the steps of a span; gives the first key of each."""
+        with self.kernel.loop(f"j{level}", span.count) as j:
+            yield (span.first + j * span.wide) * self.tiles.columns
 
 
-@dataclass(frozen=True, slots=True)
-class _Limit:
-    """Which keys a row sees: those before ``end``, or up to its own position, whose first is ``row``."""
-
-    end: int | None
-    row: ExprLike = 0
-    key: ExprLike = 0
-
-    def at(self, key: ExprLike) -> _Limit:
-        return _Limit(self.end, self.row, key)
-
-
-def before(end: int) -> _Limit:
-    """Keys before ``end`` are seen."""
-    return _Limit(end)
-
-
-def up_to_own(row: ExprLike) -> _Limit:
-    """Keys up to a query's own position are seen; the first query's is ``row``."""
-    return _Limit(None, row)
-
-
-class _Group:
+class Warpgroup:
     """A warpgroup: its queries, scores, running maxima and sums."""
 
     def __init__(
-        self, kernel: KernelBuilder, sizes: Sizes, tiles: Tiles, shape: tuple[int, int], number: int
+        self,
+        kernel: KernelBuilder,
+        sizes: Sizes,
+        tiles: Tiles,
+        shape: tuple[int, int],
+        wides: Sequence[int],
+        number: int,
     ) -> None:
-        self.scale = sizes.scale
+        self.scale, self.slow_maxima = sizes.scale, tiles.slow_maxima
 
         def ring(name: str, dtype: str, *last: int, memory: str = "reg") -> RingHandle:
-            return kernel.ring(f"{name}{number or ''}", memory, dtype, (*shape, *last))
+            return kernel.ring(f"{name}_g{number}", memory, dtype, (*shape, *last))
 
+        self.ring, self.dtype, self.head_dim = ring, sizes.dtype, sizes.head_dim
         self.q = ring("q", sizes.dtype, sizes.head_dim, memory="sram")
-        self.s = ring("s", "fp32", tiles.columns)
-        self.p = ring("p", sizes.dtype, tiles.columns)
         self.o = ring("o", "fp32", sizes.head_dim)
-        self.out: RingHandle | None = None
-        self._ring = ring
-        self._sizes=sizes
-        self.top, self.m, self.shrink, self.l, self.part, self.row = (
-            ring(name, "fp32", 1) for name in ("top", "m", "shrink", "l", "part", "row")
+        self.s = {wide: ring(_named("s", wide), "fp32", wide * tiles.columns) for wide in wides}
+        self.p = {wide: ring(_named("p", wide), sizes.dtype, wide * tiles.columns) for wide in wides}
+        self.top, self.m, self.shrink, self.l, self.norm, self.part, self.row = (
+            ring(name, "fp32", 1) for name in ("top", "m", "shrink", "l", "norm", "part", "row")
         )
-        self.column = kernel.ring(f"column{number or ''}", "reg", "fp32", (1, 1, tiles.columns))
+        self.column = kernel.ring(f"column_g{number}", "reg", "fp32", (1, 1, tiles.columns))
         self.mask = ring("mask", "int8", tiles.columns)
 
-    def start(self) -> None:
-        """Nothing summed so far."""
+    def start_weights(self) -> None:
+        """Nothing seen so far."""
         self.m.fill(MASKED)
         self.l.fill(0.0)
+
+    def start_sums(self) -> None:
+        """Nothing summed so far."""
         self.o.fill(0.0)
 
-    def step(self, k: RingHandle, v: RingHandle, limit: _Limit | None) -> None:
-        """A tile of keys."""
-        s, p, top, m, shrink, total = self.s, self.p, self.top, self.m, self.shrink, self.l
+    def weigh(self, span: Span, k: RingHandle, limit: Limit, key: Expr) -> None:
+        """Weights of a step, which begins at a key."""
+        s, p, top, m, shrink, total = self.s[span.wide], self.p[span.wide], self.top, self.m, self.shrink, self.l
         s.mma(self.q, k.T, accumulate=False)
         k.pop()
         s.set("mul", s, self.scale)
-        if limit is not None:
-            self._mask(limit)
+        if span.masked:
+            self._hide(s, limit, key)
+        if self.slow_maxima:
+            s.set("max", s, MASKED)
         top.reduce("max", s, axis=2)
         top.set("max", top, m)
         shrink.set("sub", m, top)
         shrink.set("exp2", shrink)
         m.set("cast", top)
         s.set("sub", s, top)
-        p.set("exp2", s)
-        self.part.reduce("sum", p, axis=2)
+        s.set("exp2", s)
+        self.part.reduce("sum", s, axis=2)
         total.set("mul", total, shrink)
         total.set("add", total, self.part)
-        self.o.set("mul", self.o, shrink)
+        shrink.push()
+        p.set("cast", s)
+        p.push()
+
+    def add(self, span: Span, v: RingHandle) -> None:
+        """Add the values of a step by their weights to the sums, which shrink first."""
+        p = self.p[span.wide]
+        self.o.set("mul", self.o, self.shrink)
+        self.shrink.pop()
         self.o.mma(p, v)
+        p.pop()
         v.pop()
 
-    def _mask(self, limit: _Limit) -> None:
-        self.column.iota(axis=2, start=limit.key)
+    def end_weights(self, part: bool) -> RingHandle | None:
+        """Hand over by what the sums are to be divided and, for a part, the logarithm of that."""
+        self.q.pop()
+        self.norm.set("recip", self.l)
+        self.norm.push()
+        if not part:
+            return None
+        sums = self.ring("sums", "fp32", 1)
+        sums.set("log2", self.l)
+        sums.set("add", sums, self.m)
+        sums.push()
+        return sums
+
+    def _hide(self, s: RingHandle, limit: Limit, key: Expr) -> None:
+        """Give scores beyond the limit no weight."""
+        self.column.iota(axis=2, start=key)
         if limit.end is None:
             self.row.iota(axis=1, start=limit.row)
             self.mask.set("ge", self.row, self.column)
         else:
             self.mask.set("gt", float(limit.end), self.column)
-        self.s.set("where", self.mask, self.s, MASKED)
+        s.set("where", self.mask, s, MASKED)
 
-    def finish(self) -> None:
-        """Hand the result out."""
-        self.out = self._ring("out", self._sizes.dtype, self._sizes.head_dim)
-        self.l.set("recip", self.l)
-        self.out.set("mul", self.o, self.l)
-        self.out.push()
-
-    def partial(self, out: RingHandle, sums: RingHandle) -> None:
-        """Hand out the result of a part of the keys, and the logarithm (to base 2) of the sum of its weights."""
-        self.part.set("log2", self.l)
-        sums.set("add", self.part, self.m)
-        sums.push()
-        self.l.set("recip", self.l)
-        out.set("mul", self.o, self.l)
+    def end_sums(self, part: bool) -> RingHandle:
+        """Hand out the result."""
+        out = self.ring("out", "fp32" if part else self.dtype, self.head_dim)
+        out.set("mul", self.o, self.norm)
+        self.norm.pop()
         out.push()
+        return out
+
+
+def _named(name: str, wide: int) -> str:
+    return name if wide == 1 else f"{name}_x{wide}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from memsim.errors import ChipError
 from memsim.hierarchy import Chip
@@ -10,10 +10,17 @@ from memsim.isa.ops import DTYPES
 
 ASYNCHRONOUS_COLUMNS = 256
 """Columns of a native step of Hopper's wgmma and Blackwell's tcgen05.mma: units that run beside their warps."""
+BLACKWELL_ROWS = 128
+"""Rows of a native step of Blackwell's tcgen05.mma."""
+COMPARES = 64
+"""Maxima a cycle and core, however many lanes add: CUDA C++ Programming Guide, throughput of native instructions (9.0);
+AMD's packed instructions for 128 lanes add and multiply only (CDNA 2 and 3 instruction set references)."""
 MIN_EFFICIENCY = 0.85
 """Share of the best wave efficiency at which FlashAttention stops to split (`num_splits_heuristic`)."""
 ENOUGH_BLOCKS = 0.8
 """Share of the slots for blocks from which on FlashAttention does not split."""
+FEW_TILES = 4
+"""Tiles of keys that FlashAttention-3 does not split."""
 MOST_SPLITS = 128
 """As in FlashAttention."""
 
@@ -29,6 +36,15 @@ class Tiles:
     columns: int
     stages: int
     """Tiles of keys, and of values, in shared memory."""
+    overlaps: bool = False
+    """Whether the sums of a tile run beside the weights of the next, which only an asynchronous unit can."""
+    slow_maxima: bool = False
+    """Whether maxima run at half the rate of sums."""
+
+    @property
+    def third(self) -> bool:
+        """Whether it is FlashAttention-3 or later."""
+        return self.overlaps
 
     @property
     def block_rows(self) -> int:
@@ -50,27 +66,38 @@ def is_asynchronous(chip: Chip, dtype: str) -> bool:
 def prefill_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
     """Tiles of prefill.
 
-    FlashAttention-3 on asynchronous matrix units: two warpgroups, each as high as a native step, 128 keys, two stages.
-    FlashAttention-2 elsewhere: 128 queries by 64 keys in one stage, or the largest that fits.
+    FlashAttention-2: 128 queries by 64 keys in one stage, or the largest that fits. FlashAttention-3: 128 queries by 128
+    keys in two stages. Its two warpgroups run in step: they are one of 128 rows here. FlashAttention-4, where a native
+    step has 128 rows: two warpgroups of as many.
     """
-    matrix = chip.core.matrix
+    matrix, slow = chip.core.matrix, _slow_maxima(chip)
     assert matrix is not None
-    if is_asynchronous(chip, dtype):
-        choices = [Tiles("FlashAttention-3", 2, matrix.native[dtype].m, columns, 2) for columns in (128, 64)]
+    if not is_asynchronous(chip, dtype):
+        sizes = ((128, 64), (64, 64), (64, 32))
+        choices = [Tiles("FlashAttention-2", 1, rows, columns, 1, slow_maxima=slow) for rows, columns in sizes]
+    elif matrix.native[dtype].m < BLACKWELL_ROWS:
+        choices = [Tiles("FlashAttention-3", 1, 128, columns, 2, True, slow) for columns in (128, 64)]
     else:
-        choices = [Tiles("FlashAttention-2", 1, rows, columns, 1) for rows, columns in ((128, 64), (64, 64), (64, 32))]
+        choices = [Tiles("FlashAttention-4", 2, matrix.native[dtype].m, columns, 2, True) for columns in (128, 64)]
     return _first_fitting(chip, choices, head_dim, dtype)
 
 
 def decode_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
     """Tiles of decode: the queries of a group of heads fill part of 64 rows, against 128 keys."""
-    matrix = chip.core.matrix
+    matrix, slow = chip.core.matrix, _slow_maxima(chip)
     assert matrix is not None
-    if is_asynchronous(chip, dtype):
-        choices = [Tiles("FlashAttention-3", 1, matrix.native[dtype].m, columns, 2) for columns in (128, 64)]
+    if not is_asynchronous(chip, dtype):
+        choices = [Tiles("FlashAttention-2", 1, 64, columns, 1, slow_maxima=slow) for columns in (128, 64, 32)]
+    elif matrix.native[dtype].m < BLACKWELL_ROWS:
+        choices = [Tiles("FlashAttention-3", 1, 64, columns, 2, True, slow) for columns in (128, 64)]
     else:
-        choices = [Tiles("FlashAttention-2", 1, 64, columns, 1) for columns in (128, 64, 32)]
+        choices = [Tiles("FlashAttention-4", 1, matrix.native[dtype].m, columns, 2, True) for columns in (128, 64)]
     return _first_fitting(chip, choices, head_dim, dtype)
+
+
+def _slow_maxima(chip: Chip) -> bool:
+    """Whether 128 lanes add, but 64 compare."""
+    return chip.core.vector.lanes == 2 * COMPARES
 
 
 def _first_fitting(chip: Chip, choices: list[Tiles], head_dim: int, dtype: str) -> Tiles:
@@ -86,33 +113,78 @@ def _first_fitting(chip: Chip, choices: list[Tiles], head_dim: int, dtype: str) 
     )
 
 
-def splits(blocks: int, tiles: int, slots: int) -> int:
-    """Parts that the keys are split into so that ``blocks`` of them fill ``slots``: FlashAttention's heuristic.
+def splits(blocks: int, count: int, cores: int, tiles: Tiles) -> int:
+    """Parts that the keys are split into so that ``blocks`` of them fill the chip: `num_splits_heuristic`.
 
     The smallest number whose last wave is nearly as full as that of the best number. Numbers that leave the longest
-    part as long as one split less are passed over.
+    part as long as one split less are passed over. FlashAttention-2 counts two blocks a core, FlashAttention-3 one, and
+    that leaves few tiles whole.
 
     Parameters
     ----------
     blocks
         Blocks without splits.
-    tiles
+    count
         Tiles of keys.
-    slots
-        Blocks that the chip holds at once.
+    cores
+        Cores of the chip.
+    tiles
+        The kernel.
     """
-    if blocks >= ENOUGH_BLOCKS * slots:
+    slots = cores if tiles.third else 2 * cores
+    if blocks >= ENOUGH_BLOCKS * slots or (tiles.third and count <= FEW_TILES):
         return 1
     found: list[tuple[int, float]] = []
-    for count in range(1, min(MOST_SPLITS, slots, tiles) + 1):
-        if count > 1 and -(-tiles // count) == -(-tiles // (count - 1)):
+    for parts in range(1, min(MOST_SPLITS, slots, count) + 1):
+        if parts > 1 and -(-count // parts) == -(-count // (parts - 1)):
             continue
-        waves = blocks * count / slots
-        found.append((count, waves / -(-blocks * count // slots)))
+        found.append((parts, blocks * parts / slots / -(-blocks * parts // slots)))
     best = max(efficiency for _, efficiency in found)
-    return next(count for count, efficiency in found if efficiency >= MIN_EFFICIENCY * best)
+    return next(parts for parts, efficiency in found if efficiency >= MIN_EFFICIENCY * best)
 
 
-def drawn_together(tiles: Tiles, columns: int) -> Tiles:
-    """The same block with ``columns`` tiles of keys in one step."""
-    return replace(tiles, columns=tiles.columns * columns)
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How much of the work one instruction of a program stands for."""
+
+    heads: int = 1
+    """Blocks of heads of one group that are drawn as one."""
+    wide: int = 1
+    """Steps over tiles of keys that are drawn as one, where none of them is masked."""
+
+
+MOST_TRANSFERS = 20_000
+"""Transfers of keys, values, queries and results from which on blocks and steps are drawn together: simulation takes
+some microseconds for each."""
+TURNS = 8
+"""Blocks of a core that are left at least, so that waves and tails stay what they are."""
+
+
+def drawing(blocks: int, group: int, tiles: Tiles, steps: float, cores: int) -> Drawing:
+    """The least that has to be drawn together for a program to have few enough transfers.
+
+    Parameters
+    ----------
+    blocks
+        Blocks of the grid.
+    group
+        Heads of queries that share keys and values.
+    tiles
+        A block.
+    steps
+        Steps of a block over tiles of keys, on average.
+    cores
+        Cores of the chip.
+    """
+
+    def transfers(heads: int, wide: int) -> float:
+        loads = steps if wide == 1 else steps / wide + wide / 2 + 0.5
+        return blocks / heads * (2 * tiles.groups + 2 * loads)
+
+    heads = [n for n in range(1, group + 1) if group % n == 0 and (n == 1 or blocks >= n * TURNS * cores)]
+    wides = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or steps >= 4 * n]
+    choices = [(n * wide, n, wide) for n in heads for wide in wides]
+    few = [choice for choice in choices if transfers(*choice[1:]) <= MOST_TRANSFERS]
+    _, n, wide = min(few) if few else min(choices, key=lambda choice: transfers(*choice[1:]))
+    return Drawing(n, wide)

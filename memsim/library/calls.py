@@ -1,4 +1,4 @@
-"""From a call of a step to the kernel that a GPU's library launches for it."""
+"""From a call of a step to the kernel that a GPU's library launches for it, and what it finds in the cache."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from memsim.errors import MemsimError
 from memsim.hierarchy import Chip
-from memsim.library import decoder
+from memsim.library import attention, decoder, rows
+from memsim.library.gemm import gemm
 from memsim.library.kernel import Kernel
+from memsim.library.pointwise import elementwise
 from memsim.library.steps import Call
 
 
@@ -22,62 +24,56 @@ def kernel_of(call: Call, chip: Chip) -> Kernel:
     if call.op not in _BUILDERS:
         mend = "use one of: " + ", ".join(_BUILDERS)
         raise MemsimError(f"no kernel for {call.op!r}", where=call.name, mend=mend)
-    return _BUILDERS[call.op](chip, *call.sizes, call.dtype)
+    return _BUILDERS[call.op](chip, *call.sizes, dtype=call.dtype)
 
 
-def _gemm(chip: Chip, m: int, n: int, k: int, batch: int, dtype: str) -> Kernel:
-    from memsim.lowering.compile import compile as c
-    from memsim.workloads import tensor
+def warm_tensors(call: Call, kernel: Kernel, chip: Chip) -> tuple[tuple[str, bool], ...]:
+    """What the kernel before has left in the cache: activations, yet to be written to DRAM. Weights and KV are cold.
 
-    b = () if batch == 1 else (batch,)
-    return Kernel(c(tensor("A", (*b, m, k), dtype) @ tensor("B", (*b, n, k), dtype).T, chip), chip, "")
-
-
-def _rope(chip: Chip, rows: int, cols: int, dtype: str) -> Kernel:
-    return decoder.rope(chip, rows, cols // 128, 128, dtype)
-
-
-def _prefill(chip: Chip, batch: int, seq: int, heads: int, kept: int, dim: int, dtype: str) -> Kernel:
-    from memsim.lowering.compile import compile as c
-    from memsim.workloads import attending, tensor
-
-    q = tensor("Q", (batch, heads, seq, dim), dtype)
-    k = tensor("K", (batch, kept, seq, dim), dtype)
-    v = tensor("V", (batch, kept, seq, dim), dtype)
-    return Kernel(c(attending.attention(q, k, v, causal=True), chip), chip, "")
+    Parameters
+    ----------
+    call, kernel
+        The call and its kernel.
+    chip
+        What it runs on; without a cache that keeps what is written, nothing is warm.
+    """
+    if chip.cache is None or not chip.cache.write_back:
+        return ()
+    names = {tensor.name for tensor in kernel.program.tensors}
+    return tuple((name, True) for name in _MADE_BEFORE.get(call.op, ("X", "X2")) if name in names)
 
 
-def _decode(chip: Chip, batch: int, seq: int, heads: int, kept: int, dim: int, dtype: str) -> Kernel:
-    from memsim.lowering.compile import compile as c
-    from memsim.workloads import attending, tensor
+_MADE_BEFORE = {
+    "gemm": ("A",),
+    "attention_prefill": ("Q", "K_new", "V_new"),
+    "attention_decode": ("Q", "K_new", "V_new"),
+    "copy": (),
+}
+"""Tensors of an operator that the kernel before has written; of all others, the operands."""
 
-    q = tensor("Q", (batch, heads, dim), dtype)
-    k = tensor("K", (batch, kept, seq, dim), dtype)
-    v = tensor("V", (batch, kept, seq, dim), dtype)
-    return Kernel(c(attending.decode_attention(q, k, v), chip), chip, "")
+
+def _gemm(chip: Chip, m: int, n: int, k: int, batch: int, *, dtype: str) -> Kernel:
+    return gemm(chip, m, n, k, dtype=dtype, batch=batch)
 
 
-def _node(name: str) -> Callable[..., Kernel]:
-    def build(chip: Chip, rows: int, cols: int, dtype: str) -> Kernel:
-        from memsim.lowering.compile import compile as c
-        from memsim.workloads import functions, tensor
-
-        return Kernel(c(getattr(functions, name)(tensor("X", (rows, cols), dtype)), chip), chip, "")
+def _pointwise(op: str) -> Callable[..., Kernel]:
+    def build(chip: Chip, rows: int, cols: int, *, dtype: str) -> Kernel:
+        return elementwise(chip, op, rows, cols, dtype=dtype)
 
     return build
 
 
 _BUILDERS: dict[str, Callable[..., Kernel]] = {
     "gemm": _gemm,
-    "attention_prefill": _prefill,
-    "attention_decode": _decode,
-    "softmax": _node("softmax"),
-    "layer_norm": _node("layer_norm"),
-    "rms_norm": _node("rms_norm"),
-    "gelu": _node("gelu"),
+    "attention_prefill": attention.prefill,
+    "attention_decode": attention.decode,
+    "softmax": rows.softmax,
+    "layer_norm": rows.layer_norm,
+    "rms_norm": rows.rms_norm,
+    "gelu": _pointwise("gelu_tanh"),
+    "silu_mul": _pointwise("silu_mul"),
+    "copy": _pointwise("copy"),
     "add_norm": decoder.add_norm,
-    "silu_mul": decoder.silu_mul,
-    "rope": _rope,
-    "copy": decoder.copy,
+    "rope": decoder.rope,
     "argmax": decoder.greatest,
 }

@@ -1,19 +1,18 @@
-"""The small kernels between the products of a decoder layer, as serving frameworks fuse them (vLLM, csrc/).
+"""The small kernels of a decoder layer that only serving frameworks have, fused as theirs are (vLLM, csrc/).
 
-Each block takes rows, or pieces of rows, straight into registers, a few at a time: X is read once, Y is written once.
+A block takes a row, or a piece of one at a time, straight into registers: what is read is read once.
 """
 
 from __future__ import annotations
 
 from memsim.hierarchy import Chip
-from memsim.isa import DTYPES, Program, ProgramBuilder
+from memsim.isa import DTYPES, ProgramBuilder
 from memsim.library.kernel import Kernel
 
 _PIECE = 4096
 """Elements that a block of up to 1024 threads takes at once of a row, four or more a thread."""
 _RESIDENT = 2
 """Blocks of 1024 threads that a streaming multiprocessor holds."""
-_LOG2_E = 1.4426950408889634
 
 
 def add_norm(chip: Chip, rows: int, cols: int, dtype: str = "bf16", eps: float = 1e-5) -> Kernel:
@@ -55,39 +54,11 @@ def add_norm(chip: Chip, rows: int, cols: int, dtype: str = "bf16", eps: float =
     return Kernel(p.build(), chip, "a row a block, in registers")
 
 
-def silu_mul(chip: Chip, rows: int, cols: int, dtype: str = "bf16") -> Kernel:
-    """``Y`` = silu(gate) · up, for ``X`` [rows, 2 · cols] with the gate before the way up."""
-    p = ProgramBuilder("silu_mul", useful_flops=5 * rows * cols)
-    X = p.tensor("X", dtype, (rows, 2 * cols))
-    Y = p.tensor("Y", dtype, (rows, cols))
-    piece = _piece(cols)
-    with p.kernel("silu_mul", {"y": rows, "x": cols // piece}, occupancy=_fit(chip, piece, 10)) as k:
-        y, x = k.coordinates
-        gate, up, out = (k.ring(name, "reg", dtype, (1, piece)) for name in ("gate", "up", "out"))
-        s = k.ring("s", "reg", "fp32", (1, piece))
-        with k.queue("load"):
-            gate.load(X[y, x * piece])
-            up.load(X[y, x * piece + cols])
-        with k.queue("compute"):
-            s.set("mul", gate, -_LOG2_E)
-            s.set("exp2", s)
-            s.set("add", s, 1.0)
-            s.set("recip", s)
-            s.set("mul", s, gate)
-            out.set("mul", s, up)
-            out.push()
-            gate.pop()
-            up.pop()
-        with k.queue("store"):
-            Y[y, x * piece].store(out)
-            out.pop()
-    return Kernel(p.build(), chip, f"pieces of {piece}")
-
-
 def rope(chip: Chip, rows: int, heads: int, dim: int, dtype: str = "bf16") -> Kernel:
-    """Turn each head of each row: ``Y`` = (x₁ cos − x₂ sin, x₂ cos + x₁ sin) for the halves of ``X`` [rows, heads, 2, dim/2].
+    """Turn each head of each row by its position.
 
-    ``cos`` and ``sin`` are tables [rows, dim/2]; a block takes a row.
+    Tensors: ``X`` and ``Y`` [rows, heads, 2, dim / 2], whose halves x, y become x cos - y sin and y cos + x sin; tables
+    ``cos`` and ``sin`` [rows, dim / 2]. A block takes a row.
     """
     half = dim // 2
     p = ProgramBuilder("rope", useful_flops=3 * rows * heads * dim)
@@ -124,22 +95,6 @@ def rope(chip: Chip, rows: int, heads: int, dim: int, dtype: str = "bf16") -> Ke
     return Kernel(p.build(), chip, "a token a block")
 
 
-def copy(chip: Chip, rows: int, cols: int, dtype: str = "bf16") -> Kernel:
-    """``Y`` = ``X``: new keys and values into the cache, rows of the embedding into the stream."""
-    p = ProgramBuilder("copy", useful_flops=0)
-    X, Y = (p.tensor(name, dtype, (rows, cols)) for name in ("X", "Y"))
-    piece = _piece(cols)
-    with p.kernel("copy", {"y": rows, "x": cols // piece}, occupancy=_fit(chip, piece, 2)) as k:
-        y, x = k.coordinates
-        tile = k.ring("tile", "reg", dtype, (1, piece))
-        with k.queue("load"):
-            tile.load(X[y, x * piece])
-        with k.queue("store"):
-            Y[y, x * piece].store(tile)
-            tile.pop()
-    return Kernel(p.build(), chip, f"pieces of {piece}")
-
-
 def greatest(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
     """``Y`` [rows, 1] = the greatest of each row of ``X``: greedy sampling reads all logits once."""
     p = ProgramBuilder("greatest", useful_flops=rows * cols)
@@ -165,11 +120,6 @@ def greatest(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
     return Kernel(p.build(), chip, f"a row a block, {_PIECE} at a time")
 
 
-def _piece(cols: int) -> int:
-    """The largest divisor of a row's length that a block takes at once."""
-    return next(n for n in range(min(cols, _PIECE), 0, -1) if cols % n == 0)
-
-
 def _fit(chip: Chip, elements: int, bytes_each: int) -> int:
-    """Resident blocks, each with ``elements`` × ``bytes_each`` of registers."""
-    return max(1, min(_RESIDENT, chip.capacity_bytes("reg") // (elements * bytes_each)))
+    """Resident blocks, each with ``elements`` times ``bytes_each`` of registers."""
+    return max(1, min(_RESIDENT, (chip.core.reg.capacity or 0) // (elements * bytes_each)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from memsim.library.steps import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +17,12 @@ class Host:
     call_s: Mapping[str, float] = field(default_factory=dict)
     """For each call of an operator, by its kind; what is not listed costs nothing."""
 
-    def of(self, op: str, count: int) -> float:
-        """Seconds for ``count`` calls of an operator."""
-        return self.call_s.get(op, 0.0) * count
+    sequence_s: float = 0.0
+    """For each sequence of a step."""
+
+    def step_s(self, calls: Sequence[Call], batch: int) -> float:
+        """Seconds for the calls of a step of ``batch`` sequences."""
+        return sum(self.call_s.get(call.op, 0.0) * call.count for call in calls) + self.sequence_s * batch
 
 
 HOSTS: dict[str, Host] = {

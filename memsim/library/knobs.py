@@ -23,10 +23,29 @@ class Knob:
 
 
 KNOBS: dict[str, Knob] = {
-    "gemm_start": Knob(
+    "attention_block": Knob(
         1200,
         "cycles",
+        "x",
+        "x",
+    ),
+    "attention_start": Knob(
+        2000,
+        "cycles",
+        "what a kernel of attention takes from its launch to its first instruction, and from its last to its end, beyond "
+        "the gap between kernels of a graph: parameters, first instructions and tables are fetched",
+        "decode of up to 32 keys in batches up to 8, A100 and H100",
+    ),
+    "gemm_start": Knob(
+        1400,
+        "cycles",
         "from the start of a block of a matrix product to its first load: code fetched, arguments and descriptors read",
+        "gemm rows of A100 and H100",
+    ),
+    "gemm_epilogue": Knob(
+        8,
+        "instructions an element",
+        "of the epilogue of a matrix product: scale, convert, through shared memory, address, store",
         "gemm rows of A100 and H100",
     ),
     "host": Knob(
@@ -40,6 +59,12 @@ KNOBS: dict[str, Knob] = {
         "us",
         "likewise of an operator with weights, which autograd records",
         "linear rows of A100 PCIe under 70 us, fp32",
+    ),
+    "row_slots": Knob(
+        2.9,
+        "issue slots",
+        "that an instruction takes in softmax and norms: pipes of 16 lanes, branches, waits for one another",
+        "softmax and ln rows of A100 PCIe and V100 PCIe, fp32",
     ),
 }
 """By name."""

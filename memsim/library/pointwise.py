@@ -112,8 +112,9 @@ def elementwise(chip: Chip, op: str, rows: int, cols: int, dtype: str = "fp32", 
 def _value(op: str, dtype: str) -> tuple[Value, dict[str, Value]]:
     """The operator's formula and its operands."""
     operands = {name: given(name, frozenset({0}), dtype) for name in (("x", "x2") if op in BINARY else ("x",))}
-    make: Callable[..., Value] = {**UNARY, **BINARY}[op]
-    return make(*operands.values()), operands
+    if op in BINARY:
+        return BINARY[op](operands["x"], operands["x2"]), operands
+    return UNARY[op](operands["x"]), operands
 
 
 def _tiling(chip: Chip, op: str, total: int, dtype: str, to: str) -> tuple[int, int]:

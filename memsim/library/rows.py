@@ -1,22 +1,35 @@
-"""Softmax, layer norm, RMS norm and sums over the rows of a matrix, as PyTorch's kernels do them.
+"""Softmax, layer norm and RMS norm over the rows of a matrix, as PyTorch's kernels do them.
 
 A row belongs to a warp (softmax up to 1024 columns), or to a block of threads. A core holds as many rows at once as its
-threads and registers allow; a block of the tile program stands for a few neighbouring ones of them.
+threads and registers allow. A block of the tile program stands for a few neighbouring rows of these, which it keeps
+whole: where a GPU's threads have only pieces of them, the program's chip has registers for the rest.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from memsim.hierarchy import Chip
 from memsim.isa import ProgramBuilder
-from memsim.isa.builder import KernelBuilder
-from memsim.isa.expr import Expr
-from memsim.isa.handles import RingHandle, TensorHandle
 from memsim.library.kernel import Kernel
-from memsim.library.streams import WARP, Formula, check_sizes, resident_threads, size_of
+from memsim.library.knobs import knob
+from memsim.library.streams import (
+    ISSUE,
+    WARP,
+    Formula,
+    barrier,
+    block_reduction,
+    check_sizes,
+    resident_threads,
+    round_trip,
+    serial_loads,
+    size_of,
+    warp_reduction,
+)
 from memsim.lowering import values
-from memsim.lowering.values import Value, apply, given, reduced
+from memsim.lowering.values import Value, apply, given
 
 EPS = 1e-5
 """What PyTorch's norms add to the variance."""
@@ -25,34 +38,117 @@ FEW_BLOCKS = 3500
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """How rows lie on cores."""
+class Cost:
+    """What a row costs beside its traffic."""
 
-    rows: int
-    """Rows of a block of the tile program."""
-    slots: int
-    """Such blocks on a core at once."""
+    held: int
+    """Rows that a core works on at once."""
+    issued: float
+    """Instructions of warps on its elements. Those of its reductions are in their latency."""
+    reduction: float
+    """Cycles from the end of a reduction's arithmetic to its result."""
+    serial: float
+    """Cycles that the last load of a row sets out after the first."""
+    memory: str = "reg"
+    """Where a row stays."""
 
 
-def layout(rows: int, held: int, row_bytes: int, capacity: int) -> Layout:
-    """Rows to a block, where a core could hold ``held`` of them at once and has ``capacity`` bytes for them.
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A time over the row: from the row (``x``) and earlier results to one result."""
 
-    Parameters
-    ----------
-    rows
-        Rows of the matrix.
-    held
-        Rows that a core's threads can work on.
-    row_bytes
-        Bytes of all tiles of a row.
-    capacity
-        Bytes that a core has for tiles.
-    """
-    held = max(1, min(held, capacity // row_bytes))
-    each = 1
-    while each * 2 * 2 <= held and rows > each * FEW_BLOCKS:
-        each *= 2
-    return Layout(each, held // each)
+    result: str
+    value: Value
+    known: Mapping[str, Value]
+    again: int = 0
+    """Columns of the row that are read once more."""
+
+
+class _Rows:
+    """The program of a kernel over rows."""
+
+    def __init__(self, chip: Chip, name: str, rows: int, cols: int, dtype: str, cost: Cost) -> None:
+        self.chip, self.name, self.rows, self.cols, self.dtype, self.cost = chip, name, rows, cols, dtype, cost
+        self.group = 1
+        while self.group * 4 <= cost.held and rows > self.group * FEW_BLOCKS:
+            self.group *= 2
+        self.blocks, self.slots = -(-rows // self.group), max(1, cost.held // self.group)
+
+    def kernel(self, passes: list[Pass], parameters: Mapping[str, Value]) -> Kernel:
+        """Loads, passes and a store for each group of rows."""
+        shape, cut = (self.group, self.cols), self.rows % self.group > 0
+        formulas = [Formula(p.value, p.known, shape) for p in passes]
+        work = self._work(formulas)
+        builder = ProgramBuilder(self.name)
+        source = builder.tensor("X", self.dtype, (self.rows, self.cols))
+        tensors = {name: builder.tensor(name, self.dtype, (self.cols,)) for name in parameters}
+        result = builder.tensor("Y", self.dtype, (self.rows, self.cols))
+        with builder.kernel(self.name, grid={"b": self.blocks}, occupancy=self.slots) as kernel:
+            (block,) = kernel.coordinates
+            here = block * self.group
+            rings = {"x": kernel.ring("x", self.cost.memory, self.dtype, shape)}
+            rings |= {p.result: kernel.ring(p.result, "reg", "fp32", (self.group, 1)) for p in passes[:-1]}
+            rings |= {name: kernel.ring(name, "reg", self.dtype, (1, self.cols)) for name in parameters}
+            y = rings[passes[-1].result] = kernel.ring("y", "reg", self.dtype, shape)
+            spent = kernel.ring("spent", "reg", "int8", (work,)) if work else None
+            again = max(p.again for p in passes)
+            if again:
+                ready, seen = (kernel.ring(n, "reg", "fp32", (1, 1)) for n in ("ready", "seen"))
+                back = kernel.ring("back", "reg", self.dtype, (self.group, again))
+            with kernel.queue("load"):
+                rings["x"].load(source[here, 0], clip=cut)
+                for name, tensor in tensors.items():
+                    rings[name].load(tensor[0])
+                if again:  # what the L1 has lost comes again, once the statistics are known
+                    seen.copy(ready)
+                    ready.pop()
+                    back.load(source[here : self.group, 0:again], clip=cut)
+            with kernel.queue("compute"):
+                for number, (one, formula) in enumerate(zip(passes, formulas, strict=True)):
+                    if one.again:
+                        ready.reduce("max", rings[passes[number - 1].result], axis=0)
+                        ready.push()
+                        seen.pop()
+                        back.pop()
+                    formula.write(kernel, f"s{number}", rings, rings[one.result])
+                    if number == 0 and spent is not None:
+                        spent.fill(0)
+                for name in ("x", *parameters):
+                    rings[name].pop()
+                y.push()
+            with kernel.queue("store"):
+                result[here, 0].store(y, clip=cut)
+                y.pop()
+        program = builder.build(verify=False)
+        text = f"{self.blocks} blocks of {self.group} rows, {self.slots} on a core"
+        return Kernel(program, self._roomy(formulas, work, len(parameters)), text)
+
+    def _work(self, formulas: list[Formula]) -> int:
+        """Lanes to keep busy beyond what the program's own instructions do, for what the GPU's take more."""
+        unit = self.chip.core.vector
+        cycles = self.group * self.cost.issued * knob("row_slots") / ISSUE - sum(
+            formula.cycles(self.chip) for formula in formulas
+        )
+        return max(0, round(cycles * unit.lanes))
+
+    def _roomy(self, formulas: list[Formula], work: int, parameters: int) -> Chip:
+        """The chip with registers for whole rows, and the latencies of this kernel's threads."""
+        row = self.group * self.cols * size_of(self.dtype)
+        each = sum(formula.scratch_bytes for formula in formulas) + work + 64 * self.group
+        each += row * (3 if self.cost.memory == "reg" else 1) + parameters * self.cols * size_of(self.dtype)
+        core = self.chip.core
+        latency = core.dma.latency
+        clock = float(self.chip.clock_period)
+        changes = {
+            "core.reg.capacity": max(core.reg.capacity, each * self.slots),
+            "core.vector.reduce_latency": f"{round(self.cost.reduction)} cycles",
+        }
+        if self.cost.memory == "sram":
+            changes["core.sram.capacity"] = max(core.sram.capacity, row * self.slots)
+        if self.cost.serial:
+            cycles = self.chip.ticks_of(latency) * float(self.chip.tick) / clock + self.cost.serial
+            changes["core.dma.latency"] = f"{round(cycles)} cycles"
+        return self.chip.replace(changes)
 
 
 def softmax(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
@@ -69,51 +165,32 @@ def softmax(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
     """
     check_sizes("softmax", chip, rows, cols, dtype)
     x = given("x", frozenset({0, 1}), dtype)
-    y = values.softmax(x, 1)
-    if cols <= 1024 and cols * size_of(dtype) <= 4096:
-        threads = WARP
-        words = max(WARP, 1 << (cols - 1).bit_length()) // WARP
-        held = min(resident_threads(chip), 65536 // (words + 24)) // 128 * 4
-        memory = "reg"
-    else:
-        threads = min(1024, -(-cols // WARP) * WARP)
-        held = resident_threads(chip) // threads
-        memory = "sram"
-    return _one_pass(chip, "softmax", rows, cols, dtype, x, y, held, memory)
+    by_warp = cols <= 1024 and cols * size_of(dtype) <= 4096
+    cost = _warp_cost(chip, cols) if by_warp else _block_cost(chip, cols)
+    return _Rows(chip, "softmax", rows, cols, dtype, cost).kernel([Pass("y", values.softmax(x, 1), {"x": x})], {})
 
 
-def _one_pass(
-    chip: Chip, name: str, rows: int, cols: int, dtype: str, x: Value, y: Value, held: int, memory: str
-) -> Kernel:
-    """A row is read once and stays."""
-    formula = Formula(y, {"x": x}, (1, cols))
-    row_bytes = formula.scratch_bytes + 2 * cols * size_of(dtype)
-    place = layout(rows, held, row_bytes, chip.core.reg.capacity or 0)
-    formula = Formula(y, {"x": x}, (place.rows, cols))
-    builder = ProgramBuilder(name)
-    source, result = builder.tensor("X", dtype, (rows, cols)), builder.tensor("Y", dtype, (rows, cols))
-    cut = rows % place.rows > 0
-    blocks = -(-rows // place.rows)
-    with builder.kernel(name, grid={"b": blocks}, occupancy=place.slots) as kernel:
-        (block,) = kernel.coordinates
-        tile, out = (kernel.ring(n, memory if n == "x" else "reg", dtype, (place.rows, cols)) for n in ("x", "y"))
-        with kernel.queue("load"):
-            tile.load(source[block * place.rows, 0], clip=cut)
-        with kernel.queue("compute"):
-            formula.write(kernel, "t", {"x": tile}, out)
-            tile.pop()
-            out.push()
-        with kernel.queue("store"):
-            result[block * place.rows, 0].store(out, clip=cut)
-            out.pop()
-    return Kernel(builder.build(), chip, f"{blocks} blocks of {place.rows} rows, {place.slots} on a core")
+def _warp_cost(chip: Chip, cols: int) -> Cost:
+    """A row to a warp: each thread has a 32nd of the next power of two, 22 instructions an element."""
+    elements = max(WARP, 1 << (cols - 1).bit_length()) // WARP
+    threads = min(resident_threads(chip), 65536 // (elements + 24)) // 128 * 128
+    return Cost(threads // WARP, 22 * elements, warp_reduction(), 0)
+
+
+def _block_cost(chip: Chip, cols: int) -> Cost:
+    """A row to a block: 43 instructions for an element, 32 of them for two exponentials and a division."""
+    threads = min(1024, -(-cols // WARP) * WARP)
+    iterations = -(-cols // threads)
+    serial = (-(-iterations // 4) - 1) * round_trip(chip)
+    issued = -(-cols // WARP) * 43
+    return Cost(max(1, resident_threads(chip) // threads), issued, block_reduction(threads), serial, "sram")
 
 
 def layer_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
     """Y = (X - mean) / sqrt(variance + eps) * gain + shift, by rows of X [rows, cols].
 
-    ``vectorized_layer_norm_kernel``: a block of 128 threads has a row; it reads it for its mean and variance, and again
-    for the result.
+    ``vectorized_layer_norm_kernel``: a block of 128 threads has a row; it reads it for its mean and variance (Welford's
+    algorithm), and again for the result.
 
     Raises
     ------
@@ -121,7 +198,17 @@ def layer_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
         If there is no such type or size.
     """
     check_sizes("layer_norm", chip, rows, cols, dtype)
-    return _two_pass(chip, "layer_norm", rows, cols, dtype)
+    x, mean, rate, gain, shift = _norm_values(dtype)
+    spread = apply("sub", x, mean)
+    variance = values.mean(apply("mul", spread, spread), 1, cols)
+    y = apply("add", apply("mul", apply("mul", apply("sub", x, mean), rate), gain), shift)
+    passes = [
+        Pass("mean", values.mean(x, 1, cols), {"x": x}),
+        Pass("rate", apply("rsqrt", apply("add", variance, EPS)), {"x": x, "mean": mean}),
+        Pass("y", y, {"x": x, "mean": mean, "rate": rate, "gain": gain, "shift": shift}, _lost(chip, cols, dtype)),
+    ]
+    parameters = {"gain": gain, "shift": shift}
+    return _Rows(chip, "layer_norm", rows, cols, dtype, _norm_cost(chip, cols)).kernel(passes, parameters)
 
 
 def rms_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
@@ -133,60 +220,44 @@ def rms_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
         If there is no such type or size.
     """
     check_sizes("rms_norm", chip, rows, cols, dtype)
-    return _two_pass(chip, "rms_norm", rows, cols, dtype)
+    x, _, rate, gain, _ = _norm_values(dtype)
+    square = values.mean(apply("mul", x, x), 1, cols)
+    y = apply("mul", apply("mul", x, rate), gain)
+    passes = [
+        Pass("rate", apply("rsqrt", apply("add", square, EPS)), {"x": x}),
+        Pass("y", y, {"x": x, "rate": rate, "gain": gain}, _lost(chip, cols, dtype)),
+    ]
+    return _Rows(chip, "rms_norm", rows, cols, dtype, _norm_cost(chip, cols)).kernel(passes, {"gain": gain})
 
 
-def _two_pass(chip: Chip, name: str, rows: int, cols: int, dtype: str) -> Kernel:
-    """A row is read twice: for its statistics, and to be normalised."""
-    both, across, along = frozenset({0, 1}), frozenset({1}), frozenset({0})
-    x = given("x", both, dtype)
-    mean, rate = given("mean", along, "fp32"), given("rate", along, "fp32")
-    centred = name == "layer_norm"
-    parameters = {n: given(n, across, dtype) for n in (("gain", "shift") if centred else ("gain",))}
-    average = values.mean(x, 1, cols)
-    spread = apply("sub", x, mean) if centred else x
-    variance = values.mean(apply("mul", spread, spread), 1, cols)
-    inverse = apply("rsqrt", apply("add", variance, EPS))
-    y = apply("mul", apply("mul", apply("sub", x, mean) if centred else x, rate), parameters["gain"])
-    y = apply("add", y, parameters["shift"]) if centred else y
-    held = resident_threads(chip) // 128
+def _norm_values(dtype: str) -> tuple[Value, Value, Value, Value, Value]:
+    """The row, its mean, the inverse of its deviation, and the parameters."""
+    both, along, across = frozenset({0, 1}), frozenset({0}), frozenset({1})
+    row, mean, rate = given("x", both, dtype), given("mean", along, "fp32"), given("rate", along, "fp32")
+    return row, mean, rate, given("gain", across, dtype), given("shift", across, dtype)
 
-    def formulas(sizes: tuple[int, int]) -> tuple[Formula, Formula, Formula]:
-        known = {"x": x, "mean": mean} if centred else {"x": x}
-        return (
-            Formula(average, {"x": x}, sizes),
-            Formula(inverse, known, sizes),
-            Formula(y, {**known, "rate": rate, **parameters}, sizes),
-        )
 
-    row_bytes = sum(f.scratch_bytes for f in formulas((1, cols))) + (2 + len(parameters)) * cols * size_of(dtype)
-    place = layout(rows, held, row_bytes, chip.core.reg.capacity or 0)
-    blocks, cut = -(-rows // place.rows), rows % place.rows > 0
-    first, second, third = formulas((place.rows, cols))
-    builder = ProgramBuilder(name)
-    source = builder.tensor("X", dtype, (rows, cols))
-    given_tensors = {n: builder.tensor(n, dtype, (cols,)) for n in parameters}
-    result = builder.tensor("Y", dtype, (rows, cols))
-    with builder.kernel(name, grid={"b": blocks}, occupancy=place.slots) as kernel:
-        (block,) = kernel.coordinates
-        tile, out = (kernel.ring(n, "reg", dtype, (place.rows, cols)) for n in ("x", "y"))
-        rings = {n: kernel.ring(n, "reg", dtype, (1, cols)) for n in parameters}
-        m, r = kernel.ring("mean", "reg", "fp32", (place.rows, 1)), kernel.ring("rate", "reg", "fp32", (place.rows, 1))
-        with kernel.queue("load"):
-            tile.load(source[block * place.rows, 0], clip=cut)
-            for n, ring in rings.items():
-                ring.load(given_tensors[n][0])
-            tile.load(source[block * place.rows, 0], clip=cut)
-        with kernel.queue("compute"):
-            if centred:
-                first.write(kernel, "s", {"x": tile}, m)
-            second.write(kernel, "t", {"x": tile, "mean": m}, r)
-            tile.pop()
-            third.write(kernel, "u", {"x": tile, "mean": m, "rate": r, **rings}, out)
-            for ring in (tile, *rings.values()):
-                ring.pop()
-            out.push()
-        with kernel.queue("store"):
-            result[block * place.rows, 0].store(out, clip=cut)
-            out.pop()
-    return Kernel(builder.build(), chip, f"{blocks} blocks of {place.rows} rows, {place.slots} on a core")
+def _lost(chip: Chip, cols: int, dtype: str) -> int:
+    """Columns of a row that the L1 has lost when they are read again.
+
+    A line survives with probability 1 - (bytes of all rows that the core works on) / (bytes of its L1).
+    """
+    if chip.core.l1 is None:
+        return cols
+    worked_on = resident_threads(chip) // 128 * cols * size_of(dtype)
+    return min(cols, math.ceil(cols * worked_on / chip.core.l1.capacity))
+
+
+def _norm_cost(chip: Chip, cols: int) -> Cost:
+    """A row to four warps, four elements of a thread at a time.
+
+    Instructions for four elements: 72 for their mean and variance, of which the exact reciprocal of the count takes 40;
+    22 for the result. Latency: five times a shuffle and a combination, then twice one through shared memory; half of it
+    for each of the program's two reductions.
+    """
+    combine = 75
+    latency = warp_reduction(combine) + 2 * (2 * barrier(128) + combine + 50) + barrier(128) + 80
+    iterations = -(-cols // 512)
+    serial = (serial_loads(iterations, cols % 512 > 0) - 1) * round_trip(chip)
+    issued = -(-cols // 128) * (72 + 22)
+    return Cost(resident_threads(chip) // 128, issued, latency / 2, serial)

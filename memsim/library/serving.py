@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from fractions import Fraction
 from typing import TypeAlias
 
-from memsim.engine import simulate
 from memsim.errors import MemsimError
 from memsim.hierarchy import Chip, System
-from memsim.library.calls import kernel_of
-from memsim.library.collective import run_collective
+from memsim.isa import DTYPES
+from memsim.library.clusters import system_for
+from memsim.library.collective import OPERATIONS
+from memsim.library.collective import run as communicate
 from memsim.library.hosts import HOSTS, Host
 from memsim.library.models import Model
+from memsim.library.running import ran, slowed, static_w
 from memsim.library.steps import Call, decode_calls, prefill_calls
-from memsim.library.clusters import system_for
 
 Machine: TypeAlias = Chip | System
-
-COLLECTIVE_OPS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,14 @@ class StepResult:
     tokens: int
     """That the step yields: one for each sequence."""
     shares: tuple[Share, ...]
+    host: str
     host_s: float
     """Added by software, and spent with idle chips."""
     host_j: float
+    clock_hz: float
+    """Of the cores."""
+    slowed: bool
+    """Whether a limit of power took some of the clock."""
 
     @property
     def time_s(self) -> float:
@@ -174,6 +178,46 @@ def prefill_step(
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """What serving a model takes: prompts read together, then one token after another."""
+
+    prompt: int
+    context: int
+    prefill: StepResult
+    decode: StepResult
+
+    @property
+    def time_to_first_token_s(self) -> float:
+        """From prompts that arrive together to the first token of each."""
+        return self.prefill.time_s
+
+    @property
+    def time_per_output_token_s(self) -> float:
+        """From one token of a sequence to its next."""
+        return self.decode.time_s
+
+
+def serve(
+    model: Model | str,
+    machine: Machine | str,
+    batch: int = 1,
+    prompt: int = 1024,
+    context: int | None = None,
+    tp: int | None = None,
+    *,
+    host: Host | str | None = None,
+) -> Serving:
+    """Prefill and decode of a model.
+
+    Parameters and errors are those of `decode_step` and `prefill_step`; ``context`` is, unless given, the prompt and
+    the new token.
+    """
+    seen = prompt + 1 if context is None else context
+    prefill = prefill_step(model, machine, batch, prompt, tp, host=host)
+    return Serving(prompt, seen, prefill, decode_step(model, machine, batch, seen, tp, host=host))
+
+
+@dataclass(frozen=True, slots=True)
 class _Chips:
     """One chip, or as many of a system as share the model."""
 
@@ -215,11 +259,29 @@ def _check_memory(model: Model, chips: _Chips, cached_tokens: int) -> None:
 
 
 def _run(model: Model, chips: _Chips, calls: Sequence[Call], batch: int, host: Host | str | None) -> StepResult:
+    """A step, at the fastest clock at which its mean power keeps to the chip's limit.
+
+    A board measures power over milliseconds, so a step is judged as a whole and not kernel by kernel.
+    """
     software = _host(model.host if host is None else host)
-    host_s = sum(software.of(call.op, call.count) for call in calls)
-    shares = tuple(_share(call, chips) for call in calls)
-    idle_j = chips.chip.static_power_w * chips.count * host_s
-    return StepResult(model, chips.name, chips.count, batch, batch, shares, host_s, idle_j)
+    host_s = software.step_s(calls, batch)
+
+    def at(clock: Fraction) -> StepResult:
+        shares = tuple(_share(call, chips, clock) for call in calls)
+        idle_j = static_w(chips.chip, clock) * chips.count * host_s
+        slow = clock < chips.chip.clock
+        return StepResult(
+            model, chips.name, chips.count, batch, batch, shares, software.name, host_s, idle_j, float(clock), slow
+        )
+
+    step, limit, dvfs = at(chips.chip.clock), chips.chip.tdp_w, chips.chip.dvfs
+    if limit is None or dvfs is None or step.power_w <= limit * chips.count:
+        return step
+    for clock in dvfs.clocks_below(chips.chip.clock):
+        step = at(clock)
+        if step.power_w <= limit * chips.count:
+            break
+    return step
 
 
 def _host(host: Host | str) -> Host:
@@ -230,28 +292,11 @@ def _host(host: Host | str) -> Host:
     return HOSTS[host]
 
 
-def _share(call: Call, chips: _Chips) -> Share:
-    if call.op in COLLECTIVE_OPS:
-        assert chips.system is not None
-        run = run_collective(call.op, chips.system, call.sizes[0], call.dtype)
-        return Share(call.name, call.op, call.sizes, call.count, run.time_s, run.energy_j, "links", run.choice)
-    ran = _ran(call.op, call.sizes, call.dtype, chips.chip)
-    return Share(
-        call.name, call.op, call.sizes, call.count, ran.time_s, ran.energy_j * chips.count, ran.bound, ran.choice
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Ran:
-    time_s: float
-    energy_j: float
-    bound: str
-    choice: str
-
-
-@lru_cache(maxsize=4096)
-def _ran(op: str, sizes: tuple[int, ...], dtype: str, chip: Chip) -> _Ran:
-    """A kernel, simulated once."""
-    kernel = kernel_of(Call(op, op, sizes, dtype), chip)
-    result = simulate(kernel.program, kernel.chip)
-    return _Ran(result.time_s, result.energy_j, result.bottleneck, kernel.choice)
+def _share(call: Call, chips: _Chips, clock: Fraction) -> Share:
+    if chips.system is not None and call.op in OPERATIONS:
+        size = call.sizes[0] * DTYPES[call.dtype].bytes
+        run = communicate(call.op, chips.system, size, call.dtype)
+        return Share(call.name, call.op, call.sizes, call.count, run.time_s, run.energy_j, "links", run.text)
+    one = ran(call, chips.chip) if clock == chips.chip.clock else slowed(call, chips.chip, clock)
+    energy_j = one.energy_j * chips.count
+    return Share(call.name, call.op, call.sizes, call.count, one.time_s, energy_j, one.bound, one.choice)

@@ -1,7 +1,7 @@
 """What a step of a model calls: the operators of a prefill or of a decode, with their sizes on one of the chips.
 
-A layer under tensor parallelism (Shoeybi et al., Megatron-LM, arXiv 1909.08053) has its heads and the inner width of its
-feed-forward part cut over the chips; two all-reduces join the parts.
+A layer under tensor parallelism (Shoeybi et al., Megatron-LM, arXiv 1909.08053) has its heads and the inner width of
+its feed-forward part cut over the chips; two all-reduces join the parts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Call:
     op: str
     """What it is: ``"gemm"``."""
     sizes: tuple[int, ...]
-    """By operator: gemm m, n, k, batch; attention batch, seq, heads, kv_heads, head_dim; all others rows and columns,
-    collectives elements."""
+    """By operator: gemm m, n, k, batch; attention batch, seq, heads, kv_heads, head_dim; rope rows, heads, head_dim;
+    all others rows and columns, collectives elements."""
     dtype: str
     count: int = 1
 
@@ -96,8 +96,7 @@ def _fused_attention(model: Model, step: _Step, tp: int) -> list[Call]:
     if model.head_norm:
         calls.append(Call("head norm", "rms_norm", (step.tokens * (heads + kept), dim), dtype))
     if model.rotary:
-        calls.append(Call("rope", "rope", (step.tokens, (heads + kept) * dim), dtype))
-    calls.append(Call("cache", "copy", (step.tokens, 2 * kept * dim), dtype))
+        calls.append(Call("rope", "rope", (step.tokens, heads + kept, dim), dtype))
     sizes = (step.batch, step.context, heads, kept, dim)
     calls.append(Call("attention", "attention_decode" if step.new == 1 else "attention_prefill", sizes, dtype))
     calls.append(_projection("o", step, model.width, heads * dim, dtype))

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from memsim.errors import GIVE_A_CHIP, MemsimError, check_kind
 from memsim.hierarchy import Chip
 from memsim.isa.builder import KernelBuilder
 from memsim.isa.handles import RingHandle
-from memsim.isa.ops import DTYPES
-from memsim.lowering.values import Value
+from memsim.isa.ops import DTYPES, VECTOR_OPS
+from memsim.lowering.values import REDUCE, Value
 from memsim.lowering.vectors import Scratch, Step, emit, schedule
 
+SHUFFLE, SYNC, SYNC_WARP, TO_SHARED, FROM_SHARED, STEP = 25, 21, 2, 19, 23, 4
+"""Cycles of a warp's shuffle, of a barrier (21 + 2 for each warp: IISWC 2024, A100 PCIe), of a store to and a load from
+shared memory, and of a dependent instruction (Abdelkhalik et al., arXiv 2208.11174). Assumed: so on other GPUs."""
+ISSUE = 4
+"""Instructions of warps that an SM issues a cycle: one from each of four schedulers."""
 FLOATS = ("fp32", "fp16", "bf16")
 """Types that these kernels are written for."""
 WARP = 32
 """Threads that run in lockstep (NVIDIA; AMD's CDNA runs 64, in which as many bytes move)."""
-VECTOR_BYTES = 16
-"""The widest load of a thread: 128 bits."""
+
 
 _THREADS = {"t4": 1024, "l4": 1536, "l40s": 1536, "rtx_": 1536}
 """Threads that an SM holds at once, by how a chip's name begins: compute capabilities 7.5; 8.6, 8.9 and 12.0. CUDA C++
@@ -94,8 +99,52 @@ class Formula:
         """Bytes of the scratch tiles."""
         return sum(spec.bytes for spec in self._scratch.specs)
 
+    def cycles(self, chip: Chip) -> int:
+        """Cycles for which the instructions keep a core's vector unit busy."""
+        total = 0
+        for step in self._steps:
+            op, sizes = step.value.op, self._shape(step.value)
+            if op == REDUCE:
+                total += chip.core.vector.cycles("reduce", math.prod(self._shape(step.value.values[0])))
+            else:
+                special = op in VECTOR_OPS and VECTOR_OPS[op].special
+                total += chip.core.vector.cycles("special" if special else "simple", math.prod(sizes))
+        return total
+
     def write(self, kernel: KernelBuilder, prefix: str, rings: Mapping[str, RingHandle], out: RingHandle) -> None:
         """Write the instructions into the open queue; scratch rings are named from ``prefix``."""
         scratch = {s.name: kernel.ring(prefix + s.name, "reg", s.dtype, s.shape) for s in self._scratch.specs}
         places = {id(value): rings[name] for name, value in self._known.items()}
         emit(self._steps, {"": out, **scratch}, places, [0] * len(self._sizes), len(self._sizes))
+
+
+def warp_reduction(step: int = STEP) -> int:
+    """Cycles until the threads of a warp have their sum: five shuffles, each with an operation of ``step`` cycles."""
+    return 5 * (SHUFFLE + step)
+
+
+def barrier(threads: int) -> int:
+    """Cycles of a barrier of a block."""
+    return SYNC + SYNC_WARP * (threads // WARP)
+
+
+def block_reduction(threads: int) -> int:
+    """Cycles until the threads of a block have their sum: each warp's, those of the warps in shared memory, back."""
+    return 2 * warp_reduction() + 3 * barrier(threads) + 2 * (TO_SHARED + FROM_SHARED)
+
+
+def round_trip(chip: Chip) -> float:
+    """Cycles of a load that DRAM answers, when nothing else is on its way."""
+    parts = [chip.core.dma.latency, chip.network.hop_latency, chip.network.hop_latency, chip.dram.latency]
+    parts += [chip.cache.latency] if chip.cache is not None else []
+    return sum(chip.ticks_of(part) for part in parts) * float(chip.tick / chip.clock_period)
+
+
+def serial_loads(iterations: int, partial: bool) -> int:
+    """Loads that a warp makes one after another in a loop of so many, which the compiler unrolls by four.
+
+    Four loads of the unrolled loop are under way together, the rest one by one. Where only some threads of a warp have
+    the last iteration (``partial``) and it fills an unrolled round, the others of the warp go through the rest.
+    """
+    rounds, rest = divmod(iterations, 4)
+    return rounds + 3 if partial and rest == 0 else rounds + rest

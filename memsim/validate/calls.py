@@ -10,7 +10,7 @@ KINDS = (
 """Kinds of calls, each with a builder in `memsim.library`."""
 BITS = {"fp32": 32, "tf32": 32, "fp16": 16, "bf16": 16, "fp8_e4m3": 8, "fp8_e5m2": 8, "int8": 8}
 """Bits of an element by type."""
-TWO_INPUTS = frozenset({"add", "sub", "mul", "div", "pow", "max", "min"})
+TWO_INPUTS = frozenset({"add", "sub", "mul", "div", "max", "min", "silu_mul", "triad"})
 """Elementwise functions of two tensors; all others have one."""
 
 

@@ -51,17 +51,14 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     MemsimError
         The chip cannot run such a call.
     """
+    from memsim.engine.power import simulate_capped, with_normal_data
+
     call = row if isinstance(row, Call) else row.call
     if protocol is None:
         protocol = default_protocol(call) if isinstance(row, Call) else row.protocol
-    from memsim.engine.power import simulate_capped, with_normal_data
-
     kernel = build(call, chip)
-    capacity = chip.cache.capacity if chip.cache is not None else 0
-    tensors = {tensor.name for tensor in kernel.program.tensors}
-    cached = tuple(entry for entry in cached_tensors(call, capacity, protocol) if entry[0] in tensors)
     loaded = with_normal_data(kernel.program, kernel.chip)
-    result = simulate_capped(kernel.program, loaded, cached=cached)
+    result = simulate_capped(kernel.program, loaded, cached=_cached(kernel, call, protocol))
     return Prediction(
         result.time_s + host_s(call, protocol),
         result.bottleneck,
@@ -70,6 +67,23 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
         result.power_w,
         float(result.chip.clock),
     )
+
+
+_NAMES = {("gemm", "A"): "X", ("gemm", "B"): "W", ("gemm", "C"): "Y"}
+"""Tensors of a product in fp32, whose kernel is that of a linear layer without bias."""
+
+
+def _cached(kernel: Kernel, call: Call, protocol: str) -> tuple[tuple[str, bool], ...]:
+    """What of the kernel's tensors the runs before have left in the cache."""
+    cache = kernel.chip.cache
+    if cache is None:
+        return ()
+    tensors = {tensor.name for tensor in kernel.program.tensors if tensor.role == "dram"}
+    left = (
+        (_NAMES.get((call.kind, name), name) if name not in tensors else name, dirty)
+        for name, dirty in cached_tensors(call, cache.capacity, protocol)
+    )
+    return tuple((name, dirty and cache.write_back) for name, dirty in left if name in tensors)
 
 
 def build(call: Call, chip: Chip) -> Kernel:

@@ -57,7 +57,9 @@ def test_as_numpy(op: str) -> None:
     np.testing.assert_allclose(ms.interpret(kernel.program, inputs)["Y"], expected, rtol=2e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize(("dtype", "to", "tolerance"), [("fp16", None, 1e-3), ("bf16", None, 8e-3), ("fp16", "fp32", 1e-6)])
+@pytest.mark.parametrize(
+    ("dtype", "to", "tolerance"), [("fp16", None, 1e-3), ("bf16", None, 8e-3), ("fp16", "fp32", 1e-6)]
+)
 def test_short_types(dtype: str, to: str | None, tolerance: float) -> None:
     """Operands are rounded before, results after, and arithmetic is in fp32 between."""
     inputs = {name: value.astype(ms.isa.ops.DTYPES[dtype].numpy) for name, value in _inputs("add").items()}

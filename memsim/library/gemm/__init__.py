@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from memsim.errors import ChipError, MemsimError, check_kind
 from memsim.hierarchy import Chip
-from memsim.library.gemm.catalogue import catalogue
+from memsim.library.gemm.catalogue import catalogue, is_asynchronous
 from memsim.library.gemm.choose import choose
 from memsim.library.gemm.facts import Facts
-from memsim.library.gemm.machine import on_machine
+from memsim.library.gemm.gemv import write_gemv
+from memsim.library.gemm.machine import on_machine, pause_cycles
 from memsim.library.gemm.plan import Plan, Problem, Tiling
 from memsim.library.gemm.write import write
 from memsim.library.kernel import Kernel
@@ -64,8 +65,11 @@ def gemm(chip: Chip, m: int, n: int, k: int, dtype: str = "bf16", batch: int = 1
             raise MemsimError(f"{name} is a whole number from 1 up, found {size!r}", where="gemm")
     _check(chip, dtype)
     problem = Problem(m, n, k, dtype, *TYPES[dtype], batch)
+    if m == 1 and not is_asynchronous(chip, dtype):
+        return Kernel(write_gemv(problem, chip.core_count), on_machine(chip), "a row, on vector lanes")
     plan = choose(chip, problem)
-    machine = on_machine(chip, plan.tiling, pauses=Facts.of(chip, dtype).pauses(plan.tiling, plan.pieces(problem)))
+    pauses = Facts.of(chip, dtype).pauses(plan.tiling, plan.pieces(problem))
+    machine = on_machine(chip, pause_cycles(plan.tiling, chip) if pauses else 0)
     return Kernel(write(problem, plan, chip.core_count), machine, str(plan))
 
 

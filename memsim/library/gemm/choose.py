@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from memsim.hierarchy import Chip
 from memsim.isa.ops import DTYPES
@@ -12,24 +13,26 @@ from memsim.library.gemm.machine import pause_cycles
 from memsim.library.gemm.plan import Plan, Problem, Tiling
 from memsim.library.knobs import knob
 
-MOST_SPLITS = 32
+LINE, SHORT_RUNS = 128, 1.5
+"""Bytes of a line of the cache, and how much longer the DRAM takes for parts of one."""
+MOST_SPLITS = 64
+MANY_STEPS = 20_000
+"""Beyond which steps are made twice as deep."""
 
 
 def choose(chip: Chip, problem: Problem) -> Plan:
     """The plan with the least estimated time."""
     facts = Facts.of(chip, problem.dtype)
-    plans = [
-        plan
-        for tiling in catalogue(chip, problem.dtype)
-        if _suits(tiling, problem)
-        for plan in _plans(facts, tiling, problem)
-    ]
-    return min(plans, key=lambda plan: estimate(facts, plan, problem))
+    plans = [plan for tiling in catalogue(chip, problem.dtype) for plan in _plans(facts, tiling, problem)]
+    return coarser(min(plans, key=lambda plan: estimate(facts, plan, problem)), problem)
 
 
-def _suits(tiling: Tiling, problem: Problem) -> bool:
-    """Whether no lower tile would hold as many rows."""
-    return not tiling.turned or problem.m <= tiling.m or (tiling.m == 64 and problem.m <= 128)
+def coarser(plan: Plan, problem: Problem) -> Plan:
+    """The same bytes in fewer and deeper steps, where there are very many."""
+    tiling = plan.tiling
+    if tiling.stages < 4 or plan.steps(problem) * plan.pieces(problem) < MANY_STEPS or plan.steps(problem) < 16:
+        return plan
+    return replace(plan, tiling=replace(tiling, k=2 * tiling.k, stages=tiling.stages // 2))
 
 
 def _plans(facts: Facts, tiling: Tiling, problem: Problem) -> Iterator[Plan]:
@@ -64,7 +67,7 @@ def estimate(facts: Facts, plan: Plan, problem: Problem) -> float:
     a_bytes, b_bytes = tiling.m * tiling.k * size, tiling.n * tiling.k * size
     each = -(-running // slots)
     product = facts.product(tiling, problem.dtype)
-    pause = pause_cycles(tiling, facts.unit) if facts.pauses(tiling, pieces) else 0
+    pause = pause_cycles(tiling, facts.chip) if facts.pauses(tiling, pieces) else 0
     step = max(
         each * product,
         product + pause,
@@ -74,7 +77,7 @@ def estimate(facts: Facts, plan: Plan, problem: Problem) -> float:
     )
     steps = plan.steps(problem)
     out = tiling.m * tiling.n * (4 if plan.splits > 1 else DTYPES[problem.out].bytes)
-    tail = tiling.m * tiling.n / facts.lanes + running * out / facts.cache
+    tail = round(knob("gemm_epilogue")) * tiling.m * tiling.n / facts.lanes + running * out / facts.cache
     if tiling.accumulators > 1:
         tail = max(0.0, tail - steps * step)
     start = knob("gemm_start")
@@ -83,10 +86,11 @@ def estimate(facts: Facts, plan: Plan, problem: Problem) -> float:
     work = (
         (facts.latency + start if tiling.persistent else 0)
         + waves * (fill + steps * step + tail)
-        + (tiling.m * tiling.n / facts.lanes)
+        + (round(knob("gemm_epilogue")) * tiling.m * tiling.n / facts.lanes)
     )
     bytes_moved = size * problem.batch * problem.k * (problem.m + problem.n)
-    total = max(work, bytes_moved / facts.dram + facts.latency)
+    slow = 1.0 if tiling.k * size >= LINE else SHORT_RUNS
+    total = max(work, slow * bytes_moved / facts.dram + facts.latency)
     if plan.splits > 1:
         parts = 4 * problem.m * problem.n * plan.splits
         total += facts.second + start + parts / facts.cache * 2

@@ -33,6 +33,7 @@ class Facts:
     """Cycles that a second kernel takes, small as it is."""
     asynchronous: bool
     unit: MatrixUnit
+    chip: Chip
 
     @staticmethod
     def of(chip: Chip, dtype: str) -> Facts:
@@ -96,4 +97,5 @@ def _facts(key: _Key, dtype: str) -> Facts:
         cycles(chip.launch) + 3 * latency,
         is_asynchronous(chip, dtype),
         chip.core.matrix,
+        chip,
     )

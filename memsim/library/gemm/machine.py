@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from memsim.hierarchy import Chip, MatrixUnit
+from memsim.hierarchy import Chip
 from memsim.library.gemm.plan import Tiling
 from memsim.library.knobs import knob
 
@@ -16,35 +16,32 @@ WARP_TILE = 64 * 64
 """Of sums, in the registers of a warp, where tiles are large; small ones have four warps."""
 
 
-def on_machine(chip: Chip, tiling: Tiling, *, pauses: bool) -> Chip:
+def on_machine(chip: Chip, pause: int = 0) -> Chip:
     """The chip with the cycles that a block of a kernel spends before its first load, and between steps.
 
     Parameters
     ----------
     chip
         As it is.
-    tiling
-        The kernel.
-    pauses
-        Whether blocks are alone on their cores, and their warps load and multiply in turn.
+    pause
+        Cycles for which the matrix unit stands still before each step.
     """
-    assert chip.core.matrix is not None
-    idle = pause_cycles(tiling, chip.core.matrix) if pauses else 0
-    return _changed(_Same(chip), round(knob("gemm_start")), idle)
+    return _changed(_Same(chip), round(knob("gemm_start")), pause)
 
 
-def pause_cycles(tiling: Tiling, unit: MatrixUnit) -> int:
+def pause_cycles(tiling: Tiling, chip: Chip) -> int:
     """Between the products of two steps: a barrier, the first operands, the last product's latency.
 
     Parameters
     ----------
     tiling
         A kernel whose warps load and multiply in turn, alone on its core.
-    unit
-        The matrix unit.
+    chip
+        With a matrix unit.
     """
+    assert chip.core.matrix is not None
     warps = max(4, tiling.m * tiling.n // WARP_TILE)
-    return BARRIER + BARRIER_A_WARP * warps + FRAGMENTS + round(float(unit.latency.value))
+    return BARRIER + BARRIER_A_WARP * warps + FRAGMENTS + round(float(chip.core.matrix.latency.value))
 
 
 class _Same:

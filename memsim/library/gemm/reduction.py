@@ -7,7 +7,7 @@ from memsim.isa.handles import TensorHandle
 
 ELEMENTS = 1024
 """Of C, by a block: 128 threads with 8 each, 16 bytes of bf16."""
-MOST_AHEAD = 8
+MOST_AHEAD = 12
 RESIDENTS = 4
 
 

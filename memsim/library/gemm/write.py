@@ -12,6 +12,7 @@ from memsim.isa.expr import Expr, ExprLike, maximum, minimum
 from memsim.isa.handles import RegionHandle, RingHandle, TensorHandle
 from memsim.library.gemm.plan import Plan, Problem
 from memsim.library.gemm.reduction import write_reduction
+from memsim.library.knobs import knob
 
 Blocks: TypeAlias = tuple[Expr, Expr, Expr]
 """Where a block is: its cluster, and its row and column in that."""
@@ -150,15 +151,20 @@ class _Writer:
                 a.pop()
                 b.pop()
             if self.plan.tiling.accumulators == 1 and out is not c:
-                out.set("cast", c)
+                self._finish(c, out)
                 out.push()
             else:
                 c.push()
         if self.plan.tiling.accumulators > 1 and out is not c:
             with kernel.queue("finish"), self._turns(kernel, at[0]):
-                out.set("cast", c)
+                self._finish(c, out)
                 c.pop()
                 out.push()
+
+    def _finish(self, c: RingHandle, out: RingHandle) -> None:
+        """Sums to the type of C, in as many passes over the tile as an epilogue has instructions an element."""
+        for _ in range(round(knob("gemm_epilogue"))):
+            out.set("cast", c)
 
     def _store(self, kernel: KernelBuilder, out: RingHandle, at: Blocks) -> None:
         tiling = self.plan.tiling

@@ -7,7 +7,7 @@ from dataclasses import replace
 from memsim.errors import MemsimError, check_kind
 from memsim.hierarchy import Chip
 from memsim.library.kernel import Kernel
-from memsim.library.simt.choice import FINEST, choose
+from memsim.library.simt.choice import CACHE_SHARE, FEWEST_STEPS, FINEST, choose
 from memsim.library.simt.pipes import simt_chip
 from memsim.library.simt.program import Plan, Product, write
 
@@ -28,7 +28,7 @@ def build(chip: Chip, product: Product, plan: Plan | None = None) -> Kernel:
     """The kernel of a product, by the plan given or chosen."""
     if plan is None:
         plan = choose(product, chip)
-    plan = coarsened(product, plan)
+    plan = coarsened(product, plan, chip)
     target = simt_chip(chip, plan.block, product.k % 32 == 0)
     shared = plan.resident * plan.block.shared_bytes(plan.stages) * plan.grain
     registers = plan.resident * (4 * plan.block.m * plan.block.n + 4 * plan.block.n + 4 * plan.block.barrier_cycles * plan.grain)
@@ -42,10 +42,24 @@ def build(chip: Chip, product: Product, plan: Plan | None = None) -> Kernel:
     return Kernel(write(product, plan), target, str(plan))
 
 
-def coarsened(product: Product, plan: Plan) -> Plan:
+def coarsened(product: Product, plan: Plan, chip: Chip) -> Plan:
+    """The plan with several stages to an instruction, where there would be many instructions.
+
+    What all blocks have on their way then grows likewise; it stays a small part of the cache, or sharing would be lost.
+    """
     block = plan.block
-    tiles = product.batch * -(-product.m // block.m) * -(-product.n // block.n)
+    rows, columns = -(-product.m // block.m), -(-product.n // block.n)
+    blocks = product.batch * rows * columns * plan.splits
     stages = -(-product.k // (block.k * plan.splits))
-    least = max(1, -(-tiles * plan.splits * stages // FINEST))
+    aim = -(-blocks * stages // FINEST)
+    if chip.cache is not None:
+        at_once = min(blocks, chip.core_count * plan.resident)
+        short = min(rows, columns, at_once)
+        long = min(max(rows, columns), -(-at_once // short))
+        parts = -(-at_once // (short * long))
+        touched = parts * (short + long) * max(block.m, block.n)
+        room = chip.cache.capacity / chip.cache.partitions / CACHE_SHARE
+        aim = min(aim, int(room / (4 * plan.stages * block.k * touched)))
+    least = max(1, min(aim, stages // FEWEST_STEPS))
     grain = min(range(least, least + max(1, least // 3) + 1), key=lambda g: (-(-stages // g) * g, g))
     return replace(plan, grain=grain)

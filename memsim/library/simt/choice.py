@@ -15,15 +15,23 @@ STAGES = 2
 """Stages in shared memory: the next is fetched while one is multiplied."""
 WORKSPACE_BYTES = 8 << 20
 """What PyTorch gives cuBLAS for the parts of a split k: 2 buffers of 4096 KiB (CUBLAS_WORKSPACE_CONFIG :4096:2:16:8)."""
+SLACK = 1.03
+"""Of plans whose estimates differ by less, the largest tile is taken, which moves least; then the fewest splits."""
+CACHE_SHARE = 1
+FEWEST_STEPS = 4
+"""Instructions along k of a block, at least."""
 MOST_SPLITS = 32
-FINEST = 20_000
+FINEST = 10_000
 """Instructions along k of all blocks; beyond, one stands for several stages."""
 SPLITS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
 
 def choose(product: Product, chip: Chip) -> Plan:
     """The plan with the least estimated time."""
-    return min(candidates(product, chip), key=lambda plan: estimate(product, plan, chip))
+    known = [(estimate(product, plan, chip), plan) for plan in candidates(product, chip)]
+    most = SLACK * min(cycles for cycles, _ in known)
+    quick = [(cycles, plan) for cycles, plan in known if cycles <= most]
+    return min(quick, key=lambda found: (-found[1].block.m * found[1].block.n, found[1].splits, found[0]))[1]
 
 
 def candidates(product: Product, chip: Chip) -> Iterator[Plan]:

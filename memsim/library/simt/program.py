@@ -90,14 +90,13 @@ class _Writer:
 
     def _multiply(self) -> None:
         block, plan, product = self.plan.block, self.plan, self.product
-        grid = {
-            "s": plan.splits,
-            "b": product.batch,
-            "y": -(-product.m // block.m),
-            "x": -(-product.n // block.n),
-        }
+        tiles = {"y": -(-product.m // block.m), "x": -(-product.n // block.n)}
+        if tiles["y"] < tiles["x"]:  # the shorter side first: blocks that run together then share more of what they load
+            tiles = {"x": tiles["x"], "y": tiles["y"]}
+        grid = {"s": plan.splits, "b": product.batch, **tiles}
         with self.program.kernel("multiply", grid=grid, occupancy=plan.resident) as kernel:
-            split, b, y, x = kernel.coordinates
+            at_grid = dict(zip(grid, kernel.coordinates, strict=True))
+            split, b, y, x = (at_grid[axis] for axis in "sbyx")
             at = (b,) if product.batch > 1 else ()
             steps = plan.steps(product.k)
             a = kernel.ring("a", "sram", "fp32", (block.m, plan.step), depth=plan.stages)

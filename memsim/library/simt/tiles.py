@@ -120,9 +120,9 @@ class Block:
 
 CATALOGUE = (
     Block(32, 32, 8, 4, 32, slices=4),
-    Block(64, 32, 8, 8, 32, slices=4),
-    Block(32, 64, 8, 8, 32, slices=4),
-    Block(64, 64, 8, 4, 16),
+    Block(64, 32, 8, 4, 32, slices=4),
+    Block(32, 64, 4, 8, 32, slices=4),
+    Block(64, 64, 8, 4, 8),
     Block(128, 32, 8, 4, 8),
     Block(32, 128, 4, 8, 8),
     Block(128, 64, 8, 8, 8),

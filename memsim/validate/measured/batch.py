@@ -180,8 +180,8 @@ class Worker:
                 return predict(call, self._chip(name), protocol)
         except MemsimError as error:
             return str(error)
-        except ImportError as error:  # until all builders are merged
-            return f"no builder: {error.name}"
+        except Exception as error:  # a defect in one kernel must not take a thousand predictions with it
+            return f"internal error, please report it: {type(error).__name__}: {error}"
 
     def _chip(self, name: str) -> Chip:
         if name not in self.chips:

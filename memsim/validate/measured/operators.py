@@ -17,10 +17,13 @@ OPERATORS: dict[str, str] = {
     "attn_prefill": "attn_prefill", "attn_prefill_causal": "attn_prefill",
 }  # fmt: skip
 """Kind of call by operator; the elementwise functions are added below."""
-UNARY = ("gelu", "relu", "silu", "sigmoid", "tanh", "exp", "sqrt", "neg", "abs", "scale", "copy")
+UNARY = (
+    "copy", "cast", "neg", "abs", "scale", "relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid", "exp", "log", "sqrt",
+    "rsqrt",
+)  # fmt: skip
 FUNCTIONS: dict[str, str] = {
     **{name: name for name in (*sorted(TWO_INPUTS), *UNARY)},
-    **dict.fromkeys(("addu", "mulu", "divu", "powu"), "scale"),  # NeuSight: a tensor and a number
+    **dict.fromkeys(("addu", "mulu", "divu"), "scale"),  # NeuSight: a tensor and a number
 }
 """Elementwise function by operator."""
 OPERATORS |= dict.fromkeys(FUNCTIONS, "elementwise")

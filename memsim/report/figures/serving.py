@@ -1,0 +1,97 @@
+"""Where the time of serving a language model goes, and time per output token over the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from memsim.report.figures.style import CYCLE, PALE, new_figure, save, styled
+
+if TYPE_CHECKING:
+    from memsim.library.serving import Serving, StepResult
+
+_SMALLEST = 0.02
+"""Of a step's time: what takes less is drawn as the rest."""
+
+
+@styled
+def draw_steps(found: Serving) -> Figure:
+    """A bar for each of prefill and decode, cut by kernel."""
+    figure = new_figure(7.2, 3.4)
+    decode = found.decode
+    title = f"{decode.model.name} on {decode.tp} x {decode.machine}, {decode.batch} sequences"
+    for place, (name, step) in enumerate((("prefill", found.prefill), ("decode", decode))):
+        axes = figure.add_subplot(2, 1, place + 1)
+        left = 0.0
+        for number, (kernel, time_ms) in enumerate(_pieces(step)):
+            colour = PALE if kernel == "rest" else CYCLE[number % len(CYCLE)]
+            axes.barh(0, time_ms, left=left, color=colour, edgecolor="white", linewidth=0.6, label=kernel)
+            left += time_ms
+        axes.set(yticks=[], xlim=(0, left), xlabel="ms")
+        axes.set_title(f"{title}\n{name}, {left:.2f} ms" if place == 0 else f"{name}, {left:.2f} ms", fontsize=9)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7)
+    return figure
+
+
+def _pieces(step: StepResult) -> list[tuple[str, float]]:
+    """Kernels, the longest first, then the host and the rest, in ms."""
+    total = step.time_s
+    by_name: dict[str, float] = {}
+    for share in step.shares:
+        by_name[share.name] = by_name.get(share.name, 0.0) + share.time_s
+    long = [
+        (name, time) for name, time in sorted(by_name.items(), key=lambda item: -item[1]) if time >= _SMALLEST * total
+    ]
+    rest = sum(by_name.values()) - sum(time for _, time in long)
+    ends = [("host", step.host_s), ("rest", rest)]
+    return [(name, time * 1e3) for name, time in [*long, *ends] if time > 0]
+
+
+def plot_time_per_token(
+    curves: Mapping[str, Sequence[tuple[int, float]]],
+    path: str | Path,
+    *,
+    title: str,
+    measured: Mapping[str, Sequence[tuple[int, float]]] | None = None,
+) -> Path:
+    """Draw time per output token over the batch.
+
+    Parameters
+    ----------
+    curves
+        Points (batch, seconds) of each line, by its name.
+    path
+        File to write.
+    title
+        What was simulated.
+    measured
+        Points of the same lines that were measured.
+    """
+    return save(_draw_curves(curves, measured or {}, title), path)
+
+
+@styled
+def _draw_curves(
+    curves: Mapping[str, Sequence[tuple[int, float]]],
+    measured: Mapping[str, Sequence[tuple[int, float]]],
+    title: str,
+) -> Figure:
+    figure = new_figure(6.6, 3.9)
+    axes = figure.add_subplot()
+    for colour, (name, points) in zip(CYCLE, curves.items(), strict=False):
+        batches, times = zip(*points, strict=True)
+        axes.plot(batches, [time * 1e3 for time in times], color=colour, marker="o", markersize=3, label=name)
+        if name in measured:
+            batches, times = zip(*measured[name], strict=True)
+            axes.plot(batches, [time * 1e3 for time in times], "x", color=colour, label=f"{name}, measured")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    batches_shown = sorted({batch for points in curves.values() for batch, _ in points})
+    axes.set_xticks(batches_shown, [str(batch) for batch in batches_shown], minor=False)
+    axes.set(xlabel="sequences", ylabel="time per output token (ms)", title=title)
+    axes.grid(axis="y", which="both")
+    axes.legend()
+    return figure
