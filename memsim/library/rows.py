@@ -31,9 +31,12 @@ from memsim.library.streams import (
     size_of,
     warp_reduction,
 )
+from memsim.library.sums import reduce
 from memsim.lowering import values
 from memsim.lowering.spaces import repeat, turns
 from memsim.lowering.values import Value, apply, given
+
+__all__ = ["layer_norm", "reduce", "rms_norm", "softmax"]
 
 EPS = 1e-5
 """What PyTorch's norms add to the variance."""
@@ -288,9 +291,9 @@ def _norm_cost(chip: Chip, cols: int) -> Cost:
     """A row to four warps, four elements of a thread at a time.
 
     Instructions for four elements: 72 for their mean and variance, of which the exact reciprocal of the count takes 40;
-    22 for the result; 295 for the reductions of a warp. Of a row that is read piece by piece, half is there on average: so
-    a core holds fewer whole ones. Latency: five times a shuffle and a combination, then twice one through shared memory;
-    half of it for each of the program's two reductions.
+    22 for the result; 295 for the reductions of a warp. Of a row that is read piece by piece, half is there on average:
+    so a core holds fewer whole ones. Latency: five times a shuffle and a combination, then twice one through shared
+    memory; half of it for each of the program's two reductions.
     """
     combine = 75
     latency = warp_reduction(combine) + 2 * (2 * barrier(128) + combine + 50) + barrier(128) + 80
