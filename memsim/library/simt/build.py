@@ -132,6 +132,9 @@ def _room(chip: Chip, plan: Plan) -> dict[str, object]:
     needed: dict[str, object] = {}
     if shared > chip.core.sram.capacity:
         needed["core.sram.capacity"] = f"{shared} B"
+    flying = plan.grain * block.shared_bytes(plan.stages)
+    if flying > chip.core.dma.max_bytes:
+        needed["core.dma.max_bytes"] = f"{flying} B"
     if registers > chip.core.reg.capacity:
         needed["core.reg.capacity"] = f"{registers} B"
     return needed
