@@ -46,7 +46,7 @@ def test_a_board_with_less_power_multiplies_more_slowly() -> None:
     chip = Chip.preset("a100_sxm")
     times = [run(gemm(chip.replace({"tdp": watts}), 2048, 2048, 4096)).time_s for watts in (250, 300, 400, 700)]
     assert times == sorted(times, reverse=True)
-    assert times[0] > 1.2 * times[-1]
+    assert times[0] > 1.1 * times[-1]
 
 
 UNHURRIED: dict[str, Callable[[Chip], Kernel]] = {
