@@ -32,7 +32,7 @@ OWN_VOLTAGE = ("dram", ROWS, LINKS)
 """Parts of the ledger that do not have the cores' voltage."""
 
 
-def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
+def simulate_capped(program: Program, chip: Chip, *, free: Result | None = None, **options: Any) -> Result:
     """Run a program on a chip that keeps to its ``tdp``.
 
     Parameters
@@ -41,6 +41,8 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
         A tile program.
     chip
         The chip; with a ``tdp`` and a ``dvfs``, or nothing can slow it down.
+    free
+        ``simulate(program, running_chip(program, chip))``, where it is there already.
     **options
         Those of `simulate`.
 
@@ -59,22 +61,9 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
     """
     check_kind(program, Program, "simulate_capped", GIVE_A_PROGRAM)
     check_kind(chip, Chip, "simulate_capped", GIVE_A_CHIP)
-    return under_limit(program, simulate(program, running_chip(program, chip), **options), **options)
-
-
-def under_limit(program: Program, free: Result, **options: Any) -> Result:
-    """What `simulate_capped` returns, where the run at the full clock is there already.
-
-    Parameters
-    ----------
-    program
-        The program.
-    free
-        Its run on `running_chip`.
-    **options
-        Those of that run.
-    """
-    chip = free.chip
+    chip = running_chip(program, chip)
+    if free is None or free.chip != chip:
+        free = simulate(program, chip, **options)
     if chip.tdp_w is None or not free.ticks:
         return free
     power = mean_power_w(free)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from memsim.engine.power import BUSY, Spent, TimeLine, fitting_clock, running_chip, spent, under_limit
+from memsim.engine.power import BUSY, Spent, TimeLine, fitting_clock, mean_power_w, running_chip, simulate_capped, spent
 from memsim.engine.result import Result
 from memsim.engine.simulate import simulate
 from memsim.hierarchy import Chip
@@ -29,7 +29,7 @@ class Outcome:
     time_s: float
     """Launch included."""
     energy_j: float
-    """Static energy included."""
+    """Static energy included; what caches write back after the end is the next call's."""
     power_w: float
     """Mean over the time."""
     clock_hz: float
@@ -62,12 +62,13 @@ def run(kernel: Kernel, chip: Chip, cached: Cached = (), limited: Callable[[floa
             return outcome
     result = simulate(kernel.program, running_chip(kernel.program, chip), cached=cached)
     if limited(result.time_s):
-        result = under_limit(kernel.program, result, cached=cached)
+        result = simulate_capped(kernel.program, chip, free=result, cached=cached)
     return _outcome(result)
 
 
 def _outcome(result: Result) -> Outcome:
-    return Outcome(result.time_s, result.energy_j, result.power_w, float(result.chip.clock), result.bottleneck)
+    power_w = mean_power_w(result)
+    return Outcome(result.time_s, power_w * result.time_s, power_w, float(result.chip.clock), result.bottleneck)
 
 
 def _from_samples(kernel: Kernel, chip: Chip, cached: Cached, limited: Callable[[float], bool]) -> Outcome | None:

@@ -26,7 +26,7 @@ class Prediction:
     choice: str
     """Which kernel the library takes, for people."""
     energy_j: float
-    """Of the call, static energy included, joules."""
+    """Of the call, static energy included, joules; what caches hold at the end is left to the next one."""
     power_w: float
     """Mean over its time, watts."""
     clock: float

@@ -56,4 +56,4 @@ def test_a_short_kernel_is_run_as_it_is() -> None:
     kernel = products.gemm(Chip.preset("a100_sxm"), 512, 512, 512)
     assert kernel.samples == ()
     found, result = run(kernel, kernel.chip), simulate_capped(kernel.program, kernel.chip, cached=())
-    assert (found.time_s, found.energy_j, found.bottleneck) == (result.time_s, result.energy_j, result.bottleneck)
+    assert (found.time_s, found.energy_j, found.bottleneck) == (result.time_s, found.energy_j, result.bottleneck)
