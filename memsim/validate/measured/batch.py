@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -205,6 +206,7 @@ _worker: Worker | None = None
 def _begin(worker: Worker) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(500_000, 20, 100)  # as in the command line: much is made and little dies
     _worker = worker
 
 
