@@ -51,7 +51,7 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     MemsimError
         The chip cannot run such a call.
     """
-    from memsim.engine.power import simulate_capped, with_normal_data
+    from memsim.engine.power import mean_power_w, simulate_capped, with_normal_data
 
     call = row if isinstance(row, Call) else row.call
     if protocol is None:
@@ -59,12 +59,13 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     kernel = build(call, chip)
     loaded = with_normal_data(kernel.program, kernel.chip)
     result = simulate_capped(kernel.program, loaded, cached=_cached(kernel, call, protocol))
+    power_w = mean_power_w(result)  # what is left in the cache belongs to the next call
     return Prediction(
         result.time_s + host_s(call, protocol),
         result.bottleneck,
         kernel.choice,
-        result.energy_j,
-        result.power_w,
+        power_w * result.time_s,
+        power_w,
         float(result.chip.clock),
     )
 
