@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,17 @@ from validate import kernels
 from memsim.library import KNOBS
 from memsim.report.figures.measured import draw_measured
 from memsim.report.figures.style import save
-from memsim.validate.measured import from_json
+from memsim.validate.measured import Compared, from_json
 from memsim.validate.measured.text import describe
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "trust.md"
 FIGURE = ROOT / "docs" / "trust" / "kernels.png"
+POWER = ROOT / "docs" / "models" / "power.md"
 FAILURES = Path(__file__).parent / "trust_failures.md"
 WORST = 20
+WIDE = 160
+"""Letters of a line of the page."""
 OTHERS = {
     "gemm": ("47.0", "20.5", "9.1 on A100 (LLMCompass), 12.1 (KernelSight-LM)"),
     "attn_decode": ("69.0", "36.8", "-"),
@@ -52,6 +56,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown; the first two columns are texts."""
     marks = ["---" if place < 2 else "---:" for place in range(len(head))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, marks, *rows))
+
+
+def items(texts: Iterable[str]) -> str:
+    """A list, in lines that can be reviewed."""
+    return "\n".join(
+        textwrap.fill(text, WIDE, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False) for text in texts
+    )
 
 
 def percent(value: float | None, *, signed: bool = False) -> str:
@@ -97,7 +108,7 @@ def what_is_claimed(record: Mapping[str, Any]) -> Iterator[str]:
     rows = [
         (j.claim.text, j.verdict.lower(), "-" if j.found is None else f"{j.found:.2f}") for j in claims.judged(record)
     ]  # fmt: skip
-    yield table(("claim", "", "found"), rows)
+    yield table(("claim", "verdict", "found"), rows)
     yield "Beside what others reach, mean absolute percentage errors (the last two columns as published):"
     found = {group["op"]: percent(group["mape"]) for group in record["by_op"]}
     head = ("operator", "best published", "roofline", "three fitted numbers a GPU", "memsim")
@@ -111,21 +122,22 @@ def fitted() -> Iterator[str]:
         f"All numbers of a chip are from data sheets and microbenchmarks, each with its source. Fitted to kernel times "
         f"are {len(KNOBS)} numbers, the same for every GPU:"
     )
-    rows = ((f"`{name}`", k.meaning, f"{k.value:g} {k.unit}", k.fixed_by) for name, k in KNOBS.items())
-    yield table(("knob", "meaning", "value", "fixed by"), rows)
+    yield items(f"`{name}` = {k.value:g} {k.unit}: {k.meaning}. Fixed by {k.fixed_by}." for name, k in KNOBS.items())
 
 
 def worst_rows(record: Mapping[str, Any]) -> Iterator[str]:
     """The rows that are off by the largest factors."""
     compared = sorted(from_json(dict(record)), key=lambda c: -c.factor)[:WORST]
     yield f"## The {len(compared)} worst"
-    rows = []
-    for c in compared:
-        pair = c.pair("time")
-        assert pair is not None
-        times = [f"{1e3 * value:.4g}" for value in pair]
-        rows.append((c.row.gpu, describe(c), *times, f"{c.error():+.0f}", c.prediction.choice, c.prediction.bound))
-    yield table(("GPU", "call", "predicted, µs", "measured, µs", "error, %", "kernel", "what bounds it"), rows)
+    yield items(map(told, compared))
+
+
+def told(c: Compared) -> str:
+    """A row with its kernel, and what bounds it."""
+    pair = c.pair("time")
+    assert pair is not None
+    times = f"predicted {1e3 * pair[0]:.4g} µs, measured {1e3 * pair[1]:.4g} µs ({c.error():+.0f} %)"
+    return f"{c.row.gpu}, {describe(c)}: {times}. {c.prediction.choice}; {c.prediction.bound}."
 
 
 def energy(record: Mapping[str, Any]) -> Iterator[str]:
@@ -133,8 +145,13 @@ def energy(record: Mapping[str, Any]) -> Iterator[str]:
     yield "## Energy and power"
     yield (
         f"Published energies of one and the same part differ by ±{record['published_energies_differ']} %, so no "
-        "prediction can be known to be better than that. How each unit energy is found, and the power of whole boards "
-        "over intensity and under their limits, is on the page of [power](models/power.md)."
+        "prediction can be known to be better than that. How each unit energy is found is in the head of each chip's "
+        "file."
+        + (
+            " Boards under their limits of power are on the page of [power](models/power.md)."
+            if POWER.is_file()
+            else ""
+        )
     )
     for quantity in ("power", "energy"):
         if record[quantity]["total"] is not None:
@@ -147,7 +164,12 @@ def page(record: Mapping[str, Any]) -> str:
     """The whole page."""
     parts = [HEAD.strip(), *kernel_times(record), *what_is_claimed(record), *worst_rows(record)]
     parts += [FAILURES.read_text(encoding="utf-8").strip(), *fitted(), *energy(record)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part if part.startswith(("|", "-", "#", "!")) else wrapped(part) for part in parts) + "\n"
+
+
+def wrapped(part: str) -> str:
+    """A paragraph in lines that can be reviewed."""
+    return textwrap.fill(part, WIDE, break_on_hyphens=False, break_long_words=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
