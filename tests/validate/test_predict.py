@@ -55,7 +55,9 @@ def test_tensors_of_kernels_have_the_names_that_protocols_know() -> None:
 
 def test_what_the_cache_holds_makes_a_stream_faster() -> None:
     call = Call("elementwise", "fp32", function="copy", rows=2048, cols=2048)  # 16 MiB in, 16 out: it fits
-    assert predict(call, A100, "same").time_s < 0.8 * predict(call, A100, "cold").time_s
+    warm, cold = predict(call, A100, "same"), predict(call, A100, "cold")
+    assert warm.time_s < 0.95 * cold.time_s  # the L2 alone takes nearly as long as the DRAM
+    assert warm.energy_j < 0.8 * cold.energy_j
 
 
 def test_weights_in_turn_are_cold_once_they_no_longer_fit() -> None:
