@@ -18,7 +18,8 @@ from memsim.errors import MemsimError
 from memsim.validate.calls import Call
 from memsim.validate.measured.row import Row
 from memsim.validate.measured.summary import Compared
-from memsim.validate.predict import Prediction, predict
+from memsim.validate.predict import predict
+from memsim.validate.prediction import Prediction
 
 if TYPE_CHECKING:
     from memsim.hierarchy import Chip
