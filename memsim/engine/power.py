@@ -32,7 +32,7 @@ OWN_VOLTAGE = ("dram", ROWS, LINKS)
 """Parts of the ledger that do not have the cores' voltage."""
 
 
-def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
+def simulate_capped(program: Program, chip: Chip, *, free: Result | None = None, **options: Any) -> Result:
     """Run a program on a chip that keeps to its ``tdp``.
 
     Parameters
@@ -41,6 +41,8 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
         A tile program.
     chip
         The chip; with a ``tdp`` and a ``dvfs``, or nothing can slow it down.
+    free
+        What `simulate` says of the program on `running_chip` with the same options, where that is known already.
     **options
         Those of `simulate`.
 
@@ -60,7 +62,7 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
     check_kind(program, Program, "simulate_capped", GIVE_A_PROGRAM)
     check_kind(chip, Chip, "simulate_capped", GIVE_A_CHIP)
     chip = running_chip(program, chip)
-    free = simulate(program, chip, **options)
+    free = simulate(program, chip, **options) if free is None else free
     if chip.tdp_w is None or not free.ticks:
         return free
     power = mean_power_w(free)
