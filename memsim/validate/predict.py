@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memsim.validate.calls import Call
+from memsim.validate.prediction import Prediction
 from memsim.validate.protocol import cached_tensors, default_protocol, host_s, reaches_power_limit
 
 if TYPE_CHECKING:
     from memsim.hierarchy import Chip
     from memsim.library import Kernel
     from memsim.validate.measured.row import Row
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the simulator says of a call."""
-
-    time_s: float
-    """From one call to the next, seconds: the launch included."""
-    bound: str
-    """What is busiest."""
-    choice: str
-    """Which kernel the library takes, for people."""
-    energy_j: float
-    """Of the call, static energy included, joules; what caches hold at the end is left to the next one."""
-    power_w: float
-    """Mean over its time, watts."""
-    clock: float
-    """Of the cores, hertz: lower than the chip's where its power limit says so."""
 
 
 def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Prediction:
