@@ -44,7 +44,7 @@ def _plans(facts: Facts, tiling: Tiling, problem: Problem) -> Iterator[Plan]:
     while problem.batch == 1 and splits <= min(MOST_SPLITS, steps // 4) and pieces * splits <= MOST_WAVES * facts.cores:
         if 4 * problem.m * problem.n * splits > facts.workspace:
             break
-        if not tiling.persistent and (splits - 1) * -(-steps // splits) < steps:
+        if tiling.accumulators == 1 and (splits - 1) * -(-steps // splits) < steps:
             yield Plan(tiling, splits, group)
         splits += 1 if splits < 4 else splits // 2
 
@@ -95,5 +95,5 @@ def estimate(facts: Facts, plan: Plan, problem: Problem) -> float:
     total = max(work, slow * bytes_moved / facts.dram + facts.latency)
     if plan.splits > 1:
         parts = 4 * problem.m * problem.n * plan.splits
-        total += facts.second + 2 * parts / (facts.cache if parts < facts.capacity else facts.dram)
+        total += facts.second + parts / (facts.cache if parts < facts.capacity else facts.dram)
     return total
