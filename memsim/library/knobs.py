@@ -43,7 +43,7 @@ KNOBS: dict[str, Knob] = {
         "gemm rows of A100 and H100",
     ),
     "gemm_epilogue": Knob(
-        8,
+        6,
         "instructions an element",
         "of the epilogue of a matrix product: scale, convert, through shared memory, address, store",
         "gemm rows of A100 and H100",

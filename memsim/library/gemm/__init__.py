@@ -74,8 +74,13 @@ def gemm(chip: Chip, m: int, n: int, k: int, dtype: str = "bf16", batch: int = 1
     if m == 1 and not is_asynchronous(chip, dtype):
         return Kernel(write_gemv(problem, chip.core_count), on_machine(chip), "a row, on vector lanes")
     plan = choose(chip, problem)
-    pauses = Facts.of(chip, dtype).pauses(plan.tiling, plan.pieces(problem))
-    machine = on_machine(chip, pause_cycles(plan.tiling, chip) if pauses else 0, 1 if plan.splits == 1 else 2)
+    facts = Facts.of(chip, dtype)
+    machine = on_machine(
+        chip,
+        facts.prologue(plan.tiling, dtype, plan.steps(problem)),
+        pause_cycles(plan.tiling, chip) if facts.pauses(plan.tiling, plan.pieces(problem)) else 0,
+        1 if plan.splits == 1 else 2,
+    )
     program = write(problem, plan, chip.core_count)
     return Kernel(program, machine, str(plan), plan.steps(problem), _samples(problem, plan, chip.core_count))
 
