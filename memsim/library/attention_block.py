@@ -96,8 +96,8 @@ class Block:
         self, kernel: KernelBuilder, sizes: Sizes, tiles: Tiles, shape: tuple[int, int], wides: Sequence[int] = (1,)
     ) -> None:
         self.kernel, self.tiles = kernel, tiles
-        self.known = kernel.ring("known", "sram", "int32", (1,), 2)
-        self.pages = kernel.ring("pages", "sram", "int32", (1,), 2)
+        self.known = kernel.ring("known", "reg", "int32", (1,), 2)
+        self.pages = kernel.ring("pages", "reg", "int32", (1,), 2)
         self.seen = kernel.ring("seen", "reg", "int32", (1,))
         self.k, self.v = (
             {
