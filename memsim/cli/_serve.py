@@ -33,6 +33,7 @@ def serve(
     host: Annotated[
         str | None, typer.Option(metavar="NAME", help="What software adds: none, … Default: as the model says.")
     ] = None,
+    sampling: Annotated[str, typer.Option(metavar="top_p|greedy", help="How the next token is chosen.")] = "top_p",
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers (- prints them).")
     ] = None,
@@ -52,7 +53,7 @@ def serve(
     machine = read_chip(chip or "h100_sxm") if system is None else read_system(system)
     announce_compilation()
     with phase("simulating its kernels"):
-        found = run(model, machine, batch=batch, prompt=prompt, context=context, tp=tp, host=host)
+        found = run(model, machine, batch=batch, prompt=prompt, context=context, tp=tp, host=host, sampling=sampling)
     if not to_stdout:
         _print(found)
     if json_file is not None:

@@ -75,5 +75,6 @@ _BUILDERS: dict[str, Callable[..., Kernel]] = {
     "copy": _pointwise("copy"),
     "add_norm": decoder.add_norm,
     "rope": decoder.rope,
-    "argmax": decoder.greatest,
+    "greatest": decoder.greatest,
+    "sample": decoder.sample,
 }

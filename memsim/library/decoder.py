@@ -8,6 +8,7 @@ from __future__ import annotations
 from memsim.hierarchy import Chip
 from memsim.isa import DTYPES, ProgramBuilder
 from memsim.library.kernel import Kernel
+from memsim.library.pointwise import elementwise
 
 _PIECE = 4096
 """Elements that a block of up to 1024 threads takes at once of a row, four or more a thread."""
@@ -118,6 +119,36 @@ def greatest(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
             Y[y, 0].store(best)
             best.pop()
     return Kernel(p.build(), chip, f"a row a block, {_PIECE} at a time")
+
+
+SAMPLER_BYTES = {
+    "copied to fp32": 2 + 4,
+    "divided by the temperature": 4 + 4,
+    "sorted: four passes of 8 bits over keys of 4 and places of 8 bytes, each read and written": 4 * 2 * 12,
+    "sorted back by row, in one pass": 2 * 12,
+    "places written, and taken apart": 8 + 12 + 12,
+    "softmax of what is sorted": 4 + 4,
+    "summed up": 4 + 4,
+    "compared": 4 + 1,
+    "masked": 4 + 1 + 4,
+    "scattered to their places": 4 + 8 + 4,
+    "softmax": 4 + 4,
+    "noise": 4,
+    "divided by the noise": 4 + 4 + 4,
+    "the greatest": 4,
+}
+"""Bytes that PyTorch's kernels move for each logit of bf16 when they sample from the likeliest tokens (vLLM,
+v1/sample/ops/topk_topp_sampler.py; PyTorch, aten/src/ATen/native/cuda/Sort.cpp: a sort of all rows, then by row)."""
+
+
+def sample(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
+    """What sampling from the likeliest tokens of each row moves, as a stream of `SAMPLER_BYTES` a logit.
+
+    A sort is no tile program, so this is priced and its values are not: ``Y`` = ``X``, half of the bytes each.
+    """
+    bytes_each = sum(SAMPLER_BYTES.values())
+    stream = elementwise(chip, "copy", rows * round(bytes_each / (2 * DTYPES[dtype].bytes)), cols, dtype)
+    return Kernel(stream.program, chip, f"{bytes_each} bytes a logit")
 
 
 def _fit(chip: Chip, elements: int, bytes_each: int) -> int:

@@ -129,6 +129,7 @@ def decode_step(
     tp: int | None = None,
     *,
     host: Host | str | None = None,
+    sampling: str = "top_p",
 ) -> StepResult:
     """One token more for each sequence: the time per output token.
 
@@ -146,6 +147,8 @@ def decode_step(
         Chips that share the model: 1, or all of a system.
     host
         What software adds; the model's own unless given.
+    sampling
+        ``"top_p"``, from the likeliest tokens, or ``"greedy"``, the likeliest.
 
     Raises
     ------
@@ -153,7 +156,7 @@ def decode_step(
         Unknown names, sizes below 1, heads that are not cut evenly, or weights and caches that do not fit.
     """
     found, chips = _model(model), _machine(machine, tp)
-    calls = decode_calls(found, batch, context, chips.count)
+    calls = decode_calls(found, batch, context, chips.count, sampling)
     _check_memory(found, chips, batch * context)
     return _run(found, chips, calls, batch, host)
 
@@ -166,13 +169,14 @@ def prefill_step(
     tp: int | None = None,
     *,
     host: Host | str | None = None,
+    sampling: str = "top_p",
 ) -> StepResult:
     """Prompts read, and the first token of each answer: the time to first token.
 
     Parameters and errors are those of `decode_step`; ``prompt`` is the tokens of each sequence.
     """
     found, chips = _model(model), _machine(machine, tp)
-    calls = prefill_calls(found, batch, prompt, chips.count)
+    calls = prefill_calls(found, batch, prompt, chips.count, sampling)
     _check_memory(found, chips, batch * prompt)
     return _run(found, chips, calls, batch, host)
 
@@ -206,6 +210,7 @@ def serve(
     tp: int | None = None,
     *,
     host: Host | str | None = None,
+    sampling: str = "top_p",
 ) -> Serving:
     """Prefill and decode of a model.
 
@@ -213,8 +218,9 @@ def serve(
     the new token.
     """
     seen = prompt + 1 if context is None else context
-    prefill = prefill_step(model, machine, batch, prompt, tp, host=host)
-    return Serving(prompt, seen, prefill, decode_step(model, machine, batch, seen, tp, host=host))
+    prefill = prefill_step(model, machine, batch, prompt, tp, host=host, sampling=sampling)
+    decode = decode_step(model, machine, batch, seen, tp, host=host, sampling=sampling)
+    return Serving(prompt, seen, prefill, decode)
 
 
 @dataclass(frozen=True, slots=True)

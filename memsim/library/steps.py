@@ -6,7 +6,7 @@ its feed-forward part cut over the chips; two all-reduces join the parts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memsim.errors import MemsimError
 from memsim.library.models import Model
@@ -27,7 +27,11 @@ class Call:
     count: int = 1
 
 
-def decode_calls(model: Model, batch: int, context: int, tp: int = 1) -> tuple[Call, ...]:
+SAMPLING = {"top_p": "sample", "greedy": "greatest"}
+"""How the next token is chosen, and its operator: among the likeliest, as models' authors advise, or the likeliest."""
+
+
+def decode_calls(model: Model, batch: int, context: int, tp: int = 1, sampling: str = "top_p") -> tuple[Call, ...]:
     """The calls by which each of ``batch`` sequences gets one token more.
 
     Parameters
@@ -40,15 +44,17 @@ def decode_calls(model: Model, batch: int, context: int, tp: int = 1) -> tuple[C
         Tokens that each of them attends to, the new one included.
     tp
         Chips that share the model.
+    sampling
+        A name from `SAMPLING`.
     """
-    _check(model, tp, batch=batch, context=context)
-    return _calls(model, _Step(batch, 1, context), tp)
+    _check(model, tp, sampling, batch=batch, context=context)
+    return _calls(model, _Step(batch, 1, context, sampling), tp)
 
 
-def prefill_calls(model: Model, batch: int, prompt: int, tp: int = 1) -> tuple[Call, ...]:
+def prefill_calls(model: Model, batch: int, prompt: int, tp: int = 1, sampling: str = "top_p") -> tuple[Call, ...]:
     """The calls that read ``batch`` prompts of ``prompt`` tokens each, and give the first token of their answers."""
-    _check(model, tp, batch=batch, prompt=prompt)
-    return _calls(model, _Step(batch, prompt, prompt), tp)
+    _check(model, tp, sampling, batch=batch, prompt=prompt)
+    return _calls(model, _Step(batch, prompt, prompt, sampling), tp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +63,16 @@ class _Step:
     new: int
     """Tokens of each sequence that are read in this step."""
     context: int
+    sampling: str
 
     @property
     def tokens(self) -> int:
         return self.batch * self.new
 
 
-def _check(model: Model, tp: int, **sizes: int) -> None:
+def _check(model: Model, tp: int, sampling: str, **sizes: int) -> None:
+    if sampling not in SAMPLING:
+        raise MemsimError(f"no sampling {sampling!r}", where=model.name, mend="use one of: " + ", ".join(SAMPLING))
     for name, value in sizes.items():
         if value < 1:
             raise MemsimError(f"{name} is {value}", where=model.name, mend="give at least 1")
@@ -138,12 +147,12 @@ def _ends(model: Model, step: _Step, tp: int) -> list[Call]:
     if not model.vocabulary:
         return []
     part, dtype = -(-model.vocabulary // tp), model.dtype
-    last = _Step(step.batch, 1, step.context)
+    last = replace(step, new=1)
     calls = [Call("embedding", "copy", (step.tokens, model.width), dtype)]
     if tp > 1:
         calls.append(Call("all-reduce", "all_reduce", (step.tokens * model.width,), dtype))
     calls += [_norm("last norm", model, last), _projection("logits", last, part, model.width, dtype)]
     if tp > 1:
         calls.append(Call("gather logits", "all_gather", (step.batch * part * tp,), dtype))
-    calls.append(Call("sampling", "argmax", (step.batch, model.vocabulary), "fp32"))
+    calls.append(Call("sampling", SAMPLING[step.sampling], (step.batch, model.vocabulary), "fp32"))
     return calls
