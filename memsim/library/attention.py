@@ -74,9 +74,12 @@ def prefill(
     program = ProgramBuilder("prefill", useful_flops=4 * head_dim * pairs)
     tensors = _tensors(program, sizes, seq)
     _append_all(program, sizes, tensors, chip)
-    drawn = _drawing(chip, sizes, tiles, causal)
-    _attend(program, sizes, tensors, replace(tiles, rows=drawn.tall * tiles.rows), drawn, causal)
-    choice = ", ".join(filter(None, (tiles.name, f"{tiles.block_rows} x {tiles.columns}", str(drawn))))
+    packed = sizes.packed(tiles)
+    drawn = _drawing(chip, sizes, tiles, packed, causal)
+    drawn_tiles = replace(tiles, rows=drawn.tall * (tiles.rows // packed))
+    _attend(program, sizes, tensors, drawn_tiles, packed * drawn.heads, drawn, causal)
+    size = f"{tiles.block_rows} x {tiles.columns}"
+    choice = ", ".join(filter(None, (tiles.name, size, f"{packed} heads packed" if packed > 1 else "", str(drawn))))
     return _launched(program, chip, choice, drawn)
 
 
@@ -254,10 +257,11 @@ def _tile_counts(first: Expr, s: Sizes, tiles: Tiles, causal: bool) -> tuple[Exp
     return minimum((first + 1) // tiles.columns, whole), minimum((seen + tiles.columns - 1) // tiles.columns, every)
 
 
-def _drawing(chip: Chip, s: Sizes, tiles: Tiles, causal: bool) -> Drawing:
-    count = -(-s.seq // tiles.block_rows)
-    steps = s.seq / tiles.columns / (2 if causal else 1) + 0.5
-    return drawing(s.batch * s.heads * count, s.group, tiles, count, steps, chip.core_count)
+def _drawing(chip: Chip, s: Sizes, tiles: Tiles, packed: int, causal: bool) -> Drawing:
+    tokens = tiles.groups * (tiles.rows // packed)
+    count, steps = -(-s.seq // tokens), s.seq / tiles.columns / (2 if causal else 1) + 0.5
+    blocks = s.batch * s.heads // packed * count
+    return drawing(blocks, s.group // packed, tiles, tokens, count, steps, chip.core_count)
 
 
 def _spans(first: Expr, full: Expr, total: Expr, wide: int) -> list[Span]:
@@ -273,9 +277,11 @@ def _spans(first: Expr, full: Expr, total: Expr, wide: int) -> list[Span]:
     return spans
 
 
-def _attend(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, drawn: Drawing, causal: bool) -> None:
-    """Prefill: a block for each tile of queries of each head, those with most keys first."""
-    dim, heads, count = s.head_dim, drawn.heads, -(-s.seq // tiles.block_rows)
+def _attend(
+    program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, heads: int, drawn: Drawing, causal: bool
+) -> None:
+    """Prefill: a block for each tile of tokens (``tiles.rows``) of so many heads, those with most keys first."""
+    dim, count = s.head_dim, -(-s.seq // tiles.block_rows)
     grid = {"late": count, "b": s.batch, "h": s.kv_heads, "g": s.group // heads}
     with program.kernel("attend", grid=grid) as kernel:
         late, b, h, g = kernel.coordinates
@@ -291,7 +297,7 @@ def _attend(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, drawn: 
             return t[name][b, h, g * heads : heads, first + number * tiles.rows : tiles.rows, 0:dim]
 
         with kernel.queue("load"):
-            with kernel.loop("drawn", heads * drawn.tall):
+            with kernel.loop("drawn", drawn.heads * drawn.tall):
                 block.wait_for_indices(t["lengths"][b])
                 block.wait_for_pages(t["pages"][b])
             for number, group in enumerate(block.groups):

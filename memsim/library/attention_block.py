@@ -38,6 +38,12 @@ class Sizes:
         """Heads of queries that share a head of keys and values."""
         return self.heads // self.kv_heads
 
+    def packed(self, tiles: Tiles) -> int:
+        """Heads of a group whose queries are rows of one tile: all that fit, where the kernel packs."""
+        if not tiles.packs:
+            return 1
+        return max(n for n in range(1, min(self.group, tiles.rows) + 1) if self.group % n == 0)
+
     @property
     def scale(self) -> float:
         """Of the scores, for powers of 2."""

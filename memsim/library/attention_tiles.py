@@ -48,6 +48,11 @@ class Tiles:
         return self.overlaps
 
     @property
+    def packs(self) -> bool:
+        """Whether heads that share keys share a tile: FlashAttention-3 does, for sequences of any lengths."""
+        return self.overlaps
+
+    @property
     def block_rows(self) -> int:
         """Queries of a block."""
         return self.groups * self.rows
@@ -174,10 +179,12 @@ LEAST_STEPS = (8, 4)
 """Wide steps of a block that are left at least, on average, so that its first and last ones weigh as little; the second
 number where the first leaves too many transfers."""
 LEAST_TILES = 32
-"""Tall tiles of queries of a sequence that are left at least: on the diagonal they do more than their parts."""
+"""Tall tiles of queries of a sequence that are left at least, where on the diagonal they do more than their parts."""
+POWERS = (1, 2, 4, 8, 16, 32)
+"""How many are drawn as one."""
 
 
-def drawing(blocks: int, group: int, tiles: Tiles, query_tiles: int, steps: float, cores: int) -> Drawing:
+def drawing(blocks: int, group: int, tiles: Tiles, tokens: int, token_tiles: int, steps: float, cores: int) -> Drawing:
     """The least that has to be drawn together for a program to have few enough transfers.
 
     Parameters
@@ -185,11 +192,11 @@ def drawing(blocks: int, group: int, tiles: Tiles, query_tiles: int, steps: floa
     blocks
         Blocks of the grid.
     group
-        Heads of queries that share keys and values.
+        Blocks of heads that share keys and values.
     tiles
         A block.
-    query_tiles
-        Tiles of queries of a sequence.
+    tokens, token_tiles
+        Tokens of a block, and blocks that a sequence takes for each head.
     steps
         Steps of a block over tiles of keys, on average.
     cores
@@ -200,14 +207,19 @@ def drawing(blocks: int, group: int, tiles: Tiles, query_tiles: int, steps: floa
         loads = steps if drawn.wide == 1 else steps / drawn.wide + drawn.wide / 2 + 0.5
         return blocks / (drawn.heads * drawn.tall) * (2 * tiles.groups + 2 * loads)
 
-    tall = [n for n in (1, 2, 4) if n == 1 or (query_tiles >= n * LEAST_TILES and tiles.groups == 1)]
+    tall = [n for n in POWERS if n == 1 or (tiles.groups == 1 and _may_be_tall(n, tiles, tokens, token_tiles))]
     heads = [n for n in range(1, group + 1) if group % n == 0]
     choices: list[Drawing] = []
     for least in LEAST_STEPS:
-        wides = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or steps >= least * n]
+        wides = [n for n in POWERS if n == 1 or steps >= least * n]
         every = (Drawing(*drawn) for drawn in itertools.product(heads, tall, wides))
         choices = [d for d in every if d.heads * d.tall == 1 or blocks >= d.heads * d.tall * TURNS * cores]
         few = [drawn for drawn in choices if transfers(drawn) <= MOST_TRANSFERS]
         if few:
             return min(few, key=lambda drawn: (drawn.tall, drawn.wide, drawn.heads))
     return min(choices, key=transfers)
+
+
+def _may_be_tall(count: int, tiles: Tiles, tokens: int, token_tiles: int) -> bool:
+    """Whether tiles of queries see as many tiles of keys together as alone, or as good as."""
+    return count * tokens <= tiles.columns or token_tiles >= count * LEAST_TILES
