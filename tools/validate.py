@@ -34,6 +34,7 @@ REPORTS = {
     "validate_dram": "dram/ramulator2.csv",
     "validate_noc": "noc/booksim2.csv",
     "validate_latency": "gpu/latency_vs_footprint.csv",
+    "validate_curves": "gpu/cache_bandwidth_vs_footprint.csv",
     "validate_energy": "energy/cacti_sram_sweep.csv",
     "validate_presets": "gpu/power_vs_intensity.csv",
 }
