@@ -107,6 +107,7 @@ def run(
     depth = queue or part.queue
     lists = np.zeros((2 * part.bank_count + 2, max(depth, 8) + 1), dtype=np.int64)
     goal = len(requests) if measured is None else warm + measured
+    refresh = refresh and part.refresh == "all_bank"
     options = [depth, scheduler == "bank_queues", page == "closed", mode, mlp, warm, goal, refresh]
     recorded, before, after = np.zeros((trace, 4), np.int64), np.zeros(9, np.int64), np.zeros(9, np.int64)
     fly = np.zeros(_FLYING, dtype=np.int64)

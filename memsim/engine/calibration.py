@@ -22,12 +22,15 @@ from memsim.dram.channel import Run, Source, run
 from memsim.dram.maps import address_map
 from memsim.dram.stimulus import Requests
 from memsim.engine.dram import NODES
-from memsim.hierarchy.dram_parts import DramPart
+from memsim.hierarchy import Chip
+from memsim.hierarchy.dram_parts import DramPart, dram_part, dram_parts
 
 USUAL_MAP = "lines"
 SEED = 1
 BURSTS = 24_000
 """Bursts of a measurement: some refreshes long, so that the one which is cut off at the end weighs little."""
+FILLINGS = 256
+"""Queues' worth of bursts of a measurement at least, so that those which are left in the queue weigh little."""
 TILE = 4096
 """Bytes of a tile, where a map goes on through more banks than a tile reaches."""
 DRAINED = 0.6
@@ -57,13 +60,26 @@ class VisitTable:
 @cache
 def visit_table(part: DramPart, text: str = USUAL_MAP) -> VisitTable:
     """What visits to rows take of a channel of a part, with an address map."""
-    known = _known().get(part.name) if text == USUAL_MAP else None
+    known = _known().get(label_of(part)) if text == USUAL_MAP else None
     if known is None or known["timing"] != timing_of(part):
         return measure(part, text)
     pairs = ((first, second) for first, second in (known[name] for name in ("clocks", "burst", "again")))
     (read, written), burst, again = pairs
     clocks, turn = (tuple(read), tuple(written)), (known["turn"], known["turned"], known["drain"])
     return VisitTable(clocks, burst, *turn, again, known["refreshed"])
+
+
+def listed() -> dict[str, DramPart]:
+    """The parts whose tables are kept, by their labels: those that are listed, and those of presets."""
+    presets = (Chip.preset(name).dram.channel for name in Chip.presets())
+    parts = [*map(dram_part, dram_parts()), *(part for part in presets if part is not None)]
+    return {label_of(part): part for part in sorted(parts, key=label_of)}
+
+
+def label_of(part: DramPart) -> str:
+    """The name under which the table of a part is kept: its own, and what is not usual about its controller."""
+    usual = dram_part(part.name) == part
+    return part.name if usual else f"{part.name}, queue {part.queue}, refresh {part.refresh}"
 
 
 def timing_of(part: DramPart) -> list[int]:
@@ -119,7 +135,8 @@ def _visit(part: DramPart, text: str) -> tuple[int, int]:
 def measure(part: DramPart, text: str) -> VisitTable:
     """Measure a part with the burst-level model."""
     clocks = _anywhere(part, text, 0), _anywhere(part, text, 1)
-    stream = [_run(part, text, np.arange(BURSTS), np.full(BURSTS, write)) for write in (0, 1)]
+    count = _bursts(part)
+    stream = [_run(part, text, np.arange(count), np.full(count, write)) for write in (0, 1)]
     again, refreshed = _activates_beyond(part, text)
     turn, turned, drain = _turn(part, text, clocks, again)
     return VisitTable(clocks, (_clocks(stream[0]), _clocks(stream[1])), turn, turned, drain, again, refreshed)
@@ -151,14 +168,19 @@ def _activates_beyond(part: DramPart, text: str) -> tuple[tuple[float, float], f
     runs = _pieces(part, visit * fan)
     met = [_run(part, text, runs.ravel(), np.full(runs.size, write), refresh=False) for write in (0, 1)]
     read, written = (round(done.counts["activate"] / (len(runs) * fan) - 1, 4) for done in met)
-    stream = [_run(part, text, np.arange(BURSTS), np.zeros(BURSTS), refresh=on) for on in (True, False)]
-    return (read, written), (stream[0].counts["activate"] - stream[1].counts["activate"]) / BURSTS
+    count = _bursts(part)
+    stream = [_run(part, text, np.arange(count), np.zeros(count), refresh=on) for on in (True, False)]
+    return (read, written), (stream[0].counts["activate"] - stream[1].counts["activate"]) / count
+
+
+def _bursts(part: DramPart) -> int:
+    return max(BURSTS, FILLINGS * part.queue)
 
 
 def _pieces(part: DramPart, bursts: int) -> npt.NDArray[np.int64]:
     """Bursts of pieces that lie anywhere, aligned to their size, a row each."""
     first = np.random.default_rng(SEED).integers(
-        0, part.capacity // part.burst_bytes // bursts, max(8, BURSTS // bursts)
+        0, part.capacity // part.burst_bytes // bursts, max(8, _bursts(part) // bursts)
     )
     return first[:, None] * bursts + np.arange(bursts)
 
@@ -186,7 +208,7 @@ def _anywhere(part: DramPart, text: str, write: int) -> tuple[float, ...]:
 def walks(part: DramPart, text: str, stride: int, run_bytes: int, runs: int, write: int) -> tuple[float, float]:
     """(clocks, activates) of a burst in walks over a channel: tiles of a matrix with rows ``stride`` bytes long."""
     bursts = -(-run_bytes // part.burst_bytes)
-    count = max(4, BURSTS // (runs * bursts))
+    count = max(4, _bursts(part) // (runs * bursts))
     random = np.random.default_rng(SEED)
     down = random.integers(0, max(1, part.capacity // (runs * stride) - 1), count) * runs * stride
     across = random.integers(0, max(1, stride // run_bytes), count) * run_bytes

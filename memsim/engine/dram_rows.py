@@ -16,7 +16,7 @@ from memsim.engine.layout import TensorLayout
 from memsim.engine.servers import PAGE_SEGMENTS, Array
 from memsim.errors import ChipError, MemsimError
 from memsim.hierarchy import Chip
-from memsim.hierarchy.dram_parts import DramPart, dram_part
+from memsim.hierarchy.dram_parts import DramPart
 
 
 def part_words(chip: Chip) -> list[int]:
@@ -27,9 +27,9 @@ def part_words(chip: Chip) -> list[int]:
     ChipError
         If ``dram.map`` is no address map of the part.
     """
-    if chip.dram.part is None:
+    part = chip.dram.channel
+    if part is None:
         return []
-    part = dram_part(chip.dram.part)
     try:
         address_map(chip.dram.map, part)
     except MemsimError as e:
@@ -66,9 +66,9 @@ def channel_words(part: DramPart, text: str, channels: int, linear: bool, per_cl
 def latency_ticks(chip: Chip) -> int:
     """From a read's arrival to its first byte, in a bank without an open row: way, activate and column latency."""
     ticks = chip.ticks_of(chip.dram.latency)
-    if chip.dram.part is None:
+    part = chip.dram.channel
+    if part is None:
         return ticks
-    part = dram_part(chip.dram.part)
     return ticks + math.ceil((part.timing.rcd_rd + part.timing.cl) * part.tck_ps / 10**12 / chip.tick)
 
 
@@ -81,9 +81,8 @@ def tensor_shapes(layouts: Iterable[TensorLayout], chip: Chip, channels: int) ->
 def _shape(layout: TensorLayout, chip: Chip, channels: int) -> list[int]:
     runs, pitch = layout.pitch
     step, ways, walk = 1, channels, [0, 0, 0, 0]
-    linear = chip.dram.part is not None and chip.dram.channel_map == "linear"
-    if linear and runs > 1 and pitch >= chip.dram.interleave:
-        part = dram_part(str(chip.dram.part))
+    part, linear = chip.dram.channel, chip.dram.channel_map == "linear"
+    if part is not None and linear and runs > 1 and pitch >= chip.dram.interleave:
         step = pitch // chip.dram.interleave % channels
         ways = channels // math.gcd(step, channels)
         run_bytes = math.prod(layout.segment_shape) * layout.tensor.type.bytes // runs

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -26,6 +26,9 @@ IN_CLOCKS = frozenset({"bl", "ccd_s", "ccd_l", "ccd_r", "ppd", "cs"})
 
 REFRESH_INTERVAL = "refi"
 """The one time that is a maximum: it is rounded down."""
+
+
+Refresh: TypeAlias = Literal["all_bank", "per_bank"]
 
 
 class DramTiming(Part):
@@ -148,6 +151,8 @@ class DramPart(Part):
     """Whether the data clock is started by a command of its own (LPDDR5)."""
     queue: Count = 32
     """Reads, and writes, that its controller holds."""
+    refresh: Refresh = "all_bank"
+    """Whether a refresh stops all banks of a rank or pseudo-channel, or one of them while the others go on."""
     timing: DramTiming
     energy: DramEnergy
     sources: dict[str, str] = Field(default_factory=dict)
@@ -194,6 +199,13 @@ def dram_part(name: str) -> DramPart:
         limits = f"; {kind} goes from {family['range'][0]} to {family['range'][1]} Mb/s a pin" if family else ""
         raise ChipError(f"no DRAM part {name!r}{limits}", where="dram.part", mend=nearest(name, dram_parts()))
     return _part(name, family, speed)
+
+
+@cache
+def controlled_part(name: str, queue: int | None, refresh: Refresh) -> DramPart:
+    """The part of that name behind a controller that holds so many requests and refreshes so."""
+    part = dram_part(name)
+    return part.model_copy(update={"queue": queue or part.queue, "refresh": refresh})
 
 
 def _in_range(speed: str, family: Mapping[str, Any]) -> bool:

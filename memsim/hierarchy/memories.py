@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, TypeVar
 from pydantic import model_validator
 
 from memsim.errors import ChipError
-from memsim.hierarchy.dram_parts import dram_part
+from memsim.hierarchy.dram_parts import DramPart, Refresh, controlled_part, dram_part
 from memsim.hierarchy.fields import Bandwidth, BitEnergy, Bytes, Count, Hertz, Points, Share, Time
 from memsim.hierarchy.part import GIVEN_BY_OTHERS, NO_TIME, Part
 from memsim.hierarchy.problems import problem
@@ -146,6 +146,10 @@ class Dram(Part):
     """A part by its name, such as ``hbm3_6400``: its command timing decides what a transfer takes of a channel."""
     map: str = "lines"
     """Address map inside a channel of the part, by name or as text (`memsim.dram.maps`)."""
+    queue: Count | None = None
+    """Reads, and writes, that the controller of a channel holds, in bursts; unless given, as the part has it."""
+    refresh: Refresh = "all_bank"
+    """Whether a refresh stops all banks of a rank or pseudo-channel, or one of them while the others go on."""
     channel_map: Literal["hashed", "linear"] = "hashed"
     """Which channel holds a block of ``interleave`` bytes: by a hash of its address, or each in its turn."""
     capacity: Bytes
@@ -165,6 +169,11 @@ class Dram(Part):
     write_energy: BitEnergy | None = None
     at: Points = ()
     """Places of the ports in mm; unless given, one in the middle of the left edge."""
+
+    @property
+    def channel(self) -> DramPart | None:
+        """The part as its controller drives it; None where no part is named."""
+        return None if self.part is None else controlled_part(self.part, self.queue, self.refresh)
 
     @model_validator(mode="after")
     def _even(self) -> Dram:

@@ -74,8 +74,8 @@ def prefill(
     _append_all(program, sizes, tensors, chip)
     drawn = _drawing(chip, sizes, tiles, causal)
     _attend(program, sizes, tensors, tiles, drawn, causal)
-    together = f", {drawn.heads} heads and {drawn.wide} steps drawn together" if drawn != Drawing() else ""
-    return _launched(program, chip, f"{tiles.name}, {tiles.block_rows} x {tiles.columns}{together}", drawn=drawn != Drawing())
+    together = f", {drawn.heads} heads and {drawn.wide} steps drawn as one" if drawn != Drawing() else ""
+    return _launched(program, chip, f"{tiles.name}, {tiles.block_rows} x {tiles.columns}{together}", drawn=drawn)
 
 
 def decode(
@@ -122,13 +122,12 @@ def decode(
     _append_one(program, sizes, tensors, tiles)
     count = -(-seq // tiles.columns)
     parts = splits(batch * kv_heads, count, chip.core_count, tiles)
-    drawn = drawing(batch * kv_heads * parts, 1, tiles, (count - 1) / parts, chip.core_count)
-    _decode(program, sizes, tensors, tiles, parts, drawn.wide)
+    _decode(program, sizes, tensors, tiles, parts)
     if parts > 1:
         _merge(program, sizes, tensors, parts, chip)
     split = f", {parts} splits" if parts > 1 else ""
     choice = f"{tiles.name}, {tiles.block_rows} x {tiles.columns}{split}"
-    return _launched(program, chip, choice, drawn=drawn != Drawing(), early=int(parts > 1 and tiles.third))
+    return _launched(program, chip, choice, early=int(parts > 1 and tiles.third))
 
 
 def _checked(chip: Chip, batch: int, seq: int, heads: int, kv_heads: int, head_dim: int, dtype: str) -> Sizes:
@@ -160,8 +159,10 @@ def _tensors(program: ProgramBuilder, s: Sizes, new: int) -> Tensors:
     return tensors | {name: program.tensor(name, "int32", (s.batch,)) for name in ("slots", "lengths", "pages")}
 
 
-def _launched(program: ProgramBuilder, chip: Chip, choice: str, *, drawn: bool, early: int = 0) -> Kernel:
-    """The kernel on a chip that starts kernels and blocks as the knobs say, with room for what is drawn together.
+def _launched(program: ProgramBuilder, chip: Chip, choice: str, drawn: Drawing = Drawing(), early: int = 0) -> Kernel:
+    """The kernel on a chip that starts kernels and blocks as the knobs say.
+
+    A block that is drawn for several takes as many times as long to start, and has the room that it needs.
 
     A chip has one time to launch all kernels, so it is the mean. ``early`` kernels are launched while the one before
     runs (programmatic dependent launch), and cost none.
@@ -169,9 +170,9 @@ def _launched(program: ProgramBuilder, chip: Chip, choice: str, *, drawn: bool, 
     built = program.build()
     late = (len(built.kernels) - early) / len(built.kernels)
     launch = (_seconds(chip, chip.launch) + knob("attention_start") / float(chip.clock)) * late
-    block = _seconds(chip, chip.block_start) + knob("attention_block") / float(chip.clock)
+    block = (_seconds(chip, chip.block_start) + knob("attention_block") / float(chip.clock)) * drawn.heads
     values: dict[str, object] = {"launch": f"{launch * 1e6:.6f} us", "block_start": f"{block * 1e6:.6f} us"}
-    return Kernel(built, chip.replace(values | (_room(built, chip) if drawn else {})), choice)
+    return Kernel(built, chip.replace(values | (_room(built, chip) if drawn != Drawing() else {})), choice)
 
 
 def _seconds(chip: Chip, duration: Duration) -> float:
@@ -303,7 +304,7 @@ def _attend(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, drawn: 
                 outcome.out.pop()
 
 
-def _decode(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, parts: int, wide: int) -> None:
+def _decode(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, parts: int) -> None:
     """Decode: a block for each part of the keys of each head of keys and values."""
     dim, rows, count = s.head_dim, tiles.rows, -(-s.seq // tiles.columns)
     each = -(-count // parts)
@@ -312,11 +313,11 @@ def _decode(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, parts: 
         t["sums"] = program.tensor("sums", "fp32", (parts, s.batch, s.kv_heads, s.group))
     with program.kernel("attend", grid={"b": s.batch, "h": s.kv_heads, "x": parts}) as kernel:
         b, h, x = kernel.coordinates
-        block = Block(kernel, s, tiles, (rows, 1), (1,) if wide == 1 else (1, wide))
+        block = Block(kernel, s, tiles, (rows, 1))
         first = x * each if parts > 1 else Expr(0)
         total = minimum(each, count - first) if parts > 1 else Expr(count)
         full = minimum(each, count - 1 - first) if parts > 1 else Expr(count - 1)
-        spans = _spans(first, full, total, wide)
+        spans = _spans(first, full, total, 1)
 
         def keys(name: str, tile: Expr, wide: int) -> RegionHandle:
             return t[name][b, h, tile * tiles.columns : wide * tiles.columns, 0:dim]

@@ -154,11 +154,13 @@ class Drawing:
     """Steps over tiles of keys that are drawn as one, where none of them is masked."""
 
 
-MOST_TRANSFERS = 20_000
+MOST_TRANSFERS = 30_000
 """Transfers of keys, values, queries and results from which on blocks and steps are drawn together: simulation takes
 some microseconds for each."""
 TURNS = 8
 """Blocks of a core that are left at least, so that waves and tails stay what they are."""
+LEAST_WIDE_STEPS = 8
+"""Wide steps of a block that are left at least, on average, so that its first and last ones weigh as little."""
 
 
 def drawing(blocks: int, group: int, tiles: Tiles, steps: float, cores: int) -> Drawing:
@@ -183,8 +185,8 @@ def drawing(blocks: int, group: int, tiles: Tiles, steps: float, cores: int) -> 
         return blocks / heads * (2 * tiles.groups + 2 * loads)
 
     heads = [n for n in range(1, group + 1) if group % n == 0 and (n == 1 or blocks >= n * TURNS * cores)]
-    wides = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or steps >= 4 * n]
-    choices = [(n * wide, n, wide) for n in heads for wide in wides]
-    few = [choice for choice in choices if transfers(*choice[1:]) <= MOST_TRANSFERS]
-    _, n, wide = min(few) if few else min(choices, key=lambda choice: transfers(*choice[1:]))
+    wides = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or steps >= LEAST_WIDE_STEPS * n]
+    choices = [(wide, n) for wide in wides for n in heads]
+    few = [(wide, n) for wide, n in choices if transfers(n, wide) <= MOST_TRANSFERS]
+    wide, n = min(few) if few else min(choices, key=lambda choice: transfers(choice[1], choice[0]))
     return Drawing(n, wide)

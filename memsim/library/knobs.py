@@ -61,7 +61,7 @@ KNOBS: dict[str, Knob] = {
         "linear rows of A100 PCIe under 70 us, fp32",
     ),
     "row_slots": Knob(
-        2.9,
+        2.6,
         "issue slots",
         "that an instruction takes in softmax and norms: pipes of 16 lanes, branches, waits for one another",
         "softmax and ln rows of A100 PCIe and V100 PCIe, fp32",

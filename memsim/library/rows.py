@@ -7,12 +7,15 @@ whole: where a GPU's threads have only pieces of them, the program's chip has re
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from memsim.hierarchy import Chip
 from memsim.isa import ProgramBuilder
+from memsim.isa.builder import KernelBuilder
+from memsim.isa.expr import Expr
+from memsim.isa.handles import RingHandle, TensorHandle
 from memsim.library.kernel import Kernel
 from memsim.library.knobs import knob
 from memsim.library.streams import (
@@ -28,12 +31,16 @@ from memsim.library.streams import (
     size_of,
     warp_reduction,
 )
+from memsim.library.sums import reduce
 from memsim.lowering import values
+from memsim.lowering.spaces import repeat, turns
 from memsim.lowering.values import Value, apply, given
+
+__all__ = ["layer_norm", "reduce", "rms_norm", "softmax"]
 
 EPS = 1e-5
 """What PyTorch's norms add to the variance."""
-FEW_BLOCKS = 3500
+FEW_BLOCKS = 2000
 """Blocks of a program, at most, where a core holds enough rows to put some in one block."""
 
 
@@ -44,7 +51,9 @@ class Cost:
     held: int
     """Rows that a core works on at once."""
     issued: float
-    """Instructions of warps on its elements. Those of its reductions are in their latency."""
+    """Instructions of warps on its elements."""
+    shared: float
+    """Instructions of warps on its reductions, which take a slot each: what they wait for is in ``reduction``."""
     reduction: float
     """Cycles from the end of a reduction's arithmetic to its result."""
     serial: float
@@ -60,75 +69,106 @@ class Pass:
     result: str
     value: Value
     known: Mapping[str, Value]
-    again: int = 0
-    """Columns of the row that are read once more."""
+    again: float = 0
+    """Share of the rows that come from the L2 once more."""
 
 
 class _Rows:
-    """The program of a kernel over rows."""
+    """The program of a kernel over rows.
+
+    Where rows share parameters, blocks stay and take groups in turn: so a core reads the parameters a few times and not
+    once for each row, as its L1 would see to.
+    """
 
     def __init__(self, chip: Chip, name: str, rows: int, cols: int, dtype: str, cost: Cost) -> None:
         self.chip, self.name, self.rows, self.cols, self.dtype, self.cost = chip, name, rows, cols, dtype, cost
         self.group = 1
         while self.group * 4 <= cost.held and rows > self.group * FEW_BLOCKS:
             self.group *= 2
-        self.blocks, self.slots = -(-rows // self.group), max(1, cost.held // self.group)
+        self.groups, self.slots = -(-rows // self.group), max(1, cost.held // self.group)
+        self.cut = rows % self.group > 0
 
-    def kernel(self, passes: list[Pass], parameters: Mapping[str, Value]) -> Kernel:
+    def kernel(self, passes: list[Pass], parameters: Sequence[str] = ()) -> Kernel:
         """Loads, passes and a store for each group of rows."""
-        shape, cut = (self.group, self.cols), self.rows % self.group > 0
+        shape = (self.group, self.cols)
         formulas = [Formula(p.value, p.known, shape) for p in passes]
         work = self._work(formulas)
         builder = ProgramBuilder(self.name)
         source = builder.tensor("X", self.dtype, (self.rows, self.cols))
         tensors = {name: builder.tensor(name, self.dtype, (self.cols,)) for name in parameters}
         result = builder.tensor("Y", self.dtype, (self.rows, self.cols))
-        with builder.kernel(self.name, grid={"b": self.blocks}, occupancy=self.slots) as kernel:
-            (block,) = kernel.coordinates
-            here = block * self.group
-            rings = {"x": kernel.ring("x", self.cost.memory, self.dtype, shape)}
-            rings |= {p.result: kernel.ring(p.result, "reg", "fp32", (self.group, 1)) for p in passes[:-1]}
-            rings |= {name: kernel.ring(name, "reg", self.dtype, (1, self.cols)) for name in parameters}
-            y = rings[passes[-1].result] = kernel.ring("y", "reg", self.dtype, shape)
-            spent = kernel.ring("spent", "reg", "int8", (work,)) if work else None
-            again = max(p.again for p in passes)
-            if again:
-                ready, seen = (kernel.ring(n, "reg", "fp32", (1, 1)) for n in ("ready", "seen"))
-                back = kernel.ring("back", "reg", self.dtype, (self.group, again))
+        blocks = min(self.groups, self.chip.core_count * self.slots) if parameters else self.groups
+        with builder.kernel(self.name, grid={"b": blocks}, occupancy=self.slots) as kernel:
+            rings = self._rings(kernel, passes, parameters, work)
             with kernel.queue("load"):
-                rings["x"].load(source[here, 0], clip=cut)
                 for name, tensor in tensors.items():
                     rings[name].load(tensor[0])
-                if again:  # what the L1 has lost comes again, once the statistics are known
-                    seen.copy(ready)
-                    ready.pop()
-                    back.load(source[here : self.group, 0:again], clip=cut)
+                with self._groups(kernel, blocks) as here:
+                    self._load(source, here, rings)
             with kernel.queue("compute"):
-                for number, (one, formula) in enumerate(zip(passes, formulas, strict=True)):
-                    if one.again:
-                        ready.reduce("max", rings[passes[number - 1].result], axis=0)
-                        ready.push()
-                        seen.pop()
-                        back.pop()
-                    formula.write(kernel, f"s{number}", rings, rings[one.result])
-                    if number == 0 and spent is not None:
-                        spent.fill(0)
-                for name in ("x", *parameters):
+                with self._groups(kernel, blocks):
+                    self._compute(kernel, rings, passes, formulas)
+                for name in parameters:
                     rings[name].pop()
-                y.push()
-            with kernel.queue("store"):
-                result[here, 0].store(y, clip=cut)
-                y.pop()
+            with kernel.queue("store"), self._groups(kernel, blocks) as here:
+                result[here, 0].store(rings["y"], clip=self.cut)
+                rings["y"].pop()
         program = builder.build(verify=False)
-        text = f"{self.blocks} blocks of {self.group} rows, {self.slots} on a core"
+        text = f"{self.groups} groups of {self.group} rows, {self.slots} on a core"
         return Kernel(program, self._roomy(formulas, work, len(parameters)), text)
+
+    @contextmanager
+    def _groups(self, kernel: KernelBuilder, blocks: int) -> Iterator[Expr]:
+        """The groups that a block takes in turn; gives the first row of each."""
+        (block,) = kernel.coordinates
+        with repeat(kernel, "i", turns(self.groups, blocks, block)) as turn:
+            yield (turn * blocks + block) * self.group
+
+    def _rings(
+        self, kernel: KernelBuilder, passes: list[Pass], parameters: Sequence[str], work: int
+    ) -> dict[str, RingHandle]:
+        """The rings: rows, results of passes, parameters, and those that only cost time."""
+        shape = (self.group, self.cols)
+        rings = {"x": kernel.ring("x", self.cost.memory, self.dtype, shape)}
+        rings |= {p.result: kernel.ring(p.result, "reg", "fp32", (self.group, 1)) for p in passes[:-1]}
+        rings |= {name: kernel.ring(name, "reg", self.dtype, (1, self.cols)) for name in parameters}
+        rings["y"] = kernel.ring("y", "reg", self.dtype, shape)
+        if work:
+            rings["spent"] = kernel.ring("spent", "reg", "int8", (work,))
+        if again := round(self.group * passes[-1].again):
+            rings |= {name: kernel.ring(name, "reg", "fp32", (1, 1)) for name in ("ready", "seen")}
+            rings["back"] = kernel.ring("back", "reg", self.dtype, (again, self.cols))
+        return rings
+
+    def _load(self, source: TensorHandle, here: Expr, rings: Mapping[str, RingHandle]) -> None:
+        """Rows; and what the L1 has lost of them once more, when the statistics are known."""
+        rings["x"].load(source[here, 0], clip=self.cut)
+        if "back" in rings:
+            rings["seen"].copy(rings["ready"])
+            rings["ready"].pop()
+            rings["back"].load(source[here, 0], clip=self.cut)
+
+    def _compute(
+        self, kernel: KernelBuilder, rings: Mapping[str, RingHandle], passes: list[Pass], formulas: list[Formula]
+    ) -> None:
+        """All passes over a group."""
+        for number, (one, formula) in enumerate(zip(passes, formulas, strict=True)):
+            if one is passes[-1] and "back" in rings:
+                rings["ready"].reduce("max", rings[passes[number - 1].result], axis=0)
+                rings["ready"].push()
+                rings["seen"].pop()
+                rings["back"].pop()
+            formula.write(kernel, f"s{number}", rings, rings[one.result])
+            if number == 0 and "spent" in rings:
+                rings["spent"].fill(0)
+        rings["x"].pop()
+        rings["y"].push()
 
     def _work(self, formulas: list[Formula]) -> int:
         """Lanes to keep busy beyond what the program's own instructions do, for what the GPU's take more."""
         unit = self.chip.core.vector
-        cycles = self.group * self.cost.issued * knob("row_slots") / ISSUE - sum(
-            formula.cycles(self.chip) for formula in formulas
-        )
+        slots = self.group * (self.cost.issued * knob("row_slots") + self.cost.shared)
+        cycles = slots / ISSUE - sum(formula.cycles(self.chip) for formula in formulas)
         return max(0, round(cycles * unit.lanes))
 
     def _roomy(self, formulas: list[Formula], work: int, parameters: int) -> Chip:
@@ -167,14 +207,14 @@ def softmax(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
     x = given("x", frozenset({0, 1}), dtype)
     by_warp = cols <= 1024 and cols * size_of(dtype) <= 4096
     cost = _warp_cost(chip, cols) if by_warp else _block_cost(chip, cols)
-    return _Rows(chip, "softmax", rows, cols, dtype, cost).kernel([Pass("y", values.softmax(x, 1), {"x": x})], {})
+    return _Rows(chip, "softmax", rows, cols, dtype, cost).kernel([Pass("y", values.softmax(x, 1), {"x": x})])
 
 
 def _warp_cost(chip: Chip, cols: int) -> Cost:
     """A row to a warp: each thread has a 32nd of the next power of two, 22 instructions an element."""
     elements = max(WARP, 1 << (cols - 1).bit_length()) // WARP
     threads = min(resident_threads(chip), 65536 // (elements + 24)) // 128 * 128
-    return Cost(threads // WARP, 22 * elements, warp_reduction(), 0)
+    return Cost(threads // WARP, 22 * elements, 60, warp_reduction(), 0)
 
 
 def _block_cost(chip: Chip, cols: int) -> Cost:
@@ -182,8 +222,9 @@ def _block_cost(chip: Chip, cols: int) -> Cost:
     threads = min(1024, -(-cols // WARP) * WARP)
     iterations = -(-cols // threads)
     serial = (-(-iterations // 4) - 1) * round_trip(chip)
-    issued = -(-cols // WARP) * 43
-    return Cost(max(1, resident_threads(chip) // threads), issued, block_reduction(threads), serial, "sram")
+    issued, shared = -(-cols // WARP) * 43, threads // WARP * 40
+    held = max(1, resident_threads(chip) // threads)
+    return Cost(held, issued, shared, block_reduction(threads), serial, "sram")
 
 
 def layer_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
@@ -207,8 +248,7 @@ def layer_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
         Pass("rate", apply("rsqrt", apply("add", variance, EPS)), {"x": x, "mean": mean}),
         Pass("y", y, {"x": x, "mean": mean, "rate": rate, "gain": gain, "shift": shift}, _lost(chip, cols, dtype)),
     ]
-    parameters = {"gain": gain, "shift": shift}
-    return _Rows(chip, "layer_norm", rows, cols, dtype, _norm_cost(chip, cols)).kernel(passes, parameters)
+    return _Rows(chip, "layer_norm", rows, cols, dtype, _norm_cost(chip, cols)).kernel(passes, ("gain", "shift"))
 
 
 def rms_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
@@ -227,7 +267,7 @@ def rms_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
         Pass("rate", apply("rsqrt", apply("add", square, EPS)), {"x": x}),
         Pass("y", y, {"x": x, "rate": rate, "gain": gain}, _lost(chip, cols, dtype)),
     ]
-    return _Rows(chip, "rms_norm", rows, cols, dtype, _norm_cost(chip, cols)).kernel(passes, {"gain": gain})
+    return _Rows(chip, "rms_norm", rows, cols, dtype, _norm_cost(chip, cols)).kernel(passes, ("gain",))
 
 
 def _norm_values(dtype: str) -> tuple[Value, Value, Value, Value, Value]:
@@ -237,27 +277,28 @@ def _norm_values(dtype: str) -> tuple[Value, Value, Value, Value, Value]:
     return row, mean, rate, given("gain", across, dtype), given("shift", across, dtype)
 
 
-def _lost(chip: Chip, cols: int, dtype: str) -> int:
-    """Columns of a row that the L1 has lost when they are read again.
+def _lost(chip: Chip, cols: int, dtype: str) -> float:
+    """Share of a row that the L1 has lost when it is read again.
 
     A line survives with probability 1 - (bytes of all rows that the core works on) / (bytes of its L1).
     """
     if chip.core.l1 is None:
-        return cols
-    worked_on = resident_threads(chip) // 128 * cols * size_of(dtype)
-    return min(cols, math.ceil(cols * worked_on / chip.core.l1.capacity))
+        return 1.0
+    return min(1.0, resident_threads(chip) // 128 * cols * size_of(dtype) / chip.core.l1.capacity)
 
 
 def _norm_cost(chip: Chip, cols: int) -> Cost:
     """A row to four warps, four elements of a thread at a time.
 
     Instructions for four elements: 72 for their mean and variance, of which the exact reciprocal of the count takes 40;
-    22 for the result. Latency: five times a shuffle and a combination, then twice one through shared memory; half of it
-    for each of the program's two reductions.
+    22 for the result; 295 for the reductions of a warp. Of a row that is read piece by piece, half is there on average:
+    so a core holds fewer whole ones. Latency: five times a shuffle and a combination, then twice one through shared
+    memory; half of it for each of the program's two reductions.
     """
     combine = 75
     latency = warp_reduction(combine) + 2 * (2 * barrier(128) + combine + 50) + barrier(128) + 80
     iterations = -(-cols // 512)
     serial = (serial_loads(iterations, cols % 512 > 0) - 1) * round_trip(chip)
     issued = -(-cols // 128) * (72 + 22)
-    return Cost(resident_threads(chip) // 128, issued, latency / 2, serial)
+    held = resident_threads(chip) // 128 * (iterations + 1) / (2 * iterations)
+    return Cost(max(1, round(held)), issued, 4 * 295, latency / 2, serial)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from memsim.errors import MemsimError
 from memsim.measure.cases import Case
 from memsim.measure.curves import KIB, SOURCE
 from memsim.measure.protocol import Timing
+from memsim.validate.programs import COPY_TILE
 
 if TYPE_CHECKING:
     from memsim.hierarchy import Chip
@@ -72,6 +72,10 @@ class WebgpuDevice:
             return f"programs are measured in fp32, not {call.dtype}"
         if call.kind not in ("gemm", *_WORKLOADS) and call.function != "copy":
             return f"no workload stands for {case.op}"
+        if call.batch > 1:
+            return "no workload stands for many products side by side"
+        if call.function == "copy" and (call.rows % COPY_TILE[0] or call.cols % COPY_TILE[1]):
+            return "a copy is of whole tiles"
         if call.flops > LARGEST_FLOPS or call.bytes > LARGEST_BYTES:
             return "its buffers are larger than adapters bind, or it takes too long"
         return None
@@ -84,13 +88,11 @@ class WebgpuDevice:
 
     def _program(self, case: Case) -> Program:
         from memsim.lowering import compile
-        from memsim.validate.programs import COPY_TILE, copy
+        from memsim.validate.programs import copy
         from memsim.workloads import workload
 
         call = case.call
         if call.function == "copy":
-            if call.rows % COPY_TILE[0] or call.cols % COPY_TILE[1]:
-                raise MemsimError("is no whole number of tiles", where=case.label, mend="take another size")
             return copy(self.chip, rows=call.rows, columns=call.cols)
         settings: dict[str, Any] = {"dtype": "fp32"}
         if call.kind == "gemm":

@@ -51,13 +51,14 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     MemsimError
         The chip cannot run such a call.
     """
-    from memsim.engine.power import simulate_capped
+    from memsim.engine.power import simulate_capped, with_normal_data
 
     call = row if isinstance(row, Call) else row.call
     if protocol is None:
         protocol = default_protocol(call) if isinstance(row, Call) else row.protocol
     kernel = build(call, chip)
-    result = simulate_capped(kernel.program, kernel.chip, cached=_cached(kernel, call, protocol))
+    loaded = with_normal_data(kernel.program, kernel.chip)
+    result = simulate_capped(kernel.program, loaded, cached=_cached(kernel, call, protocol))
     return Prediction(
         result.time_s + host_s(call, protocol),
         result.bottleneck,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memsim.engine.calibration import entry, interleaving
+from memsim.engine.calibration import entry, interleaving, label_of, listed, timing_of
 from memsim.hierarchy import Chip
 from memsim.hierarchy.dram_parts import dram_part, dram_parts
 from memsim.microbench.batches import PATTERNS, BatchRow, batch_errors, median_and_worst
@@ -103,13 +103,13 @@ def test_a_table_is_what_is_measured(part: str) -> None:
 
 @pytest.mark.slow
 def test_all_tables_are_what_is_measured() -> None:
-    assert {name: as_json(entry(dram_part(name))) for name in tables()} == tables()
+    assert {name: as_json(entry(part)) for name, part in listed().items()} == tables()
 
 
 def test_every_listed_part_and_every_preset_has_its_table() -> None:
-    of_presets = {part for name in Chip.presets() if (part := Chip.preset(name).dram.part)}
-    assert of_presets
-    assert set(tables()) == {*dram_parts(), *of_presets}
+    assert set(tables()) == set(listed())
+    for part in (*map(dram_part, dram_parts()), *(Chip.preset(name).dram.channel for name in Chip.presets())):
+        assert part is None or tables()[label_of(part)]["timing"] == timing_of(part)
 
 
 def test_every_pattern_has_tiles_inside_the_part() -> None:

@@ -17,6 +17,12 @@ DRIVERS = {
     "NVIDIA L4": "l4",
     "NVIDIA L40S": "l40s",
     "Tesla T4": "t4",
+    "Tesla P4": "p4",
+    "Tesla P100-PCIE-16GB": "p100_pcie",
+    "NVIDIA L40": "l40",
+    "NVIDIA GH200 480GB": "gh200",
+    "NVIDIA GB200": "gb200_sxm",
+    "NVIDIA B300 SXM6 AC": "b300_sxm",
     "AMD Instinct MI210": "mi210",
     "AMD_MI210": "mi210",
     "AMD Instinct MI300X": "mi300x",
@@ -44,7 +50,7 @@ def test_every_name_is_one_of_a_preset() -> None:
     assert set(NAMES) <= set(Chip.presets())
 
 
-@pytest.mark.parametrize("name", ["A100", "H100", "V100", "MI250", "L40", "Tesla P4", "CPU Some Xeon"])
+@pytest.mark.parametrize("name", ["A100", "H100", "V100", "MI250", "K80", "CPU Some Xeon"])
 def test_what_would_fit_several_presets_or_none_is_unknown(name: str) -> None:
     assert preset_of(name) is None
 

@@ -69,7 +69,7 @@ def gemm(chip: Chip, m: int, n: int, k: int, dtype: str = "bf16", batch: int = 1
         return Kernel(write_gemv(problem, chip.core_count), on_machine(chip), "a row, on vector lanes")
     plan = choose(chip, problem)
     pauses = Facts.of(chip, dtype).pauses(plan.tiling, plan.pieces(problem))
-    machine = on_machine(chip, pause_cycles(plan.tiling, chip) if pauses else 0)
+    machine = on_machine(chip, pause_cycles(plan.tiling, chip) if pauses else 0, 1 if plan.splits == 1 else 2)
     return Kernel(write(problem, plan, chip.core_count), machine, str(plan))
 
 

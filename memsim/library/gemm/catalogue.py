@@ -12,6 +12,8 @@ from memsim.library.gemm.plan import Tiling
 WIDE = 256
 """Columns of a native step of a unit that takes its operands from shared memory by itself (wgmma, tcgen05)."""
 MOST_STAGES = 8
+SMALL = 128 * 64
+"""Sums of a tile of which a core holds two blocks: larger ones take the registers of half the threads and more."""
 
 
 def is_asynchronous(chip: Chip, dtype: str) -> bool:
@@ -51,7 +53,7 @@ def _synchronous(sram: int, line: int, size: int, native: int) -> Iterator[Tilin
     """Warps load and multiply in turn (mma.sync, MFMA): a block a tile."""
     del native
     for m, n in ((64, 64), (128, 64), (64, 128), (128, 128), (256, 64), (64, 256), (256, 128), (128, 256)):
-        for residents in (1, 2):
+        for residents in (1, 2) if m * n <= SMALL else (1,):
             k = line
             if residents * 3 * (m + n) * k * size > sram:
                 k //= 2

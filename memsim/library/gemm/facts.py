@@ -91,7 +91,7 @@ def _facts(key: _Key, dtype: str) -> Facts:
         rate(chip.network.link_bandwidth),
         rate(chip.cache.bandwidth) * 0.8 if chip.cache else dram,
         dram,
-        rate(chip.core.sram.bandwidth) if chip.core.sram.bandwidth else 1e9,
+        0.9 * rate(chip.core.sram.bandwidth) if chip.core.sram.bandwidth else 1e9,
         latency + 100,
         0.0,
         cycles(chip.launch) + 3 * latency,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import lru_cache
 
 from memsim.hierarchy import Chip
@@ -16,8 +17,8 @@ WARP_TILE = 64 * 64
 """Of sums, in the registers of a warp, where tiles are large; small ones have four warps."""
 
 
-def on_machine(chip: Chip, pause: int = 0) -> Chip:
-    """The chip with the cycles that a block of a kernel spends before its first load, and between steps.
+def on_machine(chip: Chip, pause: int = 0, kernels: int = 1) -> Chip:
+    """The chip with the cycles that a block of a product spends before its first load, and between steps.
 
     Parameters
     ----------
@@ -25,8 +26,11 @@ def on_machine(chip: Chip, pause: int = 0) -> Chip:
         As it is.
     pause
         Cycles for which the matrix unit stands still before each step.
+    kernels
+        2 where a reduction follows, a small kernel such as those between which ``launch`` was measured: its blocks
+        start within it. A chip has one start for all blocks, so each launch is shorter by half of it: the sum is right.
     """
-    return _changed(_Same(chip), round(knob("gemm_start")), pause)
+    return _changed(_Same(chip), round(knob("gemm_start")), pause, kernels)
 
 
 def pause_cycles(tiling: Tiling, chip: Chip) -> int:
@@ -58,8 +62,12 @@ class _Same:
 
 
 @lru_cache(maxsize=256)
-def _changed(same: _Same, start: int, idle: int) -> Chip:
+def _changed(same: _Same, start: int, pause: int, kernels: int) -> Chip:
+    chip = same.chip
     changes: dict[str, object] = {"block_start": f"{start} cycles"}
-    if idle:
-        changes["core.matrix.pause"] = f"{idle} cycles"
-    return same.chip.replace(changes)
+    if pause:
+        changes["core.matrix.pause"] = f"{pause} cycles"
+    if kernels > 1:
+        launch = chip.ticks_of(chip.launch) * chip.tick / chip.clock_period
+        changes["launch"] = f"{max(0, round(launch - Fraction(start * (kernels - 1), kernels)))} cycles"
+    return chip.replace(changes)

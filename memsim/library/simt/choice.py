@@ -13,8 +13,8 @@ from memsim.library.simt.tiles import CATALOGUE, Block
 
 STAGES = 2
 """Stages in shared memory: the next is fetched while one is multiplied."""
-WORKSPACE_BYTES = 8 << 20
-"""What PyTorch gives cuBLAS for the parts of a split k: 2 buffers of 4096 KiB (CUBLAS_WORKSPACE_CONFIG :4096:2:16:8)."""
+WORKSPACE_BYTES = 1 << 20
+"""What PyTorch gives cuBLASLt for the parts of a split k (1 MiB from pytorch/pytorch#73439 on, until 2.6)."""
 SLACK = 1.03
 """Of plans whose estimates differ by less, the largest tile is taken, which moves least; then the fewest splits."""
 CACHE_SHARE = 1
@@ -39,14 +39,20 @@ def candidates(product: Product, chip: Chip) -> Iterator[Plan]:
         if not block.fits(chip, STAGES):
             continue
         for splits in SPLITS:
-            if splits > 1 and not _may_split(product, block, splits):
+            if splits > 1 and not _may_split(product, block, splits, chip):
                 continue
             yield Plan(block, splits, STAGES, block.resident(chip, STAGES), 1)
 
 
-def _may_split(product: Product, block: Block, splits: int) -> bool:
-    fits = 4 * splits * product.batch * product.m * product.n <= WORKSPACE_BYTES
+def _may_split(product: Product, block: Block, splits: int, chip: Chip) -> bool:
+    """Whether the parts fit their workspace, and each is several stages long."""
+    fits = in_place(chip) or 4 * splits * product.batch * product.m * product.n <= WORKSPACE_BYTES
     return fits and product.k >= 4 * splits * block.k
+
+
+def in_place(chip: Chip) -> bool:
+    """Whether splits need no workspace: assumed of the kernels of GPUs before Ampere, which know no bf16."""
+    return chip.core.matrix is None or not chip.core.matrix.supports("bf16")
 
 
 @lru_cache(maxsize=64)

@@ -18,6 +18,12 @@ NAMES: dict[str, tuple[str, ...]] = {
     "h100_pcie": ("H100 PCIe", "H100 PCIe 80GB", "H100 80GB PCIe", "H100 80GB HBM2e"),
     "h200_sxm": ("H200", "H200 SXM", "H200 SXM 141GB", "H200 141GB HBM3e"),
     "b200_sxm": ("B200", "B200 SXM", "B200 180GB", "B200 SXM 180GB"),
+    "gb200_sxm": ("GB200", "GB200 SXM"),
+    "b300_sxm": ("B300", "B300 SXM", "B300 SXM6", "B300 SXM6 AC", "B300 270GB"),
+    "gh200": ("GH200", "GH200 480GB", "GH200 96GB", "GH200 96GB HBM3", "GH200 SXM"),
+    "p100_pcie": ("P100-PCIE-16GB", "P100 PCIe", "P100 16GB PCIe"),
+    "p4": ("P4", "P4 8GB"),
+    "l40": ("L40", "L40 48GB"),
     "l4": ("L4", "L4 24GB"),
     "l40s": ("L40S", "L40S 48GB"),
     "t4": ("T4", "T4 16GB"),
@@ -72,6 +78,8 @@ def mend_of(name: str) -> str:
     name
         The name.
     """
+    if name.startswith("CPU "):
+        return f"these are times of a CPU, for which there is no preset; --chip '{name}=FILE.toml' gives a chip for it"
     near = difflib.get_close_matches(plain(name), _PRESET_OF, n=1, cutoff=0.6)
     hint = f"did you mean {_PRESET_OF[near[0]]}? " if near else ""
     return f"{hint}memsim chips lists the presets; --chip '{name}=NAME|FILE.toml' gives the chip"
