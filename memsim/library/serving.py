@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TypeAlias
 
 from memsim.errors import MemsimError
 from memsim.hierarchy import Chip, System
 from memsim.isa import DTYPES
 from memsim.library.clusters import system_for
-from memsim.library.collective import OPERATIONS
+from memsim.library.collective import OPERATIONS, framework_all_reduce
 from memsim.library.collective import run as communicate
 from memsim.library.hosts import HOSTS, Host
 from memsim.library.models import Model
@@ -270,10 +271,10 @@ def _run(model: Model, chips: _Chips, calls: Sequence[Call], batch: int, host: H
     A board measures power over milliseconds, so a step is judged as a whole and not kernel by kernel.
     """
     software = _host(model.host if host is None else host)
-    host_s = software.step_s(calls, batch)
+    host_s = software.step_s(calls)
 
     def at(clock: Fraction) -> StepResult:
-        shares = tuple(_share(call, chips, clock) for call in calls)
+        shares = tuple(_share(call, chips, clock, software) for call in calls)
         idle_j = static_w(chips.chip, clock) * chips.count * host_s
         slow = clock < chips.chip.clock
         return StepResult(
@@ -298,10 +299,11 @@ def _host(host: Host | str) -> Host:
     return HOSTS[host]
 
 
-def _share(call: Call, chips: _Chips, clock: Fraction) -> Share:
+def _share(call: Call, chips: _Chips, clock: Fraction, software: Host) -> Share:
     if chips.system is not None and call.op in OPERATIONS:
         size = call.sizes[0] * DTYPES[call.dtype].bytes
-        run = communicate(call.op, chips.system, size, call.dtype)
+        own = software.own_all_reduce and call.op == "all_reduce"
+        run = (framework_all_reduce if own else partial(communicate, call.op))(chips.system, size, call.dtype)
         return Share(call.name, call.op, call.sizes, call.count, run.time_s, run.energy_j, "links", run.text)
     one = ran(call, chips.chip) if clock == chips.chip.clock else slowed(call, chips.chip, clock)
     energy_j = one.energy_j * chips.count
