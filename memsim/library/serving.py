@@ -131,6 +131,7 @@ def decode_step(
     *,
     host: Host | str | None = None,
     sampling: str = "top_p",
+    mixed: int = 0,
 ) -> StepResult:
     """One token more for each sequence: the time per output token.
 
@@ -150,6 +151,8 @@ def decode_step(
         What software adds; the model's own unless given.
     sampling
         ``"top_p"``, from the likeliest tokens, or ``"greedy"``, the likeliest.
+    mixed
+        Tokens of a prompt that the step reads too, as schedulers do that put new requests beside old ones.
 
     Raises
     ------
@@ -157,8 +160,8 @@ def decode_step(
         Unknown names, sizes below 1, heads that are not cut evenly, or weights and caches that do not fit.
     """
     found, chips = _model(model), _machine(machine, tp)
-    calls = decode_calls(found, batch, context, chips.count, sampling)
-    _check_memory(found, chips, batch * context)
+    calls = decode_calls(found, batch, context, chips.count, sampling, mixed)
+    _check_memory(found, chips, batch * context + mixed)
     return _run(found, chips, calls, batch, host)
 
 
@@ -212,6 +215,7 @@ def serve(
     *,
     host: Host | str | None = None,
     sampling: str = "top_p",
+    mixed: int = 0,
 ) -> Serving:
     """Prefill and decode of a model.
 
@@ -220,7 +224,7 @@ def serve(
     """
     seen = prompt + 1 if context is None else context
     prefill = prefill_step(model, machine, batch, prompt, tp, host=host, sampling=sampling)
-    decode = decode_step(model, machine, batch, seen, tp, host=host, sampling=sampling)
+    decode = decode_step(model, machine, batch, seen, tp, host=host, sampling=sampling, mixed=mixed)
     return Serving(prompt, seen, prefill, decode)
 
 

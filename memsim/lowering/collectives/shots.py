@@ -41,7 +41,8 @@ class _Shots:
     def build(self) -> Program:
         """All queues."""
         k, others = self.k, range(1, self.n)
-        out, own, total = (self._ring(name) for name in ("out", "own", "total"))
+        own, total = (self._ring(name) for name in ("own", "total"))
+        out = k.ring("out", "reg", self.dtype, (self.tile,), self.n - 1)
         parts = [self._ring(f"part{s}") for s in others]
         self._meet("before")
         with k.queue("load"), k.loop("i", self.rounds) as i:
