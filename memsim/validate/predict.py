@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memsim.validate.calls import Call
-from memsim.validate.protocol import cached_tensors, default_protocol, host_s
+from memsim.validate.protocol import cached_tensors, default_protocol, host_s, reaches_power_limit
 
 if TYPE_CHECKING:
     from memsim.hierarchy import Chip
@@ -51,14 +51,18 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     MemsimError
         The chip cannot run such a call.
     """
-    from memsim.engine.power import simulate_capped, with_normal_data
+    from memsim.engine import simulate
+    from memsim.engine.power import running_chip, simulate_capped, with_normal_data
 
     call = row if isinstance(row, Call) else row.call
     if protocol is None:
         protocol = default_protocol(call) if isinstance(row, Call) else row.protocol
     kernel = build(call, chip)
     loaded = with_normal_data(kernel.program, kernel.chip)
-    result = simulate_capped(kernel.program, loaded, cached=_cached(kernel, call, protocol))
+    cached = _cached(kernel, call, protocol)
+    result = simulate(kernel.program, running_chip(kernel.program, loaded), cached=cached)
+    if reaches_power_limit(result.time_s, protocol):
+        result = simulate_capped(kernel.program, loaded, cached=cached)
     return Prediction(
         result.time_s + host_s(call, protocol),
         result.bottleneck,
