@@ -66,6 +66,13 @@ KNOBS: dict[str, Knob] = {
         "that an instruction takes in softmax and norms: pipes of 16 lanes, branches, waits for one another",
         "softmax and ln rows of A100 PCIe and V100 PCIe, fp32",
     ),
+    "serving_step": Knob(
+        0.9,
+        "ms",
+        "between two steps of a serving framework, in which the GPU waits: sampling and copies launched one by one, batches"
+        " put together anew",
+        "time per output token of Llama 3.1 8B and Qwen3 32B on H100 with 8 to 32 sequences (ML.ENERGY v3, vLLM)",
+    ),
 }
 """By name."""
 
