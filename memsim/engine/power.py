@@ -7,6 +7,7 @@ the DRAM keeps its own.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from fractions import Fraction
 from itertools import chain
 from typing import Any, NamedTuple
@@ -19,18 +20,19 @@ from memsim.engine.simulate import simulate
 from memsim.errors import GIVE_A_CHIP, GIVE_A_PROGRAM, check_kind
 from memsim.hierarchy import Chip, Dvfs
 from memsim.hierarchy.power import static_powers_at
+from memsim.hierarchy.toggling import normal_toggle
 from memsim.hierarchy.units import scaled
 from memsim.isa.model import Mma, Program, walk
 
 BUSY = 0.8
 """Share of the time from which on a part of the die decides how long a run takes at any clock."""
-PROBE = Fraction(7, 10)
-"""Share of the full clock at which a run tells how time follows it: limits of real boards leave half to nine tenths."""
+PROBES = (Fraction(7, 10), Fraction(1, 2), Fraction(7, 20))
+"""Shares of the full clock at which runs tell how time follows it, one after the other until the limit is kept."""
 OWN_VOLTAGE = ("dram", ROWS, LINKS)
 """Parts of the ledger that do not have the cores' voltage."""
 
 
-def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
+def simulate_capped(program: Program, chip: Chip, *, free: Result | None = None, **options: Any) -> Result:
     """Run a program on a chip that keeps to its ``tdp``.
 
     Parameters
@@ -39,6 +41,8 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
         A tile program.
     chip
         The chip; with a ``tdp`` and a ``dvfs``, or nothing can slow it down.
+    free
+        ``simulate(program, running_chip(program, chip))``, where it is there already.
     **options
         Those of `simulate`.
 
@@ -51,14 +55,15 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
     Notes
     -----
     Where the limit is not kept, the time at other clocks is taken to be a + b / clock. Where a part of the die is busy
-    most of the time, that time is b and the rest a; else the line goes through one more run at a low clock. The clock
-    follows from the line and the limit alone, so a higher limit never gives a lower clock. Then the program runs at
-    that clock, and may draw a little more or less than the line said.
+    most of the time, that time is b and the rest a; else, and far below the full clock, lines go through runs at fixed
+    clocks. The clock follows from these lines and the limit alone, so a higher limit never gives a lower clock. Then
+    the program runs at that clock, and may draw a little more or less than the line said.
     """
     check_kind(program, Program, "simulate_capped", GIVE_A_PROGRAM)
     check_kind(chip, Chip, "simulate_capped", GIVE_A_CHIP)
     chip = running_chip(program, chip)
-    free = simulate(program, chip, **options)
+    if free is None or free.chip != chip:
+        free = simulate(program, chip, **options)
     if chip.tdp_w is None or not free.ticks:
         return free
     power = mean_power_w(free)
@@ -68,8 +73,7 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
     dvfs = chip.dvfs
     if dvfs is None or not any(dvfs.clocks_below(chip.clock)):
         return _ended(free, free, power, f"{why}; no lower clock is known")
-    line = _line_of(program, free, dvfs, options)
-    clock, fits = _fitting(chip, dvfs, line, _split(free))
+    clock, fits = _settled(program, free, dvfs, options)
     last = simulate(program, chip.at_clock(clock), **options)
     power = mean_power_w(last)
     end = "" if fits else ", and there is no lower clock"
@@ -84,18 +88,33 @@ def running_chip(program: Program, chip: Chip) -> Chip:
     return chip.at_clock(dvfs.vector_clock)
 
 
+def with_normal_data(program: Program, chip: Chip) -> Chip:
+    """The chip as it is while a program works on normal random numbers, as benchmarks do (``torch.randn``).
+
+    Its `toggle` is that of such numbers of the type in which most bytes of the program's tensors are. A chip whose
+    toggle was chosen stays as it is.
+    """
+    if "toggle" in chip.model_fields_set:
+        return chip
+    sizes: dict[str, int] = defaultdict(int)
+    for tensor in program.tensors:
+        sizes[tensor.dtype] += tensor.bytes
+    most = max(sizes, key=lambda dtype: sizes[dtype], default="")
+    return chip.replace({"toggle": normal_toggle(most)})
+
+
 def mean_power_w(result: Result) -> float:
     """Mean power in watts over a run.
 
     What caches hold at the end is written back in no time that the run has, so its energy is not in it: in a loop it
     belongs to the next run, which has overwritten it or pays for its eviction.
     """
-    split = _split(result)
+    split = spent(result)
     static = sum(result.chip.static_powers_w.values())
     return (split.core_j + split.other_j) / result.time_s + static if result.ticks else 0.0
 
 
-class _Energy(NamedTuple):
+class Spent(NamedTuple):
     """Dynamic energy of a run in joules."""
 
     core_j: float
@@ -103,59 +122,91 @@ class _Energy(NamedTuple):
     other_j: float
 
 
-def _split(result: Result) -> _Energy:
+def spent(result: Result) -> Spent:
+    """What a run spends while it lasts; not what caches write back after its end."""
     core: list[float] = []
     other: list[float] = []
     for row in result.energy.records("part", "operation"):
         if row["part"] != STATIC["part"] and row["operation"] != FINAL_WRITE_BACK:
             (other if row["part"] in OWN_VOLTAGE else core).append(row["energy_j"])
-    return _Energy(sum(core), sum(other))
+    return Spent(sum(core), sum(other))
 
 
-class _Line(NamedTuple):
+class TimeLine(NamedTuple):
     """Time over clock: seconds, and cycles."""
 
     fixed_s: float
     cycles: float
 
     def time_s(self, clock: Fraction) -> float:
+        """Seconds at a clock in hertz."""
         return self.fixed_s + self.cycles / float(clock)
 
 
-def _line_of(program: Program, free: Result, dvfs: Dvfs, options: dict[str, Any]) -> _Line:
-    """Time over clock, from what was busy or from one more run."""
-    chip = free.chip
+def _settled(program: Program, free: Result, dvfs: Dvfs, options: dict[str, Any]) -> tuple[Fraction, bool]:
+    """The fastest clock at which the limit is kept, and whether there is one; else the lowest."""
+    chip, energy = free.chip, spent(free)
+    most = chip.clock
     on_die = max((share for kind, share in free.busiest.items() if kind != "dram"), default=0.0)
     if on_die >= BUSY and on_die > free.busiest.get("dram", 0.0):
-        return _Line(free.time_s * (1 - on_die), free.time_s * on_die * float(chip.clock))
+        line = TimeLine(free.time_s * (1 - on_die), free.time_s * on_die * float(chip.clock))
+        most = PROBES[0] * chip.clock
+        found = fitting_clock(chip, dvfs, line, energy, most, chip.clock)
+        if found is not None:
+            return found, True
     quiet = {**options, "trace": False, "progress": None}
-    return _line(free, simulate(program, chip.at_clock(_probe(dvfs, chip.clock)), **quiet))
+    above = free
+    for clock in _probes(dvfs, chip.clock):
+        below = simulate(program, chip.at_clock(clock), **quiet)
+        if mean_power_w(below) <= (chip.tdp_w or 0.0):
+            top = min(above.chip.clock, most)
+            found = fitting_clock(chip, dvfs, _line(above, below), energy, clock, top)
+            return found or clock, True
+        above = below
+    return above.chip.clock, False
 
 
-def _line(a: Result, b: Result) -> _Line:
+def _line(a: Result, b: Result) -> TimeLine:
     """Through two runs; time does not fall with the clock, nor rise by more than it."""
     periods = [float(1 / r.chip.clock) for r in (a, b)]
     cycles = (b.time_s - a.time_s) / (periods[1] - periods[0])
     cycles = min(max(cycles, 0.0), a.time_s / periods[0])
-    return _Line(a.time_s - cycles * periods[0], cycles)
+    return TimeLine(a.time_s - cycles * periods[0], cycles)
 
 
-def _probe(dvfs: Dvfs, clock: Fraction) -> Fraction:
-    """A clock that does not depend on the limit: of those a board has, the first below `PROBE` of the full one."""
+def _probes(dvfs: Dvfs, clock: Fraction) -> list[Fraction]:
+    """Clocks that do not depend on the limit: of those a board has, the first below each of `PROBES`, and the last."""
     below = list(dvfs.clocks_below(clock))
-    return next((c for c in below if c <= PROBE * clock), below[-1])
+    chosen = [next((c for c in below if c <= share * clock), below[-1]) for share in PROBES]
+    return sorted({*chosen, below[-1]}, reverse=True)
 
 
-def _fitting(chip: Chip, dvfs: Dvfs, line: _Line, energy: _Energy) -> tuple[Fraction, bool]:
-    """The fastest clock below the chip's at which the limit is kept, and whether there is one; else the lowest."""
+def fitting_clock(
+    chip: Chip, dvfs: Dvfs, line: TimeLine, energy: Spent, least: Fraction, most: Fraction
+) -> Fraction | None:  # fmt: skip
+    """The fastest clock from ``least`` up to ``most``, but below the chip's, at which the limit is kept; or none.
+
+    Parameters
+    ----------
+    chip
+        The chip at the clock of the run.
+    dvfs
+        Its clocks and voltages.
+    line
+        Time over clock.
+    energy
+        Of the run.
+    least, most
+        Clocks in hertz.
+    """
     limit = chip.tdp_w or 0.0
-    clock = chip.clock
     for clock in dvfs.clocks_below(chip.clock):
-        volts = dvfs.volts_over_nominal(clock) / chip.volts_over_nominal
-        dynamic_w = (energy.core_j * volts**2 + energy.other_j) / line.time_s(clock)
-        if dynamic_w + sum(static_powers_at(chip, clock).values()) <= limit:
-            return clock, True
-    return clock, False
+        if least <= clock <= most:
+            volts = dvfs.volts_over_nominal(clock) / chip.volts_over_nominal
+            dynamic_w = (energy.core_j * volts**2 + energy.other_j) / line.time_s(clock)
+            if dynamic_w + sum(static_powers_at(chip, clock).values()) <= limit:
+                return clock
+    return None
 
 
 def _ended(result: Result, free: Result, power_w: float, why: str) -> Result:

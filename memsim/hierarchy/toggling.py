@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from memsim.hierarchy.wires import RANDOM
+
 if TYPE_CHECKING:
     import numpy as np
+
+NORMAL = {"fp32": 0.426, "fp16": 0.429, "bf16": 0.352, "fp8_e4m3": 0.412, "fp8_e5m2": 0.367}
+"""`toggle_of` independent normal numbers, with which benchmarks fill their tensors: exponents are much alike."""
+
+
+def normal_toggle(dtype: str) -> float:
+    """Transitions a bit of normal random numbers of a type; of integers, those of random bits."""
+    return NORMAL.get(dtype, RANDOM)
 
 
 def toggle_of(data: np.ndarray[Any, Any], bus_bytes: int = 32) -> float:

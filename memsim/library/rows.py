@@ -17,23 +17,25 @@ from memsim.isa.builder import KernelBuilder
 from memsim.isa.expr import Expr
 from memsim.isa.handles import RingHandle, TensorHandle
 from memsim.library.kernel import Kernel
-from memsim.library.knobs import knob
 from memsim.library.streams import (
-    ISSUE,
     WARP,
     Formula,
     barrier,
     block_reduction,
     check_sizes,
+    issue_cycles,
     resident_threads,
     round_trip,
     serial_loads,
     size_of,
     warp_reduction,
 )
+from memsim.library.sums import reduce
 from memsim.lowering import values
 from memsim.lowering.spaces import repeat, turns
 from memsim.lowering.values import Value, apply, given
+
+__all__ = ["layer_norm", "reduce", "rms_norm", "softmax"]
 
 EPS = 1e-5
 """What PyTorch's norms add to the variance."""
@@ -48,7 +50,9 @@ class Cost:
     held: int
     """Rows that a core works on at once."""
     issued: float
-    """Instructions of warps on its elements. Those of its reductions are in their latency."""
+    """Instructions of warps on its elements."""
+    shared: float
+    """Instructions of warps on its reductions, which take a slot each: what they wait for is in ``reduction``."""
     reduction: float
     """Cycles from the end of a reduction's arithmetic to its result."""
     serial: float
@@ -162,9 +166,8 @@ class _Rows:
     def _work(self, formulas: list[Formula]) -> int:
         """Lanes to keep busy beyond what the program's own instructions do, for what the GPU's take more."""
         unit = self.chip.core.vector
-        cycles = self.group * self.cost.issued * knob("row_slots") / ISSUE - sum(
-            formula.cycles(self.chip) for formula in formulas
-        )
+        cycles = self.group * issue_cycles(self.chip, self.cost.issued, self.cost.shared)
+        cycles -= sum(formula.cycles(self.chip) for formula in formulas)
         return max(0, round(cycles * unit.lanes))
 
     def _roomy(self, formulas: list[Formula], work: int, parameters: int) -> Chip:
@@ -210,16 +213,19 @@ def _warp_cost(chip: Chip, cols: int) -> Cost:
     """A row to a warp: each thread has a 32nd of the next power of two, 22 instructions an element."""
     elements = max(WARP, 1 << (cols - 1).bit_length()) // WARP
     threads = min(resident_threads(chip), 65536 // (elements + 24)) // 128 * 128
-    return Cost(threads // WARP, 22 * elements, warp_reduction(), 0)
+    return Cost(threads // WARP, 22 * elements, 60, warp_reduction(), 0)
 
 
 def _block_cost(chip: Chip, cols: int) -> Cost:
-    """A row to a block: 43 instructions for an element, 32 of them for two exponentials and a division."""
+    """A row to a block: 43 instructions for an element, 32 of them for two exponentials and a division.
+
+    Those of reductions are in their latency: with one or two blocks on a core, nobody else has any to issue meanwhile.
+    """
     threads = min(1024, -(-cols // WARP) * WARP)
     iterations = -(-cols // threads)
     serial = (-(-iterations // 4) - 1) * round_trip(chip)
-    issued = -(-cols // WARP) * 43
-    return Cost(max(1, resident_threads(chip) // threads), issued, block_reduction(threads), serial, "sram")
+    held = max(1, resident_threads(chip) // threads)
+    return Cost(held, -(-cols // WARP) * 43, 0, block_reduction(threads), serial, "sram")
 
 
 def layer_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:
@@ -286,9 +292,9 @@ def _norm_cost(chip: Chip, cols: int) -> Cost:
     """A row to four warps, four elements of a thread at a time.
 
     Instructions for four elements: 72 for their mean and variance, of which the exact reciprocal of the count takes 40;
-    22 for the result. Of a row that is read piece by piece, half is there on average: so a core holds fewer whole ones.
-    Latency: five times a shuffle and a combination, then twice one through shared memory; half of it
-    for each of the program's two reductions.
+    22 for the result; 295 for the reductions of a warp. Of a row that is read piece by piece, half is there on average:
+    so a core holds fewer whole ones. Latency: five times a shuffle and a combination, then twice one through shared
+    memory; half of it for each of the program's two reductions.
     """
     combine = 75
     latency = warp_reduction(combine) + 2 * (2 * barrier(128) + combine + 50) + barrier(128) + 80
@@ -296,4 +302,4 @@ def _norm_cost(chip: Chip, cols: int) -> Cost:
     serial = (serial_loads(iterations, cols % 512 > 0) - 1) * round_trip(chip)
     issued = -(-cols // 128) * (72 + 22)
     held = resident_threads(chip) // 128 * (iterations + 1) / (2 * iterations)
-    return Cost(max(1, round(held)), issued, latency / 2, serial)
+    return Cost(max(1, round(held)), issued, 4 * 295, latency / 2, serial)

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memsim.engine import simulate
-from memsim.engine.power import mean_power_w, running_chip, simulate_capped
+from memsim.engine.power import mean_power_w, running_chip, simulate_capped, with_normal_data
 from memsim.errors import MemsimError
 from memsim.hierarchy import Chip
+from memsim.hierarchy.toggling import normal_toggle
 from memsim.isa import Program, ProgramBuilder
 from tests.engine.machines import plain_chip
 from tests.engine.test_closed_forms import stream
@@ -104,6 +105,15 @@ def test_where_the_limit_is_kept_the_result_is_that_of_simulate() -> None:
     assert capped.power_cap is not None and not capped.power_cap.slowed
     assert plain.power_cap is None
     assert simulate_capped(program, hot()).power_cap is None  # no limit is known
+
+
+def test_a_run_without_the_limit_need_not_be_repeated() -> None:
+    chip = hot(0.5 * mean_power_w(simulate(products(), hot())))
+    free = simulate(products(), chip)
+    again = simulate_capped(products(), chip, free=free)
+    other = simulate_capped(products(), chip, free=simulate(products(), chip.replace({"clock": "300 MHz"})))
+    assert again.power_cap == other.power_cap == simulate_capped(products(), chip).power_cap
+    assert simulate_capped(products(), chip.replace({"tdp": 100}), free=free).chip.tdp_w == 100
 
 
 def test_a_chip_without_lower_clocks_says_so() -> None:
@@ -204,3 +214,16 @@ def test_a_line_that_goes_the_wrong_way_is_refused(key: str, value: str) -> None
 def test_only_programs_run_on_chips() -> None:
     with pytest.raises(MemsimError, match="simulate_capped"):
         simulate_capped("matmul", hot())  # type: ignore[arg-type]
+
+
+def test_data_are_those_of_the_type_that_most_bytes_have() -> None:
+    chip = hot()
+    p = ProgramBuilder("mixed")
+    p.tensor("A", "bf16", (1024, 64))
+    p.tensor("C", "fp32", (64, 64))
+    with p.kernel("k", grid={"y": 1}):
+        pass
+    assert with_normal_data(p.build(verify=False), chip).toggle == normal_toggle("bf16") < 0.4
+    assert with_normal_data(products(), chip).toggle == normal_toggle("fp32")
+    chosen = chip.replace({"toggle": 0.1})
+    assert with_normal_data(products(), chosen) is chosen

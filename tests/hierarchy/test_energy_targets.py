@@ -8,8 +8,9 @@ from memsim.hierarchy import Chip, technologies
 from memsim.hierarchy.dram_split import HBM2
 from memsim.hierarchy.paths import Levels, accesses_for, activate_pj_per_bit, flop_pj, level_energies, stream_power_w
 from memsim.hierarchy.sram import latency_ns
-from memsim.hierarchy.toggling import toggle_of
+from memsim.hierarchy.toggling import NORMAL, normal_toggle, toggle_of
 from memsim.hierarchy.wires import hop_pj_per_bit, wire_pj_per_bit_mm
+from memsim.isa.ops import DTYPES
 from memsim.isa.text import parse
 
 MB = 1 << 20
@@ -89,6 +90,13 @@ def test_consecutive_numbers_toggle_a_sixth_of_the_bits() -> None:
     assert counted[1] < TOGGLE < counted[0]
     assert toggle_of(rng.integers(0, 256, 10**5, dtype=np.uint8)) == pytest.approx(0.5, abs=0.01)
     assert (toggle_of(np.zeros(1000)), toggle_of(np.zeros(3))) == (0, 0)
+
+
+@pytest.mark.parametrize("dtype", NORMAL)
+def test_normal_numbers_toggle_as_often_as_counted(dtype: str) -> None:
+    normal = np.random.default_rng(1).standard_normal(10**6).astype(DTYPES[dtype].numpy)
+    assert normal_toggle(dtype) == pytest.approx(toggle_of(normal.view(np.uint8)), abs=0.002)
+    assert normal_toggle("int8") == 0.5
 
 
 @pytest.mark.parametrize(("name", "measured"), [("a100_sxm_40", A100), ("h100_sxm", GH200)])

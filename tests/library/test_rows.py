@@ -5,7 +5,7 @@ import pytest
 
 import memsim as ms
 from memsim.errors import MemsimError
-from memsim.library.rows import EPS, layer_norm, rms_norm, softmax
+from memsim.library.rows import EPS, layer_norm, reduce, rms_norm, softmax
 
 CHIP = ms.Chip.preset("a100_pcie_40")
 
@@ -44,6 +44,15 @@ def test_norms(rows: int, cols: int) -> None:
     np.testing.assert_allclose(rms, wide / size * gain, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("rows", "cols"), [(37, 41), (1, 1), (3, 9000), (5000, 7), (700, 300)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sums(rows: int, cols: int, axis: int) -> None:
+    """Along rows and along columns, by one block and by several."""
+    x = _matrix(rows, cols)
+    result = ms.interpret(reduce(CHIP, rows, cols, axis=axis).program, {"X": x})["Y"]
+    np.testing.assert_allclose(result, x.astype(np.float64).sum(axis=axis), rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [("fp16", 1e-3), ("bf16", 8e-3)])
 def test_short_types(dtype: str, tolerance: float) -> None:
     """Operands and results are short, arithmetic is in fp32."""
@@ -52,7 +61,7 @@ def test_short_types(dtype: str, tolerance: float) -> None:
     np.testing.assert_allclose(result.astype(np.float64), _softmax(x.astype(np.float64)), rtol=tolerance, atol=1e-7)
 
 
-@pytest.mark.parametrize("build", [softmax, layer_norm, rms_norm])
+@pytest.mark.parametrize("build", [softmax, layer_norm, rms_norm, reduce])
 def test_errors(build: object) -> None:
     """What is wrong is told, with the value."""
     with pytest.raises(MemsimError, match="cols is a count of at least 1, found 0"):
@@ -66,6 +75,6 @@ def test_every_preset(name: str) -> None:
     """Every preset runs them, no faster than its DRAM reads the matrix."""
     chip = ms.Chip.preset(name)
     read_s = 100 * 1200 * 4 * float(chip.tick / chip.rate_per_tick(chip.dram.bandwidth))
-    for build in (softmax, layer_norm):
+    for build in (softmax, layer_norm, reduce):
         kernel = build(chip, 100, 1200)
         assert ms.simulate(kernel.program, kernel.chip).time_s > read_s
