@@ -6,7 +6,15 @@ import pytest
 
 from memsim.library import overridden
 from memsim.validate.calls import Call
-from memsim.validate.protocol import COPIES, cached_tensors, default_protocol, host_s
+from memsim.validate.protocol import (
+    CALLS,
+    COPIES,
+    POWER_WINDOW_S,
+    cached_tensors,
+    default_protocol,
+    host_s,
+    reaches_power_limit,
+)
 
 GEMM = Call("gemm", "bf16", m=128, n=1024, k=512)
 A, B, C = (2 * count for count in (128 * 512, 512 * 1024, 128 * 1024))
@@ -49,6 +57,13 @@ def test_only_calls_from_python_have_the_host_in_their_time() -> None:
     with overridden(host=3, host_with_weights=5):
         assert host_s(add, "eager") == pytest.approx(3e-6)
         assert host_s(linear, "eager") == pytest.approx(5e-6)
+
+
+def test_a_burst_of_calls_may_end_before_the_board_slows_down() -> None:
+    assert reaches_power_limit(1e-6, "same") and reaches_power_limit(1e-6, "cold")
+    last = POWER_WINDOW_S / CALLS
+    assert not reaches_power_limit(0.99 * last, "eager")
+    assert reaches_power_limit(1.01 * last, "eager")
 
 
 def test_sizes_of_calls_by_hand() -> None:
