@@ -173,11 +173,11 @@ PLAIN = Drawing()
 MOST_TRANSFERS = 30_000
 """Transfers of keys, values, queries and results from which on blocks and steps are drawn together: simulation takes
 some microseconds for each."""
-TURNS = 8
+TURNS = 12
 """Blocks of a core that are left at least, so that waves and tails stay what they are."""
-LEAST_STEPS = (8, 4)
-"""Wide steps of a block that are left at least, on average, so that its first and last ones weigh as little; the second
-number where the first leaves too many transfers."""
+LEAST_STEPS = 8
+"""Wide steps of a block that are left at least, on average, so that its first and last ones weigh as little. Where that
+leaves more than twice the transfers, half as many."""
 LEAST_TILES = 32
 """Tall tiles of queries of a sequence that are left at least, where on the diagonal they do more than their parts."""
 POWERS = (1, 2, 4, 8, 16, 32)
@@ -210,11 +210,11 @@ def drawing(blocks: int, group: int, tiles: Tiles, tokens: int, token_tiles: int
     tall = [n for n in POWERS if n == 1 or (tiles.groups == 1 and _may_be_tall(n, tiles, tokens, token_tiles))]
     heads = [n for n in range(1, group + 1) if group % n == 0]
     choices: list[Drawing] = []
-    for least in LEAST_STEPS:
+    for least, most in ((LEAST_STEPS, 1), (LEAST_STEPS, 2), (LEAST_STEPS // 2, 2)):
         wides = [n for n in POWERS if n == 1 or steps >= least * n]
         every = (Drawing(*drawn) for drawn in itertools.product(heads, tall, wides))
         choices = [d for d in every if d.heads * d.tall == 1 or blocks >= d.heads * d.tall * TURNS * cores]
-        few = [drawn for drawn in choices if transfers(drawn) <= MOST_TRANSFERS]
+        few = [drawn for drawn in choices if transfers(drawn) <= most * MOST_TRANSFERS]
         if few:
             return min(few, key=lambda drawn: (drawn.tall, drawn.wide, drawn.heads))
     return min(choices, key=transfers)
