@@ -43,7 +43,7 @@ KNOBS: dict[str, Knob] = {
         "gemm rows of A100 and H100",
     ),
     "gemm_epilogue": Knob(
-        8,
+        6,
         "instructions an element",
         "of the epilogue of a matrix product: scale, convert, through shared memory, address, store",
         "gemm rows of A100 and H100",
@@ -61,10 +61,17 @@ KNOBS: dict[str, Knob] = {
         "linear rows of A100 PCIe under 70 us, fp32",
     ),
     "row_slots": Knob(
-        2.6,
+        2.9,
         "issue slots",
         "that an instruction takes in softmax and norms: pipes of 16 lanes, branches, waits for one another",
         "softmax and ln rows of A100 PCIe and V100 PCIe, fp32",
+    ),
+    "serving_step": Knob(
+        0.9,
+        "ms",
+        "between two steps of a serving framework, in which the GPU waits: sampling and copies launched one by one, batches"
+        " put together anew",
+        "time per output token of Llama 3.1 8B and Qwen3 32B on H100 with 8 to 32 sequences (ML.ENERGY v3, vLLM)",
     ),
 }
 """By name."""

@@ -22,6 +22,12 @@ from memsim.validate.calls import Call
 
 COPIES = 6
 """Copies of the weights that are used in turn (five or six, by the version of the collector)."""
+CALLS = 25
+"""Of an eager measurement."""
+POWER_WINDOW_S = 0.025
+"""Seconds over which a board takes the mean of its power, to hold it against its limit: A100 and H100 sample 25 ms in
+every 100 (Yang, Adamek and Armour, SC'24). A burst of calls that ends sooner runs at the full clock: on A100 PCIe fp32
+products of up to a millisecond do, longer ones do not."""
 PROTOCOLS = ("weights", "same", "eager", "cold")
 _WITH_WEIGHTS = frozenset({"linear", "layer_norm", "rms_norm"})
 _OUTPUTS = frozenset({"C", "Y", "O"})
@@ -53,6 +59,19 @@ def host_s(call: Call, protocol: str) -> float:
     if protocol != "eager":
         return 0.0
     return knob("host_with_weights" if call.kind in _WITH_WEIGHTS else "host") * 1e-6
+
+
+def reaches_power_limit(call_s: float, protocol: str) -> bool:
+    """Whether a measurement lasts long enough for a board to slow down for its power limit.
+
+    Parameters
+    ----------
+    call_s
+        Seconds of a call at the full clock.
+    protocol
+        One of `PROTOCOLS`; all but the eager one repeat a call for much longer.
+    """
+    return protocol != "eager" or CALLS * call_s > POWER_WINDOW_S
 
 
 def cached_tensors(call: Call, capacity: int, protocol: str) -> tuple[tuple[str, bool], ...]:

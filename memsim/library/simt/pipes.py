@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import lru_cache
 
-from memsim.errors import ChipError, check_kind
+from memsim.errors import check_kind
 from memsim.hierarchy import Chip
-from memsim.library.simt.tiles import CATALOGUE, Block
+from memsim.hierarchy.wires import RANDOM
+from memsim.library.simt.tiles import CATALOGUE, PATCH, Block
 
 FMA_REGISTER_BITS = 96
 """What the energy of an operation in a preset leaves out of that of a measured FMA."""
@@ -19,11 +20,12 @@ WHOLE = next(block for block in CATALOGUE if block.m == block.n == 128)
 def simt_chip(chip: Chip, block: Block = WHOLE, aligned: bool = False) -> Chip:
     """An equal chip whose fp32 products run on the vector lanes.
 
-    A native step is what a thread makes of its fragments: ``thread_m`` x ``thread_n`` FMA for
+    A native step is what 2 x 2 threads make of their fragments: each ``thread_m`` x ``thread_n`` FMA for
     ``thread_m + thread_n`` words from shared memory, at ``core.vector.lanes`` FMA a cycle or what other pipes allow
-    (`Block.slowdown`). The words are counted as they are delivered to registers, for each thread its own, for it is
-    that path whose width and energy have been measured. The special-function pipe stands for the barrier: an element a
-    cycle, no energy.
+    (`Block.slowdown`). Words cost energy as they are delivered to registers, to each thread its own, for that is what
+    has been measured: a word that the step reads for two threads costs twice that of a read. The time of the reads is
+    in the step, so shared memory has no bandwidth of its own. The special-function pipe stands for the barrier: an
+    element a cycle, no energy.
 
     Parameters
     ----------
@@ -51,8 +53,8 @@ def slowdown(chip: Chip, block: Block, aligned: bool) -> float:
 
 @lru_cache(maxsize=256)
 def _simt_chip(chip: Chip, block: Block, aligned: bool) -> Chip:
-    if chip.core.vector is None or chip.core.sram is None:
-        raise ChipError(f"chip {chip.name} has no vector lanes", where="core.vector", mend="name a GPU")
+    if chip.toggle != RANDOM:  # energies that are given are meant for random bits
+        return _simt_chip(chip.replace({"toggle": RANDOM}), block, aligned).replace({"toggle": chip.toggle})
     vector = chip.core.vector
     registers = (FMA_REGISTER_BITS - COUNTED_BITS) * chip.read_energy("reg")
     simple, reduce = chip.vector_energy("simple"), chip.vector_energy("reduce")
@@ -65,6 +67,7 @@ def _simt_chip(chip: Chip, block: Block, aligned: bool) -> Chip:
                 "energy": {"fp32": f"{simple + registers:.4f} pJ/MAC"},
             },
             "core.sram.bandwidth": None,
+            "core.sram.read_energy": f"{PATCH * chip.read_energy('sram'):.4f} pJ/bit",
             "core.vector.special_lanes": 1,
             "core.vector.energy": {"simple": f"{simple} pJ/op", "special": "0 pJ/op", "reduce": f"{reduce} pJ/op"},
         }

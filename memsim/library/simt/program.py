@@ -91,7 +91,9 @@ class _Writer:
     def _multiply(self) -> None:
         block, plan, product = self.plan.block, self.plan, self.product
         tiles = {"y": -(-product.m // block.m), "x": -(-product.n // block.n)}
-        if tiles["y"] < tiles["x"]:  # the shorter side first: blocks that run together then share more of what they load
+        if (
+            tiles["y"] < tiles["x"]
+        ):  # the shorter side first: blocks that run together then share more of what they load
             tiles = {"x": tiles["x"], "y": tiles["y"]}
         grid = {"s": plan.splits, "b": product.batch, **tiles}
         with self.program.kernel("multiply", grid=grid, occupancy=plan.resident) as kernel:

@@ -25,6 +25,8 @@ LINE_WORDS, SECTOR_WORDS = 32, 8
 """Words of a line of L1, which a wavefront of a load takes from one line; of a sector."""
 BANKS, VECTOR_WORDS = 32, 4
 """Banks of shared memory, a word wide; words of the widest load (LDS.128), to which rows of a tile are aligned."""
+PATCH = 2
+"""Threads along each side of the patch whose products are a native step."""
 NATIVE_K = 8
 """Elements along k of a native step: every stage is a multiple of it."""
 
@@ -109,9 +111,12 @@ class Block:
         return (fma + fragments + words) / SCHEDULERS / (fma * WARP / lanes)
 
     def native(self, lanes: int, slowdown: float) -> tuple[int, int, int, int]:
-        """What a thread multiplies from `NATIVE_K` sets of fragments, as a native step: (m, n, k, cycles)."""
-        cycles = self.thread_m * self.thread_n * NATIVE_K / lanes * slowdown
-        return self.thread_m, self.thread_n, NATIVE_K, max(1, round(cycles))
+        """A native step: what 2 x 2 threads multiply from `NATIVE_K` sets of fragments, as (m, n, k, cycles).
+
+        One thread's would be too few cycles to be told in whole ones.
+        """
+        m, n = PATCH * self.thread_m, PATCH * self.thread_n
+        return m, n, NATIVE_K, max(1, round(m * n * NATIVE_K / lanes * slowdown))
 
     def __str__(self) -> str:
         sliced = f" sliced {self.slices}" if self.slices > 1 else ""
