@@ -115,7 +115,7 @@ def decode(
         As `prefill`.
     """
     sizes = _checked(chip, batch, seq, heads, kv_heads, head_dim, dtype)
-    tiles = decode_tiles(chip, head_dim, dtype)
+    tiles = decode_tiles(chip, head_dim, dtype, sizes.group)
     if sizes.group > tiles.rows:
         raise MemsimError(
             f"{sizes.group} heads share keys and values, a tile has {tiles.rows} rows",

@@ -13,6 +13,8 @@ ASYNCHRONOUS_COLUMNS = 256
 """Columns of a native step of Hopper's wgmma and Blackwell's tcgen05.mma: units that run beside their warps."""
 BLACKWELL_ROWS = 128
 """Rows of a native step of Blackwell's tcgen05.mma."""
+SWAPPED_ROWS = 16
+"""Queries of a group are a multiple of this in decode on Blackwell: columns of tcgen05.mma come in steps of 16."""
 COMPARES = 64
 """Maxima a cycle and core, however many lanes add: CUDA C++ Programming Guide, throughput of native instructions (9.0);
 AMD's packed instructions for 128 lanes add and multiply only (CDNA 2 and 3 instruction set references)."""
@@ -88,8 +90,12 @@ def prefill_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
     return _first_fitting(chip, choices, head_dim, dtype)
 
 
-def decode_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
-    """Tiles of decode: the queries of a group of heads fill part of 64 rows, against 128 keys."""
+def decode_tiles(chip: Chip, head_dim: int, dtype: str, group: int = 1) -> Tiles:
+    """Tiles of decode: the queries of a ``group`` of heads fill part of 64 rows, against 128 keys.
+
+    On Blackwell the operands are swapped, so that queries are columns, of which a step may have as few as `n_step`:
+    only as many rows of softmax are computed.
+    """
     matrix, slow = chip.core.matrix, _slow_maxima(chip)
     assert matrix is not None
     if not is_asynchronous(chip, dtype):
@@ -97,7 +103,8 @@ def decode_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
     elif matrix.native[dtype].m < BLACKWELL_ROWS:
         choices = [Tiles("FlashAttention-3", 1, 64, columns, 2, True, slow) for columns in (128, 64)]
     else:
-        choices = [Tiles("FlashAttention-4", 1, matrix.native[dtype].m, columns, 2, True) for columns in (128, 64)]
+        rows = min(-(-group // SWAPPED_ROWS) * SWAPPED_ROWS, matrix.native[dtype].m)
+        choices = [Tiles("FlashAttention-4", 1, rows, columns, 2, True) for columns in (128, 64)]
     return _first_fitting(chip, choices, head_dim, dtype)
 
 
