@@ -48,6 +48,16 @@ def test_first_chip(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {p.name for p in folder.iterdir()} == {"first_chip_64KiB.png", "first_chip_512KiB.png"}
 
 
+def test_serving(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run("serving.py")
+    steps, measured = found["steps"], found["MEASURED_MS"]
+    for batch, time_ms in measured.items():
+        assert steps[1, batch].time_s * 1e3 == pytest.approx(time_ms, rel=0.1)
+        assert steps[4, batch].time_s < steps[1, batch].time_s
+    assert "gate, up" in capsys.readouterr().out
+    assert {p.name for p in folder.iterdir()} == {"serving.png"}
+
+
 def test_collectives(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     curves = run("collectives.py")["curves"]
     best = {size: max(curves, key=lambda name: dict(curves[name])[size]) for size, _ in curves["ring"]}

@@ -34,6 +34,9 @@ def serve(
         str | None, typer.Option(metavar="NAME", help="What software adds: none, … Default: as the model says.")
     ] = None,
     sampling: Annotated[str, typer.Option(metavar="top_p|greedy", help="How the next token is chosen.")] = "top_p",
+    mixed: Annotated[
+        int, typer.Option(metavar="N", help="Tokens of another prompt that each decode step reads too.")
+    ] = 0,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers (- prints them).")
     ] = None,
@@ -53,7 +56,17 @@ def serve(
     machine = read_chip(chip or "h100_sxm") if system is None else read_system(system)
     announce_compilation()
     with phase("simulating its kernels"):
-        found = run(model, machine, batch=batch, prompt=prompt, context=context, tp=tp, host=host, sampling=sampling)
+        found = run(
+            model,
+            machine,
+            batch=batch,
+            prompt=prompt,
+            context=context,
+            tp=tp,
+            host=host,
+            sampling=sampling,
+            mixed=mixed,
+        )
     if not to_stdout:
         _print(found)
     if json_file is not None:

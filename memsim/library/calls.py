@@ -56,6 +56,12 @@ def _gemm(chip: Chip, m: int, n: int, k: int, batch: int, *, dtype: str) -> Kern
     return gemm(chip, m, n, k, dtype=dtype, batch=batch)
 
 
+def _softmax(chip: Chip, count: int, cols: int, *, dtype: str) -> Kernel:
+    """By a warp up to 1024 columns; beyond, in 16 bits, by a block that holds the row."""
+    narrow = cols <= 1024 or dtype == "fp32"
+    return (rows.softmax if narrow else decoder.softmax)(chip, count, cols, dtype=dtype)
+
+
 def _pointwise(op: str) -> Callable[..., Kernel]:
     def build(chip: Chip, rows: int, cols: int, *, dtype: str) -> Kernel:
         return elementwise(chip, op, rows, cols, dtype=dtype)
@@ -67,7 +73,7 @@ _BUILDERS: dict[str, Callable[..., Kernel]] = {
     "gemm": _gemm,
     "attention_prefill": attention.prefill,
     "attention_decode": attention.decode,
-    "softmax": rows.softmax,
+    "softmax": _softmax,
     "layer_norm": rows.layer_norm,
     "rms_norm": rows.rms_norm,
     "gelu": _pointwise("gelu_tanh"),

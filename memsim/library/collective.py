@@ -19,6 +19,7 @@ from memsim.lowering.collectives.channels import all_gather as gather_rows
 from memsim.lowering.collectives.channels import all_reduce as ring_all_reduce
 from memsim.lowering.collectives.channels import all_to_all as all_to_all_pairs
 from memsim.lowering.collectives.channels import reduce_scatter as scatter_rows
+from memsim.lowering.collectives.shots import one_shot, two_shot
 
 OPERATIONS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 _STEP_BYTES = 1 << 19
@@ -28,6 +29,10 @@ _LL_BYTES = 8 * nccl.THREADS["ll"]
 _LL128_BYTES = 60 * nccl.THREADS["ll128"]
 """The same with LL128: 8 words a thread (NCCL_LL128_SHMEM_ELEMS_PER_THREAD), of which 1 in 16 is a flag."""
 _MOST_SLICES = 64
+_OWN_MOST_BYTES = 8 << 20
+"""The longest vector for which vLLM has buffers of its own."""
+_OWN_IN_FLIGHT = 36 * 512 * 16
+"""Bytes that its 36 blocks of 512 threads read from another chip at once, 16 a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Communication:
     @property
     def text(self) -> str:
         """For people: ``"ring, LL128, 24 channels"``."""
+        if self.choice.algorithm not in nccl.ALGORITHMS:
+            return f"{self.choice.algorithm}, the framework's own"
         return f"{self.choice.algorithm}, {_SHOWN[self.choice.protocol]}, {self.channels} channels"
 
 
@@ -213,6 +220,35 @@ def _chip(system: System, choice: nccl.Choice, channels: int, dtype: str) -> Chi
     return apart.replace(
         {"launch": f"{base * 1e9:.1f} ns", "clock": f"{rate / lanes / 1e9:.3f} GHz", "core.vector.lanes": lanes}
     )
+
+
+def framework_all_reduce(system: System, bytes: int, dtype: str = "bf16") -> Communication:
+    """What a serving framework does: an all-reduce of its own for short vectors between NVLink neighbours, else NCCL's.
+
+    vLLM, csrc/custom_all_reduce.cuh: up to 8 MiB; in one shot between two chips, between four below 512 KiB and between
+    eight below 256 KiB; else in two. A chip reads from the others: there and back over the link, after all have met.
+
+    Parameters and errors are those of `all_reduce`.
+    """
+    near = system.topology in ("switch", "fully_connected") and system.link.startswith("nvlink")
+    if not near or bytes > _OWN_MOST_BYTES or system.count > 8 or bytes % (DTYPES[dtype].bytes * system.count):
+        return all_reduce(system, bytes, dtype)
+    return _own_all_reduce(system, bytes // DTYPES[dtype].bytes, dtype)
+
+
+@lru_cache(maxsize=256)
+def _own_all_reduce(system: System, elements: int, dtype: str) -> Communication:
+    size, n = elements * DTYPES[dtype].bytes, system.count
+    once = n == 2 or size < (1 << 19 if n <= 4 else 1 << 18)
+    tile = max(1, _OWN_IN_FLIGHT // 4 // DTYPES[dtype].bytes)
+    program = (one_shot if once else two_shot)(n, elements, dtype, tile)
+    whole = system.as_chip()
+    link = float(whole.ticks_of(whole.network.hop_latency) * whole.tick)
+    choice = nccl.Choice("one shot" if once else "two shots", "ll", 0.0, nccl.bus_bytes_per_s(system))
+    handshake = max(0.0, nccl.HOP_US["nvlink"]["ring"]["ll"] * 1e-6 - link) + link
+    chip = system.replace({"message": f"{handshake * 1e9:.1f} ns"}).as_chip()
+    result = simulate(program, chip, workload="all_reduce")
+    return Communication("all_reduce", choice, 1, program, size, n, result)
 
 
 def is_right(communication: Communication, seed: int = 0) -> bool:

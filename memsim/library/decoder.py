@@ -9,6 +9,7 @@ from memsim.hierarchy import Chip
 from memsim.isa import DTYPES, ProgramBuilder
 from memsim.library.kernel import Kernel
 from memsim.library.pointwise import elementwise
+from memsim.lowering.values import LOG2_E
 
 _PIECE = 4096
 """Elements that a block of up to 1024 threads takes at once of a row, four or more a thread."""
@@ -94,6 +95,37 @@ def rope(chip: Chip, rows: int, heads: int, dim: int, dtype: str = "bf16") -> Ke
             Y[y, 0:heads, 1, 0:half].store(high)
             high.pop()
     return Kernel(p.build(), chip, "a token a block")
+
+
+def softmax(chip: Chip, rows: int, cols: int, dtype: str = "bf16") -> Kernel:
+    """``Y`` = softmax of each row of ``X``, which a block keeps in shared memory and so reads once.
+
+    ``cunn_SoftMaxForwardSmem`` (PyTorch 2.1, aten/src/ATen/native/cuda/SoftMax.cu), which eager attention in 16 bits
+    runs on rows of more than 1024 scores; bound by DRAM. `memsim.library.rows` has those of fp32.
+    """
+    p = ProgramBuilder("softmax", useful_flops=5 * rows * cols)
+    X, Y = (p.tensor(name, dtype, (rows, cols)) for name in ("X", "Y"))
+    with p.kernel("softmax", {"y": rows}, occupancy=_RESIDENT) as k:
+        (y,) = k.coordinates
+        x = k.ring("x", "sram", dtype, (1, cols))
+        e, out = k.ring("e", "reg", "fp32", (1, cols)), k.ring("out", "reg", dtype, (1, cols))
+        most, total = (k.ring(name, "reg", "fp32", (1, 1)) for name in ("most", "total"))
+        with k.queue("load"):
+            x.load(X[y, 0])
+        with k.queue("compute"):
+            most.reduce("max", x, axis=1)
+            e.set("sub", x, most)
+            x.pop()
+            e.set("mul", e, LOG2_E)
+            e.set("exp2", e)
+            total.reduce("sum", e, axis=1)
+            total.set("recip", total)
+            out.set("mul", e, total)
+            out.push()
+        with k.queue("store"):
+            Y[y, 0].store(out)
+            out.pop()
+    return Kernel(p.build(), chip, "a row a block, in shared memory")
 
 
 def greatest(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:

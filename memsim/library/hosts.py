@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from memsim.library.knobs import knob
 from memsim.library.steps import Call
 
 
@@ -17,16 +18,25 @@ class Host:
     call_s: Mapping[str, float] = field(default_factory=dict)
     """For each call of an operator, by its kind; what is not listed costs nothing."""
 
-    sequence_s: float = 0.0
-    """For each sequence of a step."""
+    step_knob: str = ""
+    """Name of the knob that says what each step takes beside, in ms."""
+    own_all_reduce: bool = False
+    """Whether it has an all-reduce of its own for short vectors between neighbours on NVLink."""
 
-    def step_s(self, calls: Sequence[Call], batch: int) -> float:
-        """Seconds for the calls of a step of ``batch`` sequences."""
-        return sum(self.call_s.get(call.op, 0.0) * call.count for call in calls) + self.sequence_s * batch
+    def step_s(self, calls: Sequence[Call]) -> float:
+        """Seconds that a step of these calls takes beside the GPU's time."""
+        each = knob(self.step_knob) * 1e-3 if self.step_knob else 0.0
+        return each + sum(self.call_s.get(call.op, 0.0) * call.count for call in calls)
 
 
 HOSTS: dict[str, Host] = {
     "none": Host("none", "the GPU's time alone: a CUDA graph, launched in time"),
+    "vllm": Host(
+        "vllm",
+        "a serving framework that schedules ahead (vLLM): what it does between steps while the GPU waits",
+        step_knob="serving_step",
+        own_all_reduce=True,
+    ),
     "llmcompass": Host(
         "llmcompass",
         "each operator called from Python and waited for: measured on A100 with operands of one element"

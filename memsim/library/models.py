@@ -41,7 +41,7 @@ class Model:
     """False: Q, K and V are three products and attention is two, with a softmax between them, as eager PyTorch ran."""
     dtype: str = "bf16"
     """Of weights, activations and cache."""
-    host: str = "none"
+    host: str = "vllm"
     """What software adds, unless the caller says otherwise: a name from `memsim.library.hosts.HOSTS`."""
     source: str = ""
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TypeAlias
 
 from memsim.errors import MemsimError
 from memsim.hierarchy import Chip, System
 from memsim.isa import DTYPES
 from memsim.library.clusters import system_for
-from memsim.library.collective import OPERATIONS
+from memsim.library.collective import OPERATIONS, framework_all_reduce
 from memsim.library.collective import run as communicate
 from memsim.library.hosts import HOSTS, Host
 from memsim.library.models import Model
@@ -130,6 +131,7 @@ def decode_step(
     *,
     host: Host | str | None = None,
     sampling: str = "top_p",
+    mixed: int = 0,
 ) -> StepResult:
     """One token more for each sequence: the time per output token.
 
@@ -149,6 +151,8 @@ def decode_step(
         What software adds; the model's own unless given.
     sampling
         ``"top_p"``, from the likeliest tokens, or ``"greedy"``, the likeliest.
+    mixed
+        Tokens of a prompt that the step reads too, as schedulers do that put new requests beside old ones.
 
     Raises
     ------
@@ -156,8 +160,8 @@ def decode_step(
         Unknown names, sizes below 1, heads that are not cut evenly, or weights and caches that do not fit.
     """
     found, chips = _model(model), _machine(machine, tp)
-    calls = decode_calls(found, batch, context, chips.count, sampling)
-    _check_memory(found, chips, batch * context)
+    calls = decode_calls(found, batch, context, chips.count, sampling, mixed)
+    _check_memory(found, chips, batch * context + mixed)
     return _run(found, chips, calls, batch, host)
 
 
@@ -211,6 +215,7 @@ def serve(
     *,
     host: Host | str | None = None,
     sampling: str = "top_p",
+    mixed: int = 0,
 ) -> Serving:
     """Prefill and decode of a model.
 
@@ -219,7 +224,7 @@ def serve(
     """
     seen = prompt + 1 if context is None else context
     prefill = prefill_step(model, machine, batch, prompt, tp, host=host, sampling=sampling)
-    decode = decode_step(model, machine, batch, seen, tp, host=host, sampling=sampling)
+    decode = decode_step(model, machine, batch, seen, tp, host=host, sampling=sampling, mixed=mixed)
     return Serving(prompt, seen, prefill, decode)
 
 
@@ -270,10 +275,10 @@ def _run(model: Model, chips: _Chips, calls: Sequence[Call], batch: int, host: H
     A board measures power over milliseconds, so a step is judged as a whole and not kernel by kernel.
     """
     software = _host(model.host if host is None else host)
-    host_s = software.step_s(calls, batch)
+    host_s = software.step_s(calls)
 
     def at(clock: Fraction) -> StepResult:
-        shares = tuple(_share(call, chips, clock) for call in calls)
+        shares = tuple(_share(call, chips, clock, software) for call in calls)
         idle_j = static_w(chips.chip, clock) * chips.count * host_s
         slow = clock < chips.chip.clock
         return StepResult(
@@ -298,10 +303,11 @@ def _host(host: Host | str) -> Host:
     return HOSTS[host]
 
 
-def _share(call: Call, chips: _Chips, clock: Fraction) -> Share:
+def _share(call: Call, chips: _Chips, clock: Fraction, software: Host) -> Share:
     if chips.system is not None and call.op in OPERATIONS:
         size = call.sizes[0] * DTYPES[call.dtype].bytes
-        run = communicate(call.op, chips.system, size, call.dtype)
+        own = software.own_all_reduce and call.op == "all_reduce"
+        run = (framework_all_reduce if own else partial(communicate, call.op))(chips.system, size, call.dtype)
         return Share(call.name, call.op, call.sizes, call.count, run.time_s, run.energy_j, "links", run.text)
     one = ran(call, chips.chip) if clock == chips.chip.clock else slowed(call, chips.chip, clock)
     energy_j = one.energy_j * chips.count

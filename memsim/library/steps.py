@@ -46,9 +46,13 @@ def decode_calls(model: Model, batch: int, context: int, tp: int = 1, sampling: 
         Chips that share the model.
     sampling
         A name from `SAMPLING`.
+    mixed
+        Tokens of a prompt that are read in the same step, as schedulers do that put new requests beside old ones.
     """
     _check(model, tp, sampling, batch=batch, context=context)
-    return _calls(model, _Step(batch, 1, context, sampling), tp)
+    if mixed < 0 or (mixed and not model.fused):
+        raise MemsimError(f"{mixed} tokens of prompts in a step", where=model.name, mend="leave mixed out")
+    return _calls(model, _Step(batch, 1, context, sampling, mixed), tp)
 
 
 def prefill_calls(model: Model, batch: int, prompt: int, tp: int = 1, sampling: str = "top_p") -> tuple[Call, ...]:
@@ -64,10 +68,12 @@ class _Step:
     """Tokens of each sequence that are read in this step."""
     context: int
     sampling: str
+    mixed: int = 0
+    """Tokens of another prompt."""
 
     @property
     def tokens(self) -> int:
-        return self.batch * self.new
+        return self.batch * self.new + self.mixed
 
 
 def _check(model: Model, tp: int, sampling: str, **sizes: int) -> None:
@@ -108,6 +114,8 @@ def _fused_attention(model: Model, step: _Step, tp: int) -> list[Call]:
         calls.append(Call("rope", "rope", (step.tokens, heads + kept, dim), dtype))
     sizes = (step.batch, step.context, heads, kept, dim)
     calls.append(Call("attention", "attention_decode" if step.new == 1 else "attention_prefill", sizes, dtype))
+    if step.mixed:
+        calls.append(Call("attention of prompts", "attention_prefill", (1, step.mixed, heads, kept, dim), dtype))
     calls.append(_projection("o", step, model.width, heads * dim, dtype))
     return calls
 
@@ -147,7 +155,7 @@ def _ends(model: Model, step: _Step, tp: int) -> list[Call]:
     if not model.vocabulary:
         return []
     part, dtype = -(-model.vocabulary // tp), model.dtype
-    last = replace(step, new=1)
+    last = replace(step, new=1, mixed=0)
     calls = [Call("embedding", "copy", (step.tokens, model.width), dtype)]
     if tp > 1:
         calls.append(Call("all-reduce", "all_reduce", (step.tokens * model.width,), dtype))

@@ -30,11 +30,14 @@ class Anchor:
     power_w: float = 0.0
     """Of all chips together; 0 where it was not measured."""
     tp: int | None = None
+    mixed: int = 0
+    """Tokens of prompts that a decode step reads too."""
 
     def predict(self) -> StepResult:
         """What the simulator says of it."""
-        step = prefill_step if self.what == "prefill" else decode_step
-        return step(self.model, self.machine, self.batch, self.tokens, self.tp)
+        if self.what == "prefill":
+            return prefill_step(self.model, self.machine, self.batch, self.tokens, self.tp)
+        return decode_step(self.model, self.machine, self.batch, self.tokens, self.tp, mixed=self.mixed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def table(compared: tuple[Compared, ...]) -> str:
             else f"{anchor.power_w:.0f} | {step.power_w:.0f} | {each.power_error:+.0%}"
         )
         lines.append(
-            f"| {anchor.model}, {anchor.what} | {anchor.machine} | {anchor.batch} | {anchor.tokens} |"
+            f"| {anchor.model}, {anchor.what} | {anchor.tp or ''} {anchor.machine} | {anchor.batch} | {anchor.tokens} |"
             f" {anchor.time_ms:g} | {step.time_s * 1e3:.4g} | {each.time_error:+.1%} | {power} |"
         )
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import pytest
 from memsim.errors import MemsimError
 from memsim.hierarchy import System
 from memsim.library import nccl
-from memsim.library.collective import OPERATIONS, all_reduce, is_right, ring_orders, run
+from memsim.library.collective import OPERATIONS, all_reduce, framework_all_reduce, is_right, ring_orders, run
 
 MEASURED_US = {
     8: 12.52, 1 << 10: 13.02, 1 << 12: 15.23, 1 << 14: 17.39, 1 << 16: 22.93, 1 << 18: 35.93, 1 << 20: 60.75,
@@ -34,6 +34,18 @@ def test_each_collective_is_right_with_each_protocol(operation: str, name: str) 
         done = run(operation, system, 1600 * system.count, "fp16", choice.protocol, choice.algorithm)
         assert is_right(done)
         assert done.choice == choice
+
+
+@pytest.mark.parametrize("chips", [2, 4, 8])
+def test_a_frameworks_own_all_reduce_is_faster_where_vectors_are_short(chips: int) -> None:
+    system = System.preset("dgx_h100").replace({"count": chips})
+    for size in (1 << 13, 1 << 16, 1 << 19):
+        own = framework_all_reduce(system, size)
+        assert is_right(own)
+        assert own.time_s < all_reduce(system, size).time_s
+        assert own.choice.algorithm == ("two shots" if size == 1 << 19 and chips > 2 else "one shot")
+    long = framework_all_reduce(system, 1 << 26)
+    assert long.time_s == all_reduce(system, 1 << 26).time_s
 
 
 def test_trees_are_there_for_all_reduce_alone() -> None:

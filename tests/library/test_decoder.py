@@ -39,6 +39,14 @@ def test_rope(rows: int, heads: int, dim: int) -> None:
     np.testing.assert_allclose(found, np.stack([turned.real, turned.imag], axis=2), atol=1e-6)
 
 
+@pytest.mark.parametrize("cols", [1, 33, 2048])
+def test_softmax(cols: int) -> None:
+    x = 10 * normal(3, cols)
+    found = interpret(decoder.softmax(GPU, 3, cols, "fp32").program, {"X": x})["Y"]
+    powers = np.exp((x - x.max(axis=1, keepdims=True)).astype(np.float64))
+    np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), rtol=2e-5, atol=1e-12)
+
+
 @pytest.mark.parametrize("cols", [1, 4096, 9001])
 def test_greatest(cols: int) -> None:
     x = normal(3, cols) - 5

@@ -25,6 +25,7 @@ from memsim.lowering.collectives.channels import (
     reduce_scatter,
     tree_all_reduce,
 )
+from memsim.lowering.collectives.shots import one_shot, two_shot
 
 ALL_WAYS = ((0, 1, 2, 3), (3, 2, 1, 0), (0, 1, 3, 2), (2, 3, 1, 0), (0, 2, 1, 3), (3, 1, 2, 0))
 
@@ -76,6 +77,14 @@ def test_parts_go_where_they_belong(wire: Wire, orders: tuple[Order, ...], data:
     each = data.draw(st.integers(1, wire.channels * wire.block))
     pairs = integers(n, n, each)
     assert np.array_equal(found(all_to_all(wire, n, each, "fp32"), pairs), pairs.swapaxes(0, 1))
+
+
+@given(chips=st.integers(2, 6), elements=st.integers(1, 60), tile=st.integers(1, 9))
+@settings(max_examples=25, deadline=None)
+def test_shots_give_the_sum_too(chips: int, elements: int, tile: int) -> None:
+    x = integers(chips, elements)
+    for make in (one_shot, two_shot):
+        assert np.array_equal(found(make(chips, elements, "fp32", tile), x), np.broadcast_to(x.sum(axis=0), x.shape))
 
 
 @pytest.mark.parametrize(("protocol", "share"), [("simple", 8 / 240), ("ll", 1.0), ("ll128", 8 / 120)])
