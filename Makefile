@@ -1,5 +1,5 @@
 # Each target does its own set-up: tools/setup.sh is quick once it has run.
-.PHONY: help setup demo test test-all lint format types imports docs docs-serve validate bench bench-models bench-locality
+.PHONY: help setup demo test test-all lint format types imports docs docs-serve validate trust bench bench-models bench-locality
 .PHONY: bench-webgpu coverage clean
 .DEFAULT_GOAL := help
 
@@ -44,6 +44,10 @@ docs-serve: setup ## the documentation at http://127.0.0.1:8000, rebuilt on each
 
 validate: setup  ## compare with measured data; `make validate REFERENCE=DIR` with the full tables too
 	$(BIN)/python tools/validate.py $(if $(REFERENCE),--reference $(REFERENCE))
+
+trust: setup     ## docs/trust.md from the tables of measurements: `make trust REFERENCE=DIR`
+	@test -n "$(REFERENCE)" || { echo "say where the tables are: make trust REFERENCE=DIR" >&2; exit 2; }
+	$(BIN)/python tools/draw_trust.py --reference $(REFERENCE)
 
 bench: setup     ## how fast memsim is, both engines; `make bench BENCH="--quick --json FILE"`
 	@$(BIN)/python benchmarks/run.py $(BENCH)

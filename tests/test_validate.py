@@ -14,6 +14,7 @@ TOOL = Path(__file__).parent.parent / "tools" / "validate.py"
 @pytest.fixture
 def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(TOOL.parent))
     return runpy.run_path(str(TOOL))
 
 
@@ -63,7 +64,6 @@ def test_a_constant_that_is_not_its_source_s_fails(
 ) -> None:
     main = tool["main"]
     main.__globals__["gpu"] = lambda: iter(())
-    main.__globals__["products"] = lambda folder: iter([tool["Comparison"]("x", "ms", (1.0, 1.0), 1.1, "me")])
     (tmp_path / "energy").mkdir()
     (tmp_path / "energy" / "energy_constants.csv").write_text(CONSTANTS.format(wire=wire), encoding="utf-8")
     sheet = "chip,parameter,value,unit,source\nTPUv4,dram_bw,1.2e12,B/s,a paper\nTPUv4,cores,2,,a paper\n"
@@ -71,4 +71,54 @@ def test_a_constant_that_is_not_its_source_s_fails(
     assert main(["--reference", str(tmp_path)]) == status
     text = capsys.readouterr().out
     assert ("not what their sources say: wire_energy at 7 nm" in text) == bool(status)
-    assert "mean absolute error of 1 measured products: 10.0%" in text
+    assert "no gpu/kernel_times.csv there" in text
+
+
+# Claims ---------------------------------------------------------------------------------------------------------------
+
+
+def record(**values: float) -> dict[str, Any]:
+    """A validation with one group: gemm on h100_sxm."""
+    group = {"op": "gemm", "gpu": "h100_sxm", "mape": 8.0, "outside": 1.0, "worst_factor": 2.0, **values}
+    whole = {**group, "op": "all", "gpu": "all"}
+    return {"by": [group], "by_op": [], "by_gpu": [], "total": whole, "failed": []}
+
+
+def test_a_claim_holds_below_its_bar_and_breaks_above(tool: dict[str, Any]) -> None:
+    claims = tool["claims"]
+    assert claims.broken(record()) == []
+    (found,) = claims.broken(record(mape=10.5))
+    assert (found.claim.op, found.claim.gpu, found.claim.measure, found.found) == ("gemm", "h100_sxm", "mape", 10.5)
+    (found,) = claims.broken(record(worst_factor=3.5))
+    assert found.claim.text == "worst factor of all on all: at most 3"
+
+
+def test_broken_claims_and_rows_that_fail_fail_the_command(
+    tool: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not tool["judge"](record())
+    assert tool["judge"](record(mape=10.5))
+    assert tool["judge"](record() | {"failed": [{"line": 3}]})
+    text = capsys.readouterr().out
+    assert "BROKEN         10.50  mean absolute error of gemm on h100_sxm: at most 10 %" in text
+    assert "kept            8.00  mean absolute error of gemm" in text
+    assert "not measured       -  mean absolute error of add" in text
+    assert "1 rows could not be predicted" in text
+
+
+def test_a_goal_that_is_not_reached_breaks_nothing(tool: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = tool["claims"]
+    monkeypatch.setattr(claims, "CLAIMS", (claims.Claim("gemm", "h100_sxm", "mape", 5, claimed=False),))
+    assert claims.broken(record()) == []
+    assert "not reached" in claims.show(record())
+
+
+def test_measured_kernels_are_predicted_and_judged(
+    tool: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gpu").mkdir()
+    rows = "gpu,op,dtype,m,n,k,lat_ms\nh100_sxm,gemm,bf16,128,1024,256,0.004\n"
+    (tmp_path / "gpu" / "kernel_times.csv").write_text(rows, encoding="utf-8")
+    found = tool["kernels"](tmp_path)
+    assert (found["total"]["n"], found["failed"]) == (1, [])
+    assert "1 measured kernels of gpu/kernel_times.csv" in capsys.readouterr().out

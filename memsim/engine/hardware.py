@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -32,10 +33,6 @@ class Hop:
     num: int
     den: int
     latency: int
-
-    def service(self, size: int) -> int:
-        """Ticks that ``size`` bytes occupy the link."""
-        return -(-size * self.den // self.num)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +137,23 @@ class Hardware:
     def first_port(self, role: str, core: int) -> int:
         """The first of the ports through which a core loads."""
         near = self.near_ports(role)
-        if near == self.ports_of(role):
-            return 0
-        here, ports = self.chip.core_position(core), self.chip.port_positions("cache")
-        return min(range(len(ports)), key=lambda port: (manhattan(here, ports[port]), port)) // near * near
+        return 0 if near == self.ports_of(role) else self._partitions[core] * near
+
+    @cached_property
+    def _partitions(self) -> list[int]:
+        """The partition of the cache behind which each core is: the nearest that has room for one of an equal share."""
+        chip, cache = self.chip, self.chip.cache
+        assert cache is not None
+        near, ports = self.near_ports("dram"), chip.port_positions("cache")
+        room = [-(-chip.core_count // cache.partitions)] * cache.partitions
+        found = []
+        for core in range(chip.core_count):
+            here = chip.core_position(core)
+            order = sorted(range(len(ports)), key=lambda port: (manhattan(here, ports[port]), port))
+            partition = next(port // near for port in order if room[port // near])
+            room[partition] -= 1
+            found.append(partition)
+        return found
 
     # Routes --------------------------------------------------------------------------------------------------
 

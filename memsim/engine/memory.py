@@ -16,7 +16,7 @@ import numpy as np
 
 from memsim.compiled import bare, bare_inlined, compiled
 from memsim.engine.dram import BURST, KEY_BITS, RUNS, serve_channels
-from memsim.engine.servers import DEN, FIRST, LATENCY, NUM, PER_PORT, PORTS, Array, port_of, serve_banks
+from memsim.engine.servers import DEN, FIRST, LATENCY, NUM, PER_PORT, PORTS, Array, port_of, serve_bank, serve_banks
 
 DRAM, SHARED, CACHE, BETWEEN = 0, 1, 2, 3
 """Rows of `Memory.banks`; the last is the way between partitions of the cache, a server for each that receives."""
@@ -46,6 +46,8 @@ class Memory(NamedTuple):
     """Tick from which each bank is free."""
     busy: Array
     """Ticks for which each bank has been busy."""
+    spare: Array
+    """Of the last tick of each bank, the part that it has to spare (`memsim.engine.servers.serve_bytes`)."""
     directions: Array
     """What each channel of the DRAM did last: 0 read, 1 wrote."""
     open_rows: Array
@@ -79,11 +81,11 @@ def empty_memory(
     lines[:partitions] = 0
     lines[:partitions, OLDER] = lines[:partitions, NEWER] = np.arange(partitions)
     cache = np.array([capacity, write_back, partitions, 0, partitions, segments, *[0] * partitions], dtype=np.int64)
-    free_at, busy, directions = (np.zeros(count, dtype=np.int64) for _ in range(3))
+    free_at, busy, spare, directions = (np.zeros(count, dtype=np.int64) for _ in range(4))
     line_of = np.zeros(max(places, 1), dtype=np.int32)
     counts = np.zeros((len(COUNTED), len(bases)), dtype=np.int64)
     open_rows = np.zeros(dram_banks, dtype=np.int64)
-    return Memory(banks, free_at, busy, directions, open_rows, cache, lines, line_of, bases, shapes, counts)
+    return Memory(banks, free_at, busy, spare, directions, open_rows, cache, lines, line_of, bases, shapes, counts)
 
 
 @compiled
@@ -103,7 +105,9 @@ def read(
         if role == DRAM:
             a, b = _use_dram(memory, port, words[i], words[i + 1], words[i + 2], 0, tick)
         else:
-            a, b = serve_banks(memory.banks[role], memory.free_at, memory.busy, port, words[i], words[i + 1], tick)
+            a, b = serve_banks(
+                memory.banks[role], memory.free_at, memory.busy, memory.spare, port, words[i], words[i + 1], tick
+            )
         first, last = min(first, a), max(last, b)
     return int(first + latency), int(last + latency), 0
 
@@ -119,7 +123,7 @@ def write(memory: Memory, role: int, port: int, words: Array, first_piece: int, 
             _, done = _use_dram(memory, port, words[i], words[i + 1], words[i + 2], 1, tick)
         else:
             row = memory.banks[CACHE if cached else role]
-            _, done = serve_banks(row, memory.free_at, memory.busy, port, words[i], words[i + 1], tick)
+            _, done = serve_banks(row, memory.free_at, memory.busy, memory.spare, port, words[i], words[i + 1], tick)
         last = max(last, done)
     if cached:
         for i in range(first_piece, end, PIECE_WORDS):
@@ -145,7 +149,7 @@ def _use_dram(memory: Memory, port: int, segment: int, size: int, runs: int, wri
     """Move a piece to or from the DRAM: (earliest start, latest finish) over the channels, without the latency."""
     row = memory.banks[DRAM]
     if row[BURST] == 0:
-        return serve_banks(row, memory.free_at, memory.busy, port, segment, size, tick)
+        return serve_banks(row, memory.free_at, memory.busy, memory.spare, port, segment, size, tick)
     tensor = owner(memory, segment)
     begin, finish, rows, moved = serve_channels(
         row, memory.shapes[tensor], memory.free_at, memory.busy, memory.directions, memory.open_rows,
@@ -182,7 +186,7 @@ def _read_cached(memory: Memory, port: int, segment: int, size: int, runs: int, 
     """Read a piece from the partition behind a port: (tick of the first byte, of the last, bytes DRAM sent)."""
     slices, per_partition = memory.banks[CACHE], memory.banks[CACHE, PORTS] // memory.cache[PARTITIONS]
     partition = port // per_partition
-    begin, finish = serve_banks(slices, memory.free_at, memory.busy, port, segment, size, tick)
+    begin, finish = serve_banks(slices, memory.free_at, memory.busy, memory.spare, port, segment, size, tick)
     first, last = begin, finish
     miss = _touch(memory, partition, segment, size, runs, False, tick)
     line = _line_of(memory, partition, segment)
@@ -221,7 +225,7 @@ def _fill_from(
     there, it would keep out those who come before.
     """
     slices, way = memory.banks[CACHE], memory.banks[BETWEEN]
-    first, last = serve_banks(slices, memory.free_at, memory.busy, port, segment, miss, tick)
+    first, last = serve_banks(slices, memory.free_at, memory.busy, memory.spare, port, segment, miss, tick)
     home = port // (slices[PORTS] // memory.cache[PARTITIONS])
     fetched = _touch(memory, home, segment, size, runs, False, tick)
     line = _line_of(memory, home, segment)
@@ -235,13 +239,10 @@ def _fill_from(
     elif filled > tick:
         first = max(first, filled)
     server = way[FIRST] + partition
-    service = (miss * way[DEN] + way[NUM] - 1) // way[NUM]
-    passing = max(tick, memory.free_at[server])
-    memory.free_at[server] = passing + service
-    memory.busy[server] += service
+    passing = serve_bank(memory.free_at, memory.busy, memory.spare, server, miss, way[NUM], way[DEN], tick)
     memory.counts[CROSSED, owner(memory, segment)] += miss
     begin = max(first, passing)
-    end = max(last, filled, begin + service)
+    end = max(last, filled, begin + memory.free_at[server] - passing)
     return int(begin + 2 * way[LATENCY]), int(end + 2 * way[LATENCY]), int(fetched)
 
 

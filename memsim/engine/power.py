@@ -32,7 +32,7 @@ OWN_VOLTAGE = ("dram", ROWS, LINKS)
 """Parts of the ledger that do not have the cores' voltage."""
 
 
-def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
+def simulate_capped(program: Program, chip: Chip, *, free: Result | None = None, **options: Any) -> Result:
     """Run a program on a chip that keeps to its ``tdp``.
 
     Parameters
@@ -41,6 +41,8 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
         A tile program.
     chip
         The chip; with a ``tdp`` and a ``dvfs``, or nothing can slow it down.
+    free
+        ``simulate(program, running_chip(program, chip))``, where it is there already.
     **options
         Those of `simulate`.
 
@@ -60,7 +62,8 @@ def simulate_capped(program: Program, chip: Chip, **options: Any) -> Result:
     check_kind(program, Program, "simulate_capped", GIVE_A_PROGRAM)
     check_kind(chip, Chip, "simulate_capped", GIVE_A_CHIP)
     chip = running_chip(program, chip)
-    free = simulate(program, chip, **options)
+    if free is None or free.chip != chip:
+        free = simulate(program, chip, **options)
     if chip.tdp_w is None or not free.ticks:
         return free
     power = mean_power_w(free)
@@ -106,12 +109,12 @@ def mean_power_w(result: Result) -> float:
     What caches hold at the end is written back in no time that the run has, so its energy is not in it: in a loop it
     belongs to the next run, which has overwritten it or pays for its eviction.
     """
-    split = _split(result)
+    split = spent(result)
     static = sum(result.chip.static_powers_w.values())
     return (split.core_j + split.other_j) / result.time_s + static if result.ticks else 0.0
 
 
-class _Energy(NamedTuple):
+class Spent(NamedTuple):
     """Dynamic energy of a run in joules."""
 
     core_j: float
@@ -119,34 +122,36 @@ class _Energy(NamedTuple):
     other_j: float
 
 
-def _split(result: Result) -> _Energy:
+def spent(result: Result) -> Spent:
+    """What a run spends while it lasts; not what caches write back after its end."""
     core: list[float] = []
     other: list[float] = []
     for row in result.energy.records("part", "operation"):
         if row["part"] != STATIC["part"] and row["operation"] != FINAL_WRITE_BACK:
             (other if row["part"] in OWN_VOLTAGE else core).append(row["energy_j"])
-    return _Energy(sum(core), sum(other))
+    return Spent(sum(core), sum(other))
 
 
-class _Line(NamedTuple):
+class TimeLine(NamedTuple):
     """Time over clock: seconds, and cycles."""
 
     fixed_s: float
     cycles: float
 
     def time_s(self, clock: Fraction) -> float:
+        """Seconds at a clock in hertz."""
         return self.fixed_s + self.cycles / float(clock)
 
 
 def _settled(program: Program, free: Result, dvfs: Dvfs, options: dict[str, Any]) -> tuple[Fraction, bool]:
     """The fastest clock at which the limit is kept, and whether there is one; else the lowest."""
-    chip, energy = free.chip, _split(free)
+    chip, energy = free.chip, spent(free)
     most = chip.clock
     on_die = max((share for kind, share in free.busiest.items() if kind != "dram"), default=0.0)
     if on_die >= BUSY and on_die > free.busiest.get("dram", 0.0):
-        line = _Line(free.time_s * (1 - on_die), free.time_s * on_die * float(chip.clock))
+        line = TimeLine(free.time_s * (1 - on_die), free.time_s * on_die * float(chip.clock))
         most = PROBES[0] * chip.clock
-        found = _fitting(chip, dvfs, line, energy, most, chip.clock)
+        found = fitting_clock(chip, dvfs, line, energy, most, chip.clock)
         if found is not None:
             return found, True
     quiet = {**options, "trace": False, "progress": None}
@@ -155,18 +160,18 @@ def _settled(program: Program, free: Result, dvfs: Dvfs, options: dict[str, Any]
         below = simulate(program, chip.at_clock(clock), **quiet)
         if mean_power_w(below) <= (chip.tdp_w or 0.0):
             top = min(above.chip.clock, most)
-            found = _fitting(chip, dvfs, _line(above, below), energy, clock, top)
+            found = fitting_clock(chip, dvfs, _line(above, below), energy, clock, top)
             return found or clock, True
         above = below
     return above.chip.clock, False
 
 
-def _line(a: Result, b: Result) -> _Line:
+def _line(a: Result, b: Result) -> TimeLine:
     """Through two runs; time does not fall with the clock, nor rise by more than it."""
     periods = [float(1 / r.chip.clock) for r in (a, b)]
     cycles = (b.time_s - a.time_s) / (periods[1] - periods[0])
     cycles = min(max(cycles, 0.0), a.time_s / periods[0])
-    return _Line(a.time_s - cycles * periods[0], cycles)
+    return TimeLine(a.time_s - cycles * periods[0], cycles)
 
 
 def _probes(dvfs: Dvfs, clock: Fraction) -> list[Fraction]:
@@ -176,10 +181,24 @@ def _probes(dvfs: Dvfs, clock: Fraction) -> list[Fraction]:
     return sorted({*chosen, below[-1]}, reverse=True)
 
 
-def _fitting(
-    chip: Chip, dvfs: Dvfs, line: _Line, energy: _Energy, least: Fraction, most: Fraction
+def fitting_clock(
+    chip: Chip, dvfs: Dvfs, line: TimeLine, energy: Spent, least: Fraction, most: Fraction
 ) -> Fraction | None:  # fmt: skip
-    """The fastest clock from ``least`` up to ``most``, but below the chip's, at which the limit is kept."""
+    """The fastest clock from ``least`` up to ``most``, but below the chip's, at which the limit is kept; or none.
+
+    Parameters
+    ----------
+    chip
+        The chip at the clock of the run.
+    dvfs
+        Its clocks and voltages.
+    line
+        Time over clock.
+    energy
+        Of the run.
+    least, most
+        Clocks in hertz.
+    """
     limit = chip.tdp_w or 0.0
     for clock in dvfs.clocks_below(chip.clock):
         if least <= clock <= most:

@@ -8,9 +8,9 @@ import numpy as np
 
 from memsim.engine.cached import Cached, dirty_bytes, fill_cache, left_dirty
 from memsim.engine.extents import Part
-from memsim.engine.hardware import ROWS, Hardware, Route, bank_count
+from memsim.engine.hardware import ROWS, Hardware, Hop, Route, bank_count
 from memsim.engine.memory import PIECE_WORDS, read, write
-from memsim.engine.servers import FIRST, SERVER_WORDS, serve
+from memsim.engine.servers import FIRST, SERVER_WORDS, serve, serve_bytes
 from memsim.engine.tally import ByKind, Crossed, RouteFlows, Tally, counts_by_tensor, objects
 
 
@@ -63,6 +63,11 @@ class Running:
     def serve(self, server: int, head: int, service: int) -> int:
         """Serve a request at a unit, port or link; returns the tick at which it starts."""
         return int(serve(self._words, server * SERVER_WORDS, head, service))
+
+    def serve_bytes(self, hop: Hop, head: int, size: int) -> tuple[int, int]:
+        """Serve bytes at a link: the tick at which it starts, and ticks."""
+        start, ticks = serve_bytes(self._words, hop.server * SERVER_WORDS, head, size, hop.num, hop.den)
+        return int(start), int(ticks)
 
     def read(self, role: str, port: int, part: Part, tick: int) -> tuple[int, int, int]:
         """Read pieces of segments: ticks of the first byte and the last, and bytes that the DRAM sent to a cache."""

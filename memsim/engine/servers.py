@@ -23,8 +23,9 @@ FACTORS = (1, 1, 1, 1, 1, 7, 25, 23, 27, 33, 107, 367, 825)
 are spread the most evenly (the spectral test of Knuth, TAOCP 2, 3.3.4, by trial)."""
 
 
-FREE_AT, BUSY, BYTES, SERVER_WORDS = range(4)
-"""Words of a server: the tick from which it is free, ticks for which it has been busy, and of a link bytes passed."""
+FREE_AT, BUSY, BYTES, SPARE, SERVER_WORDS = range(5)
+"""Words of a server: the tick from which it is free, ticks for which it has been busy, and of a link bytes passed and
+the part of its last tick that it has to spare (`serve_bytes`)."""
 
 
 @inlined
@@ -34,6 +35,25 @@ def serve(words: Array, server: int, head: int, service: int) -> int:
     words[server + FREE_AT] = start + service
     words[server + BUSY] += service
     return int(start)
+
+
+@inlined
+def serve_bytes(words: Array, server: int, head: int, size: int, num: int, den: int) -> tuple[int, int]:
+    """Serve ``size`` bytes at a link that moves ``num / den`` bytes a tick: (the tick at which service starts, ticks).
+
+    It starts and ends with whole ticks, but who comes while it is busy finds what the one before has left of the last
+    tick: ``words[server + SPARE]``, in parts of a tick of which there are ``num``. So no time is lost to rounding.
+    """
+    need, start = size * den, words[server + FREE_AT]
+    if head < start:
+        need -= words[server + SPARE]
+    else:
+        start = head
+    service = (need + num - 1) // num
+    words[server + FREE_AT] = start + service
+    words[server + BUSY] += service
+    words[server + SPARE] = service * num - need
+    return int(start), int(service)
 
 
 @inlined
@@ -71,39 +91,45 @@ def port_of(segment: int, ports: int, banks: int) -> int:
 FIRST, PORTS, PER_PORT, CHUNK, NUM, DEN, LATENCY = range(7)
 
 
+@bare_inlined
+def serve_bank(free_at: Array, busy: Array, spare: Array, bank: int, size: int, num: int, den: int, head: int) -> int:
+    """The rule of `serve_bytes` for a bank; returns the tick at which service starts."""
+    need, start = np.int64(size * den), free_at[bank]
+    if head < start:
+        need -= spare[bank]
+    else:
+        start = np.int64(head)
+    service = (need + num - 1) // num
+    free_at[bank] = start + service
+    busy[bank] += service
+    spare[bank] = service * num - need
+    return start  # type: ignore[no-any-return]
+
+
 @bare
 def serve_banks(
-    memory: Array, free_at: Array, busy: Array, port: int, segment: int, size: int, head: int
+    memory: Array, free_at: Array, busy: Array, spare: Array, port: int, segment: int, size: int, head: int
 ) -> tuple[int, int]:
     """Serve ``size`` bytes of a segment from the banks (DRAM channels, cache slices) behind a port of a memory.
 
     Chunks of ``memory[CHUNK]`` bytes go to successive banks from one that the segment's number decides, which also
-    decides its port (`port_of`); each bank moves NUM / DEN bytes a tick, rounded up once. Returns (earliest start,
-    latest finish) over the banks, without the latency.
+    decides its port (`port_of`); each bank moves NUM / DEN bytes a tick, by the rule of `serve_bytes`. Returns
+    (earliest start, latest finish) over the banks, without the latency.
     """
     banks, chunk, num, den = memory[PER_PORT], memory[CHUNK], memory[NUM], memory[DEN]
     chunks = (size + chunk - 1) // chunk
     rounds, extra = chunks // banks, chunks % banks  # the first `extra` banks get a chunk more than the others
-    longer, shorter = _service((rounds + 1) * chunk, num, den), _service(rounds * chunk, num, den)
+    longer, shorter = (rounds + 1) * chunk, rounds * chunk
     last = (chunks - 1) % banks  # whose last chunk may be a part of one
-    shortened = _service((rounds + (last < extra)) * chunk - (chunks * chunk - size), num, den)
+    shortened = (rounds + (last < extra)) * chunk - (chunks * chunk - size)
     first_bank = memory[FIRST] + port * banks
     bank = first_bank + scatter(segment, memory[PORTS] * banks) % banks
     begin, finish = np.int64(2**62), np.int64(head)
     for i in range(min(chunks, banks)):
-        service = shortened if i == last else longer if i < extra else shorter
-        start = max(np.int64(head), free_at[bank])
-        free_at[bank] = start + service
-        busy[bank] += service
-        begin = min(begin, start)
-        finish = max(finish, start + service)
+        part = shortened if i == last else longer if i < extra else shorter
+        begin = min(begin, serve_bank(free_at, busy, spare, bank, part, num, den, head))
+        finish = max(finish, free_at[bank])
         bank += 1
         if bank == first_bank + banks:
             bank = first_bank
     return int(min(begin, finish)), int(finish)
-
-
-@bare_inlined
-def _service(size: int, num: int, den: int) -> int:
-    """Ticks for which ``size`` bytes occupy a bank that moves ``num / den`` bytes a tick."""
-    return (size * den + num - 1) // num

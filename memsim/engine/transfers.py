@@ -11,7 +11,7 @@ import simpy
 
 from memsim.engine.arbiter import Alarm, Arbiter, RequestKey, Serve
 from memsim.engine.extents import Part
-from memsim.engine.hardware import Route, memory_node, node_of
+from memsim.engine.hardware import Hop, Route, memory_node, node_of
 from memsim.engine.plan import Step
 from memsim.engine.rings import RingState, Slot
 from memsim.engine.running import Running
@@ -182,7 +182,7 @@ class TransferModel:
         self, flight: Flight, route: Route, size: int, tail: int, key: RequestKey, *, at_source: bool
     ) -> TailProcess:
         for i, hop in enumerate(route.hops):
-            tail = yield self.arbiter.request(key, self._pass(hop.server, hop.service(size), hop.latency, tail))
+            tail = yield self.arbiter.request(key, self._pass_hop(hop, size, tail))
             if i == 0 and at_source and flight.source is not None:
                 gone = tail - hop.latency - int(self.env.now)
                 Alarm(self.env, max(0, gone), lambda _: self._left(flight))
@@ -194,6 +194,15 @@ class TransferModel:
         def serve(tick: int) -> tuple[int, int]:
             start = self.running.serve(server, tick, service)
             return start + latency, max(start + service, tail) + latency
+
+        return serve
+
+    def _pass_hop(self, hop: Hop, size: int, tail: int) -> Serve:
+        """The same of a link, whose service is a matter of bytes."""
+
+        def serve(tick: int) -> tuple[int, int]:
+            start, service = self.running.serve_bytes(hop, tick, size)
+            return start + hop.latency, max(start + service, tail) + hop.latency
 
         return serve
 

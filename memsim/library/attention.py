@@ -6,6 +6,8 @@ length of its sequence, then which pages hold it, then queries, keys and values.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from memsim.errors import ChipError, MemsimError
 from memsim.hierarchy import Chip
 from memsim.hierarchy.costs import access_energy
@@ -17,7 +19,7 @@ from memsim.isa.expr import Expr, minimum
 from memsim.isa.handles import RegionHandle, TensorHandle
 from memsim.isa.model import Program
 from memsim.library.attention_block import Block, Limit, Sizes, Span
-from memsim.library.attention_tiles import Drawing, Tiles, decode_tiles, drawing, prefill_tiles, splits
+from memsim.library.attention_tiles import PLAIN, Drawing, Tiles, decode_tiles, drawing, prefill_tiles, splits
 from memsim.library.kernel import Kernel
 from memsim.library.knobs import knob
 
@@ -56,8 +58,8 @@ def prefill(
     Returns
     -------
     Kernel
-        Its tensors: `Q` and `O` [batch, kv_heads, heads / kv_heads, seq, head_dim]; the new `K_new` and `V_new`, and the
-        caches `K` and `V` that they go to, [batch, kv_heads, seq, head_dim].
+        Its tensors: `Q` and `O` [batch, kv_heads, heads / kv_heads, seq, head_dim]; the new `K_new` and `V_new`, and
+        the caches `K` and `V` that they go to, [batch, kv_heads, seq, head_dim].
 
     Raises
     ------
@@ -72,10 +74,13 @@ def prefill(
     program = ProgramBuilder("prefill", useful_flops=4 * head_dim * pairs)
     tensors = _tensors(program, sizes, seq)
     _append_all(program, sizes, tensors, chip)
-    drawn = _drawing(chip, sizes, tiles, causal)
-    _attend(program, sizes, tensors, tiles, drawn, causal)
-    together = f", {drawn.heads} heads and {drawn.wide} steps drawn as one" if drawn != Drawing() else ""
-    return _launched(program, chip, f"{tiles.name}, {tiles.block_rows} x {tiles.columns}{together}", drawn=drawn)
+    packed = sizes.packed(tiles)
+    drawn = _drawing(chip, sizes, tiles, packed, causal)
+    drawn_tiles = replace(tiles, rows=drawn.tall * (tiles.rows // packed))
+    _attend(program, sizes, tensors, drawn_tiles, packed * drawn.heads, drawn, causal)
+    size = f"{tiles.block_rows} x {tiles.columns}"
+    choice = ", ".join(filter(None, (tiles.name, size, f"{packed} heads packed" if packed > 1 else "", str(drawn))))
+    return _launched(program, chip, choice, drawn)
 
 
 def decode(
@@ -151,15 +156,14 @@ def _checked(chip: Chip, batch: int, seq: int, heads: int, kv_heads: int, head_d
 
 
 def _tensors(program: ProgramBuilder, s: Sizes, new: int) -> Tensors:
-    rows = (s.batch, s.kv_heads, s.group, new, s.head_dim)
-    shapes = {"Q": rows, "O": rows}
-    shapes |= {name: (s.batch, s.kv_heads, s.seq, s.head_dim) for name in ("K", "V")}
-    shapes |= {name: (s.batch, s.kv_heads, new, s.head_dim) for name in ("K_new", "V_new")}
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys("QO", (s.batch, s.kv_heads, s.group, new, s.head_dim))
+    shapes |= dict.fromkeys("KV", (s.batch, s.kv_heads, s.seq, s.head_dim))
+    shapes |= dict.fromkeys(("K_new", "V_new"), (s.batch, s.kv_heads, new, s.head_dim))
     tensors = {name: program.tensor(name, s.dtype, shape) for name, shape in shapes.items()}
     return tensors | {name: program.tensor(name, "int32", (s.batch,)) for name in ("slots", "lengths", "pages")}
 
 
-def _launched(program: ProgramBuilder, chip: Chip, choice: str, drawn: Drawing = Drawing(), early: int = 0) -> Kernel:
+def _launched(program: ProgramBuilder, chip: Chip, choice: str, drawn: Drawing = PLAIN, early: int = 0) -> Kernel:
     """The kernel on a chip that starts kernels and blocks as the knobs say.
 
     A block that is drawn for several takes as many times as long to start, and has the room that it needs.
@@ -170,9 +174,9 @@ def _launched(program: ProgramBuilder, chip: Chip, choice: str, drawn: Drawing =
     built = program.build()
     late = (len(built.kernels) - early) / len(built.kernels)
     launch = (_seconds(chip, chip.launch) + knob("attention_start") / float(chip.clock)) * late
-    block = (_seconds(chip, chip.block_start) + knob("attention_block") / float(chip.clock)) * drawn.heads
+    block = (_seconds(chip, chip.block_start) + knob("attention_block") / float(chip.clock)) * drawn.heads * drawn.tall
     values: dict[str, object] = {"launch": f"{launch * 1e6:.6f} us", "block_start": f"{block * 1e6:.6f} us"}
-    return Kernel(built, chip.replace(values | (_room(built, chip) if drawn != Drawing() else {})), choice)
+    return Kernel(built, chip.replace(values | (_room(built, chip) if drawn != PLAIN else {})), choice)
 
 
 def _seconds(chip: Chip, duration: Duration) -> float:
@@ -209,7 +213,7 @@ def _append_all(program: ProgramBuilder, s: Sizes, t: Tensors, chip: Chip) -> No
         tokens //= 2
     with program.kernel("append", grid={"b": s.batch, "h": s.kv_heads, "t": -(-s.seq // tokens)}) as k:
         b, h, i = k.coordinates
-        slot, seen = k.ring("slot", "sram", "int32", (1,)), k.ring("seen", "reg", "int32", (1,))
+        slot, seen = k.ring("slot", "reg", "int32", (1,)), k.ring("seen", "reg", "int32", (1,))
         rings = {name: k.ring(name.lower(), "sram", s.dtype, (tokens, s.head_dim)) for name in ("K", "V")}
         with k.queue("load"):
             slot.load(t["slots"][b])
@@ -227,7 +231,7 @@ def _append_one(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles) -> 
     """Write the key and value of one token of each sequence to the cache, one block a token."""
     with program.kernel("append", grid={"b": s.batch}, occupancy=4) as k:
         (b,) = k.coordinates
-        slot, seen = k.ring("slot", "sram", "int32", (1,)), k.ring("seen", "reg", "int32", (1,))
+        slot, seen = k.ring("slot", "reg", "int32", (1,)), k.ring("seen", "reg", "int32", (1,))
         # Of two rows the first lies before the tensor and is dropped: with the other alone, whose place is aligned to
         # nothing, the cache would be cut into segments of single rows.
         rings = {name: k.ring(name.lower(), "sram", s.dtype, (s.kv_heads, 2, s.head_dim)) for name in ("K", "V")}
@@ -253,10 +257,11 @@ def _tile_counts(first: Expr, s: Sizes, tiles: Tiles, causal: bool) -> tuple[Exp
     return minimum((first + 1) // tiles.columns, whole), minimum((seen + tiles.columns - 1) // tiles.columns, every)
 
 
-def _drawing(chip: Chip, s: Sizes, tiles: Tiles, causal: bool) -> Drawing:
-    blocks = s.batch * s.heads * -(-s.seq // tiles.block_rows)
-    steps = s.seq / tiles.columns / (2 if causal else 1)
-    return drawing(blocks, s.group, tiles, steps + 0.5, chip.core_count)
+def _drawing(chip: Chip, s: Sizes, tiles: Tiles, packed: int, causal: bool) -> Drawing:
+    tokens = tiles.groups * (tiles.rows // packed)
+    count, steps = -(-s.seq // tokens), s.seq / tiles.columns / (2 if causal else 1) + 0.5
+    blocks = s.batch * s.heads // packed * count
+    return drawing(blocks, s.group // packed, tiles, tokens, count, steps, chip.core_count)
 
 
 def _spans(first: Expr, full: Expr, total: Expr, wide: int) -> list[Span]:
@@ -265,16 +270,18 @@ def _spans(first: Expr, full: Expr, total: Expr, wide: int) -> list[Span]:
     if wide > 1:
         spans.append(Span(first, full // wide, wide))
     past = full // wide * wide if wide > 1 else Expr(0)
-    if full != 0:
+    if full != Expr(0):
         spans.append(Span(first + past, full - past))
     if full != total:
         spans.append(Span(first + full, total - full, masked=True))
     return spans
 
 
-def _attend(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, drawn: Drawing, causal: bool) -> None:
-    """Prefill: a block for each tile of queries of each head, those with most keys first."""
-    dim, heads, count = s.head_dim, drawn.heads, -(-s.seq // tiles.block_rows)
+def _attend(
+    program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, heads: int, drawn: Drawing, causal: bool
+) -> None:
+    """Prefill: a block for each tile of tokens (``tiles.rows``) of so many heads, those with most keys first."""
+    dim, count = s.head_dim, -(-s.seq // tiles.block_rows)
     grid = {"late": count, "b": s.batch, "h": s.kv_heads, "g": s.group // heads}
     with program.kernel("attend", grid=grid) as kernel:
         late, b, h, g = kernel.coordinates
@@ -290,7 +297,7 @@ def _attend(program: ProgramBuilder, s: Sizes, t: Tensors, tiles: Tiles, drawn: 
             return t[name][b, h, g * heads : heads, first + number * tiles.rows : tiles.rows, 0:dim]
 
         with kernel.queue("load"):
-            with kernel.loop("drawn", heads):
+            with kernel.loop("drawn", drawn.heads * drawn.tall):
                 block.wait_for_indices(t["lengths"][b])
                 block.wait_for_pages(t["pages"][b])
             for number, group in enumerate(block.groups):

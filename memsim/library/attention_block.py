@@ -38,6 +38,12 @@ class Sizes:
         """Heads of queries that share a head of keys and values."""
         return self.heads // self.kv_heads
 
+    def packed(self, tiles: Tiles) -> int:
+        """Heads of a group whose queries are rows of one tile: all that fit, where the kernel packs."""
+        if not tiles.packs:
+            return 1
+        return max(n for n in range(1, min(self.group, tiles.rows) + 1) if self.group % n == 0)
+
     @property
     def scale(self) -> float:
         """Of the scores, for powers of 2."""
@@ -96,8 +102,8 @@ class Block:
         self, kernel: KernelBuilder, sizes: Sizes, tiles: Tiles, shape: tuple[int, int], wides: Sequence[int] = (1,)
     ) -> None:
         self.kernel, self.tiles = kernel, tiles
-        self.known = kernel.ring("known", "sram", "int32", (1,), 2)
-        self.pages = kernel.ring("pages", "sram", "int32", (1,), 2)
+        self.known = kernel.ring("known", "reg", "int32", (1,), 2)
+        self.pages = kernel.ring("pages", "reg", "int32", (1,), 2)
         self.seen = kernel.ring("seen", "reg", "int32", (1,))
         self.k, self.v = (
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from memsim.errors import ChipError
@@ -47,6 +48,11 @@ class Tiles:
         return self.overlaps
 
     @property
+    def packs(self) -> bool:
+        """Whether heads that share keys share a tile: FlashAttention-3 does, for sequences of any lengths."""
+        return self.overlaps
+
+    @property
     def block_rows(self) -> int:
         """Queries of a block."""
         return self.groups * self.rows
@@ -66,9 +72,9 @@ def is_asynchronous(chip: Chip, dtype: str) -> bool:
 def prefill_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
     """Tiles of prefill.
 
-    FlashAttention-2: 128 queries by 64 keys in one stage, or the largest that fits. FlashAttention-3: 128 queries by 128
-    keys in two stages. Its two warpgroups run in step: they are one of 128 rows here. FlashAttention-4, where a native
-    step has 128 rows: two warpgroups of as many.
+    FlashAttention-2: 128 queries by 64 keys in one stage, or the largest that fits. FlashAttention-3: 128 queries by
+    128 keys in two stages; its two warpgroups run in step, and are one of 128 rows here. FlashAttention-4, where a
+    native step has 128 rows: two warpgroups of as many.
     """
     matrix, slow = chip.core.matrix, _slow_maxima(chip)
     assert matrix is not None
@@ -106,8 +112,9 @@ def _first_fitting(chip: Chip, choices: list[Tiles], head_dim: int, dtype: str) 
             return tiles
     last = choices[-1]
     raise ChipError(
-        f"{last.shared_bytes(head_dim, dtype):,} bytes for tiles of {last.block_rows} queries and {last.columns} keys of "
-        f"head_dim {head_dim} exceed the {chip.core.sram.capacity:,} bytes of shared memory of {chip.name}",
+        f"tiles of {last.block_rows} queries and {last.columns} keys of head_dim {head_dim} take "
+        f"{last.shared_bytes(head_dim, dtype):,} bytes, which exceed the {chip.core.sram.capacity:,} bytes of shared "
+        f"memory of {chip.name}",
         where="attention",
         mend="use a smaller head_dim, or a chip with more shared memory",
     )
@@ -143,27 +150,41 @@ def splits(blocks: int, count: int, cores: int, tiles: Tiles) -> int:
     return next(parts for parts, efficiency in found if efficiency >= MIN_EFFICIENCY * best)
 
 
-
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """How much of the work one instruction of a program stands for."""
 
     heads: int = 1
     """Blocks of heads of one group that are drawn as one."""
+    tall: int = 1
+    """Blocks of adjacent tiles of queries that are drawn as one."""
     wide: int = 1
     """Steps over tiles of keys that are drawn as one, where none of them is masked."""
 
+    def __str__(self) -> str:
+        """For people."""
+        parts = [(self.heads, "heads"), (self.tall, "tiles of queries"), (self.wide, "tiles of keys")]
+        text = " x ".join(f"{count} {what}" for count, what in parts if count > 1)
+        return f"{text} drawn as one" if text else ""
 
+
+PLAIN = Drawing()
+"""Each instruction stands for itself."""
 MOST_TRANSFERS = 30_000
 """Transfers of keys, values, queries and results from which on blocks and steps are drawn together: simulation takes
 some microseconds for each."""
 TURNS = 8
 """Blocks of a core that are left at least, so that waves and tails stay what they are."""
-LEAST_WIDE_STEPS = 8
-"""Wide steps of a block that are left at least, on average, so that its first and last ones weigh as little."""
+LEAST_STEPS = (8, 4)
+"""Wide steps of a block that are left at least, on average, so that its first and last ones weigh as little; the second
+number where the first leaves too many transfers."""
+LEAST_TILES = 32
+"""Tall tiles of queries of a sequence that are left at least, where on the diagonal they do more than their parts."""
+POWERS = (1, 2, 4, 8, 16, 32)
+"""How many are drawn as one."""
 
 
-def drawing(blocks: int, group: int, tiles: Tiles, steps: float, cores: int) -> Drawing:
+def drawing(blocks: int, group: int, tiles: Tiles, tokens: int, token_tiles: int, steps: float, cores: int) -> Drawing:
     """The least that has to be drawn together for a program to have few enough transfers.
 
     Parameters
@@ -171,22 +192,34 @@ def drawing(blocks: int, group: int, tiles: Tiles, steps: float, cores: int) -> 
     blocks
         Blocks of the grid.
     group
-        Heads of queries that share keys and values.
+        Blocks of heads that share keys and values.
     tiles
         A block.
+    tokens, token_tiles
+        Tokens of a block, and blocks that a sequence takes for each head.
     steps
         Steps of a block over tiles of keys, on average.
     cores
         Cores of the chip.
     """
 
-    def transfers(heads: int, wide: int) -> float:
-        loads = steps if wide == 1 else steps / wide + wide / 2 + 0.5
-        return blocks / heads * (2 * tiles.groups + 2 * loads)
+    def transfers(drawn: Drawing) -> float:
+        loads = steps if drawn.wide == 1 else steps / drawn.wide + drawn.wide / 2 + 0.5
+        return blocks / (drawn.heads * drawn.tall) * (2 * tiles.groups + 2 * loads)
 
-    heads = [n for n in range(1, group + 1) if group % n == 0 and (n == 1 or blocks >= n * TURNS * cores)]
-    wides = [n for n in (1, 2, 4, 8, 16, 32) if n == 1 or steps >= LEAST_WIDE_STEPS * n]
-    choices = [(wide, n) for wide in wides for n in heads]
-    few = [(wide, n) for wide, n in choices if transfers(n, wide) <= MOST_TRANSFERS]
-    wide, n = min(few) if few else min(choices, key=lambda choice: transfers(choice[1], choice[0]))
-    return Drawing(n, wide)
+    tall = [n for n in POWERS if n == 1 or (tiles.groups == 1 and _may_be_tall(n, tiles, tokens, token_tiles))]
+    heads = [n for n in range(1, group + 1) if group % n == 0]
+    choices: list[Drawing] = []
+    for least in LEAST_STEPS:
+        wides = [n for n in POWERS if n == 1 or steps >= least * n]
+        every = (Drawing(*drawn) for drawn in itertools.product(heads, tall, wides))
+        choices = [d for d in every if d.heads * d.tall == 1 or blocks >= d.heads * d.tall * TURNS * cores]
+        few = [drawn for drawn in choices if transfers(drawn) <= MOST_TRANSFERS]
+        if few:
+            return min(few, key=lambda drawn: (drawn.tall, drawn.wide, drawn.heads))
+    return min(choices, key=transfers)
+
+
+def _may_be_tall(count: int, tiles: Tiles, tokens: int, token_tiles: int) -> bool:
+    """Whether tiles of queries see as many tiles of keys together as alone, or as good as."""
+    return count * tokens <= tiles.columns or token_tiles >= count * LEAST_TILES

@@ -24,17 +24,17 @@ class Knob:
 
 KNOBS: dict[str, Knob] = {
     "attention_block": Knob(
-        1200,
+        1500,
         "cycles",
-        "x",
-        "x",
+        "from the start of a block of attention to its first load: arguments, code, barriers and tables set up",
+        "decode of up to 128 keys in batches of 32 to 2048, A100 and H100",
     ),
     "attention_start": Knob(
-        2000,
+        2600,
         "cycles",
-        "what a kernel of attention takes from its launch to its first instruction, and from its last to its end, beyond "
-        "the gap between kernels of a graph: parameters, first instructions and tables are fetched",
-        "decode of up to 32 keys in batches up to 8, A100 and H100",
+        "what a kernel of attention takes beyond the gap between kernels of a graph and its blocks: first fetches of "
+        "code and arguments, and its share of the graph, which holds one call only",
+        "decode of up to 128 keys in batches of 1 to 8, and with few splits, A100 and H100",
     ),
     "gemm_start": Knob(
         1400,
@@ -43,7 +43,7 @@ KNOBS: dict[str, Knob] = {
         "gemm rows of A100 and H100",
     ),
     "gemm_epilogue": Knob(
-        8,
+        6,
         "instructions an element",
         "of the epilogue of a matrix product: scale, convert, through shared memory, address, store",
         "gemm rows of A100 and H100",
@@ -61,7 +61,7 @@ KNOBS: dict[str, Knob] = {
         "linear rows of A100 PCIe under 70 us, fp32",
     ),
     "row_slots": Knob(
-        2.6,
+        2.9,
         "issue slots",
         "that an instruction takes in softmax and norms: pipes of 16 lanes, branches, waits for one another",
         "softmax and ln rows of A100 PCIe and V100 PCIe, fp32",

@@ -17,14 +17,13 @@ from memsim.isa.builder import KernelBuilder
 from memsim.isa.expr import Expr
 from memsim.isa.handles import RingHandle, TensorHandle
 from memsim.library.kernel import Kernel
-from memsim.library.knobs import knob
 from memsim.library.streams import (
-    ISSUE,
     WARP,
     Formula,
     barrier,
     block_reduction,
     check_sizes,
+    issue_cycles,
     resident_threads,
     round_trip,
     serial_loads,
@@ -167,8 +166,8 @@ class _Rows:
     def _work(self, formulas: list[Formula]) -> int:
         """Lanes to keep busy beyond what the program's own instructions do, for what the GPU's take more."""
         unit = self.chip.core.vector
-        slots = self.group * (self.cost.issued * knob("row_slots") + self.cost.shared)
-        cycles = slots / ISSUE - sum(formula.cycles(self.chip) for formula in formulas)
+        cycles = self.group * issue_cycles(self.chip, self.cost.issued, self.cost.shared)
+        cycles -= sum(formula.cycles(self.chip) for formula in formulas)
         return max(0, round(cycles * unit.lanes))
 
     def _roomy(self, formulas: list[Formula], work: int, parameters: int) -> Chip:
@@ -218,13 +217,15 @@ def _warp_cost(chip: Chip, cols: int) -> Cost:
 
 
 def _block_cost(chip: Chip, cols: int) -> Cost:
-    """A row to a block: 43 instructions for an element, 32 of them for two exponentials and a division."""
+    """A row to a block: 43 instructions for an element, 32 of them for two exponentials and a division.
+
+    Those of reductions are in their latency: with one or two blocks on a core, nobody else has any to issue meanwhile.
+    """
     threads = min(1024, -(-cols // WARP) * WARP)
     iterations = -(-cols // threads)
     serial = (-(-iterations // 4) - 1) * round_trip(chip)
-    issued, shared = -(-cols // WARP) * 43, threads // WARP * 40
     held = max(1, resident_threads(chip) // threads)
-    return Cost(held, issued, shared, block_reduction(threads), serial, "sram")
+    return Cost(held, -(-cols // WARP) * 43, 0, block_reduction(threads), serial, "sram")
 
 
 def layer_norm(chip: Chip, rows: int, cols: int, dtype: str = "fp32") -> Kernel:

@@ -10,6 +10,7 @@ from memsim.hierarchy import Chip
 from memsim.isa.builder import KernelBuilder
 from memsim.isa.handles import RingHandle
 from memsim.isa.ops import DTYPES, VECTOR_OPS
+from memsim.library.knobs import knob
 from memsim.lowering.values import REDUCE, Value
 from memsim.lowering.vectors import Scratch, Step, emit, schedule
 
@@ -18,6 +19,9 @@ SHUFFLE, SYNC, SYNC_WARP, TO_SHARED, FROM_SHARED, STEP = 25, 21, 2, 19, 23, 4
 shared memory, and of a dependent instruction (Abdelkhalik et al., arXiv 2208.11174). Assumed: so on other GPUs."""
 ISSUE = 4
 """Instructions of warps that an SM issues a cycle: one from each of four schedulers."""
+FLOAT_LANES, FLOAT_SHARE = 64, 0.58
+"""Where an SM has 64 lanes for FP32 (V100, T4, A100), such an instruction takes two cycles of its scheduler's pipe, as
+an integer one does everywhere; where it has 128, one. Share of these instructions in softmax by blocks: 25 of 43."""
 FLOATS = ("fp32", "fp16", "bf16")
 """Types that these kernels are written for."""
 WARP = 32
@@ -118,6 +122,23 @@ class Formula:
         emit(self._steps, {"": out, **scratch}, places, [0] * len(self._sizes), len(self._sizes))
 
 
+def issue_cycles(chip: Chip, elementwise: float, shared: float) -> float:
+    """Cycles in which a core issues the instructions of warps on elements, and those of reductions.
+
+    Parameters
+    ----------
+    chip
+        The chip. Cores wider than 128 lanes issue for as many warps as they have lanes.
+    elementwise
+        Instructions on elements, of `FLOAT_SHARE` in FP32. They take the knob ``row_slots`` where FP32 has 64 lanes.
+    shared
+        Instructions of reductions, a slot each: what they wait for is their latency.
+    """
+    lanes = chip.core.vector.lanes
+    slots = knob("row_slots") * (1 - FLOAT_SHARE + FLOAT_SHARE * FLOAT_LANES / lanes)
+    return (elementwise * slots + shared) / max(ISSUE, lanes / WARP)
+
+
 def warp_reduction(step: int = STEP) -> int:
     """Cycles until the threads of a warp have their sum: five shuffles, each with an operation of ``step`` cycles."""
     return 5 * (SHUFFLE + step)
@@ -129,8 +150,11 @@ def barrier(threads: int) -> int:
 
 
 def block_reduction(threads: int) -> int:
-    """Cycles until the threads of a block have their sum: each warp's, those of the warps in shared memory, back."""
-    return 2 * warp_reduction() + 3 * barrier(threads) + 2 * (TO_SHARED + FROM_SHARED)
+    """Cycles until the threads of a block have their sum: each warp's, those of the warps in shared memory, back.
+
+    All warps come to the first of three barriers; at the others they wait already for one.
+    """
+    return 2 * warp_reduction() + barrier(threads) + 2 * barrier(WARP) + 2 * (TO_SHARED + FROM_SHARED)
 
 
 def round_trip(chip: Chip) -> float:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from memsim.validate.calls import Call
     from memsim.validate.local import GpuTimer, Timer, cross_check, validate
-    from memsim.validate.predict import Prediction
+    from memsim.validate.prediction import Prediction
     from memsim.validate.rows import ALL, Row, Validation, show
     from memsim.validate.suite import SUITE, Case, named
 
@@ -24,7 +24,7 @@ _MODULE_OF = {
     "Call": "calls",
     "Case": "suite",
     "GpuTimer": "local",
-    "Prediction": "predict",
+    "Prediction": "prediction",
     "Row": "rows",
     "SUITE": "suite",
     "Timer": "local",

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memsim.validate.calls import Call
+from memsim.validate.prediction import Prediction
 from memsim.validate.protocol import cached_tensors, default_protocol, host_s, reaches_power_limit
 
 if TYPE_CHECKING:
     from memsim.hierarchy import Chip
     from memsim.library import Kernel
     from memsim.validate.measured.row import Row
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the simulator says of a call."""
-
-    time_s: float
-    """From one call to the next, seconds: the launch included."""
-    bound: str
-    """What is busiest."""
-    choice: str
-    """Which kernel the library takes, for people."""
-    energy_j: float
-    """Of the call, static energy included, joules."""
-    power_w: float
-    """Mean over its time, watts."""
-    clock: float
-    """Of the cores, hertz: lower than the chip's where its power limit says so."""
 
 
 def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Prediction:
@@ -51,8 +33,8 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     MemsimError
         The chip cannot run such a call.
     """
-    from memsim.engine import simulate
-    from memsim.engine.power import running_chip, simulate_capped, with_normal_data
+    from memsim.engine.power import with_normal_data
+    from memsim.library.sampling import run
 
     call = row if isinstance(row, Call) else row.call
     if protocol is None:
@@ -60,16 +42,14 @@ def predict(row: Row | Call, chip: Chip, protocol: str | None = None) -> Predict
     kernel = build(call, chip)
     loaded = with_normal_data(kernel.program, kernel.chip)
     cached = _cached(kernel, call, protocol)
-    result = simulate(kernel.program, running_chip(kernel.program, loaded), cached=cached)
-    if reaches_power_limit(result.time_s, protocol):
-        result = simulate_capped(kernel.program, loaded, cached=cached)
+    found = run(kernel, loaded, cached, lambda time_s: reaches_power_limit(time_s, protocol))
     return Prediction(
-        result.time_s + host_s(call, protocol),
-        result.bottleneck,
+        found.time_s + host_s(call, protocol),
+        found.bottleneck,
         kernel.choice,
-        result.energy_j,
-        result.power_w,
-        float(result.chip.clock),
+        found.energy_j,
+        found.power_w,
+        found.clock_hz,
     )
 
 

@@ -31,6 +31,8 @@ class Banks:
         self.first, self.ports, self.per_port, self.chunk = first, ports, per_port, chunk
         self.num, self.den, self.latency = num, den, latency
         self.free_at = [0] * ports * per_port
+        self.ends = [Fraction(0)] * ports * per_port
+        """When each is free, exactly."""
         self.busy = [0] * ports * per_port
 
     def serve(self, port: int, segment: int, size: int, head: int) -> tuple[int, int]:
@@ -49,9 +51,11 @@ class Banks:
 
     def occupy(self, bank: int, size: int, head: int) -> int:
         """The tick at which one bank starts to move some bytes."""
-        service, start = math.ceil(size * self.den / self.num), max(head, self.free_at[bank])
-        self.free_at[bank] = start + service
-        self.busy[bank] += service
+        start = max(head, self.free_at[bank])
+        begin = self.ends[bank] if head < self.free_at[bank] else head  # within the last tick, if it has not passed
+        self.ends[bank] = begin + Fraction(size * self.den, self.num)
+        self.free_at[bank] = math.ceil(self.ends[bank])
+        self.busy[bank] += self.free_at[bank] - start
         return start
 
 

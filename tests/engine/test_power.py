@@ -107,6 +107,15 @@ def test_where_the_limit_is_kept_the_result_is_that_of_simulate() -> None:
     assert simulate_capped(program, hot()).power_cap is None  # no limit is known
 
 
+def test_a_run_without_the_limit_need_not_be_repeated() -> None:
+    chip = hot(0.5 * mean_power_w(simulate(products(), hot())))
+    free = simulate(products(), chip)
+    again = simulate_capped(products(), chip, free=free)
+    other = simulate_capped(products(), chip, free=simulate(products(), chip.replace({"clock": "300 MHz"})))
+    assert again.power_cap == other.power_cap == simulate_capped(products(), chip).power_cap
+    assert simulate_capped(products(), chip.replace({"tdp": 100}), free=free).chip.tdp_w == 100
+
+
 def test_a_chip_without_lower_clocks_says_so() -> None:
     capped = simulate_capped(products(), plain_chip(tdp=0.01))
     assert capped.power_cap is not None and not capped.power_cap.slowed

@@ -19,6 +19,7 @@ from memsim.engine.servers import (
     scatter,
     serve,
     serve_banks,
+    serve_bytes,
 )
 from tests.engine.memories import ROLES, Banks, Caches, compiled_memory, counted, spread
 
@@ -43,6 +44,27 @@ def test_a_server_is_first_come_first_served_and_never_idle_while_someone_waits(
     assert not np.delete(words, number, axis=0).any()
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5000)), min_size=1, max_size=30),
+    st.integers(1, 700),
+    st.integers(1, 9),
+)
+def test_a_link_loses_nothing_to_rounding(gaps: list[tuple[int, int]], num: int, den: int) -> None:
+    words, model = np.zeros(SERVER_WORDS, dtype=np.int64), Banks(0, 1, 1, 1, num, den, 0)
+    head = 0
+    for gap, size in gaps:
+        head += gap
+        start, service = serve_bytes(words, 0, head, size, num, den)
+        assert start == model.occupy(0, size, head)
+        assert start + service == model.free_at[0] == words[FREE_AT]
+    assert words[BUSY] == model.busy[0]
+    together = sum(size for _, size in gaps) * den
+    words[:] = 0
+    for _, size in gaps:
+        start, service = serve_bytes(words, 0, 0, size, num, den)
+    assert start + service == -(-together // num) == words[BUSY]
+
+
 # ---- banks ----
 
 
@@ -63,12 +85,12 @@ def test_banks_serve_chunk_by_chunk(
 ) -> None:
     model = Banks(1, ports, per_port, *rate, 0)
     row = np.array(model.row, dtype=np.int64)
-    free_at, busy = np.zeros((2, ports * per_port + 2), dtype=np.int64)
+    free_at, busy, spare = np.zeros((3, ports * per_port + 2), dtype=np.int64)
     head = 0
     for segment, size, gap, port in requests:
         head += gap
         expected = model.serve(port % ports, segment, size, head)
-        assert serve_banks(row, free_at, busy, port % ports, segment, size, head) == expected
+        assert serve_banks(row, free_at, busy, spare, port % ports, segment, size, head) == expected
     assert free_at.tolist() == [0, *model.free_at, 0]
     assert busy.tolist() == [0, *model.busy, 0]
 

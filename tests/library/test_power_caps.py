@@ -46,7 +46,7 @@ def test_a_board_with_less_power_multiplies_more_slowly() -> None:
     chip = Chip.preset("a100_sxm")
     times = [run(gemm(chip.replace({"tdp": watts}), 2048, 2048, 4096)).time_s for watts in (250, 300, 400, 700)]
     assert times == sorted(times, reverse=True)
-    assert times[0] > 1.2 * times[-1]
+    assert times[0] > 1.1 * times[-1]
 
 
 UNHURRIED: dict[str, Callable[[Chip], Kernel]] = {
@@ -65,3 +65,14 @@ def test_what_does_not_throttle_in_reality_keeps_its_clock(name: str, what: str)
     cap = result.power_cap
     assert cap is not None and not cap.slowed
     assert cap.power_w < cap.limit_w
+
+
+def test_zeros_are_multiplied_at_full_clock_and_normal_numbers_are_not() -> None:
+    """On an A100: 295 and 257 TFLOP/s, Horace He, thonking.ai, 2024 (8192 cubed)."""
+    kernel = gemm(Chip.preset("a100_sxm"), 4096, 8192, 4096)
+    flop = 2 * 4096 * 8192 * 4096
+    normal = run(kernel)
+    zeros = simulate_capped(kernel.program, kernel.chip.replace({"toggle": 0}))
+    assert zeros.power_cap is not None and not zeros.power_cap.slowed
+    assert flop / zeros.time_s == pytest.approx(295e12, rel=0.1)
+    assert flop / normal.time_s == pytest.approx(257e12, rel=0.1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from memsim.validate.calls import Call
 from memsim.validate.measured import Compared, Row
-from memsim.validate.predict import Prediction
+from memsim.validate.prediction import Prediction
 
 GEMM = Call("gemm", "bf16", m=64, n=128, k=256)
 

@@ -50,6 +50,7 @@ def borrow_memory(memory: Memory) -> Memory:
         borrow(memory.banks),
         borrow(memory.free_at),
         borrow(memory.busy),
+        borrow(memory.spare),
         borrow(memory.directions),
         borrow(memory.open_rows),
         borrow(memory.cache),

@@ -11,8 +11,8 @@ import numpy as np
 
 from memsim.compiled import compiled, inlined
 from memsim.engine.fast import words as w
-from memsim.engine.memory import PIECE_WORDS
-from memsim.engine.servers import FREE_AT, SERVER_WORDS, Array
+from memsim.engine.memory import PIECE_WORDS, Memory
+from memsim.engine.servers import FREE_AT, SERVER_WORDS, SPARE, Array
 
 PAST = -1
 """What stands for a tick that is not set."""
@@ -75,13 +75,18 @@ def level_of(m: Array, queue: int, loop: int) -> int:
 
 
 @compiled
-def describe(m: Array, bank_free_at: Array, directions: Array, level: int, same: Array, moved: Array) -> None:
+def describe(m: Array, memory: Memory, level: int, same: Array, moved: Array) -> None:
     """Fill ``same`` and ``moved``; the first word of each is its length."""
     same[0] = moved[0] = 1
     for server in range(m[w.SERVER_COUNT]):
-        _put(same, _coming(m, m[m[w.SERVERS] + server * SERVER_WORDS + FREE_AT]))
-    for bank in range(len(bank_free_at)):
-        _put(same, _coming(m, bank_free_at[bank]) * 2 + directions[bank])
+        first = m[w.SERVERS] + server * SERVER_WORDS
+        coming = _coming(m, m[first + FREE_AT])
+        _put(same, coming)
+        _put(same, m[first + SPARE] if coming else 0)
+    for bank in range(len(memory.free_at)):
+        coming = _coming(m, memory.free_at[bank])
+        _put(same, coming * 2 + memory.directions[bank])
+        _put(same, memory.spare[bank] if coming else 0)
     for core in range(m[w.KERNEL_CORES]):
         _put(same, m[m[w.CORE_BASE] + core * w.CORE_WORDS + w.C_NEXT_BLOCK])
     seat = m[w.SEAT_BASE]

@@ -173,9 +173,8 @@ def advance_part(m: Array, net: Array, part: int) -> None:
 @compiled
 def _ask_hop(m: Array, net: Array, part: int) -> None:
     hop = net[m[part + w.P_NODE] + w.N_FIRST_HOP] + m[part + w.P_HOP] * w.HOP_WORDS
-    service = -(-m[part + w.P_SIZE] * net[hop + w.H_DEN] // net[hop + w.H_NUM])
     server = m[w.SERVERS] + net[hop + w.H_SERVER] * SERVER_WORDS
-    _ask(m, w.PASS_HOP, part, server, service, net[hop + w.H_LATENCY])
+    _ask(m, w.PASS_HOP, part, server, hop, net[hop + w.H_LATENCY])
 
 
 @compiled

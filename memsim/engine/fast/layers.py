@@ -19,7 +19,7 @@ import numpy as np
 from memsim.engine.dram import KEY_BITS
 from memsim.engine.memory import Memory, lines_by_age, move_lines, moved_rows, owners_of
 from memsim.engine.plan import KernelPlan, Plan
-from memsim.engine.servers import FREE_AT, Array
+from memsim.engine.servers import FREE_AT, SPARE, Array
 from memsim.engine.tally import ByKind, Tally
 
 REGION = (1 << KEY_BITS) - 1
@@ -132,7 +132,9 @@ class Layers:
             open_rows & REGION,
             names[(open_rows >> KEY_BITS) - 1],
             np.maximum(0, servers[:, FREE_AT] - clock),
+            np.where(servers[:, FREE_AT] > clock, servers[:, SPARE], 0),
             np.maximum(0, memory.free_at - clock),
+            np.where(memory.free_at > clock, memory.spare, 0),
             memory.directions,
             names[owners],
             lines[:, 0] - (self.bases[owners] if len(lines) else 0),

@@ -22,7 +22,7 @@ from memsim.engine.fast.queues import MOST_TURNS, run_queue
 from memsim.engine.fast.requests import sort_requests
 from memsim.engine.fast.waking import make_ready, wake_at
 from memsim.engine.memory import Memory, read, write
-from memsim.engine.servers import Array, serve
+from memsim.engine.servers import Array, serve, serve_bytes
 
 FINISHED, PAUSED, FULL, UNKNOWN_ROUTE, OBSERVED, STUCK = range(6)
 """Why `run_until` returns: the kernel has ended; enough instructions have run; a table is nearly full; a route must
@@ -69,7 +69,7 @@ def _run(m: Array, net: Array, memory: Memory) -> int:
         elif happens_now(m):
             _happen(m, net, take_event(m))
         elif m[w.REQUESTS]:
-            _serve_all(m, memory)
+            _serve_all(m, net, memory)
         elif m[w.BLOCKS_DONE] == m[w.BLOCKS_TO_DO]:
             return FINISHED
         elif m[w.OBSERVE]:
@@ -110,26 +110,29 @@ def _happen(m: Array, net: Array, event: int) -> None:
 
 
 @compiled
-def _serve_all(m: Array, memory: Memory) -> None:
+def _serve_all(m: Array, net: Array, memory: Memory) -> None:
     """Phase 3: serve the requests of the tick, oldest key first."""
     sort_requests(m)
     count, order = m[w.REQUESTS], m[w.ORDER_BASE]
     m[w.REQUESTS] = 0
     for i in range(count):
-        _serve(m, memory, m[order + i])
+        _serve(m, net, memory, m[order + i])
 
 
 @compiled
-def _serve(m: Array, memory: Memory, request: int) -> None:
+def _serve(m: Array, net: Array, memory: Memory, request: int) -> None:
     kind, who = m[request + w.U_KIND], m[request + w.U_WHO]
     if kind == w.USE_MEMORY:
         _use_memory(m, memory, who)
         return
     service, latency = m[request + w.U_SERVICE], m[request + w.U_LATENCY]
+    if kind == w.PASS_HOP:  # its service is where its hop is
+        num, den = net[service + w.H_NUM], net[service + w.H_DEN]
+        start, ticks = serve_bytes(m, m[request + w.U_SERVER], m[w.NOW], m[who + w.P_SIZE], num, den)
+        passed_hop(m, who, start, ticks, latency)
+        return
     start = serve(m, m[request + w.U_SERVER], m[w.NOW], service)
-    if kind == w.PASS_HOP:
-        passed_hop(m, who, start, service, latency)
-    elif kind == w.PASS_TARGET:
+    if kind == w.PASS_TARGET:
         passed_target(m, who, start, service, latency)
     elif kind == w.PASS_SOURCE:
         left_source(m, who, start, service, latency)

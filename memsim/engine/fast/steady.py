@@ -128,7 +128,7 @@ class Steady:
         if not self._buffers or len(self._buffers[0]) < 2 * len(m) + 1024:
             self._buffers = [np.empty(2 * len(m) + 1024, dtype=np.int64) for _ in range(2)]
         same, moved = self._buffers
-        describe(m, memory.free_at, memory.directions, level_of(m, m[w.LEADER], loop), same, moved)
+        describe(m, memory, level_of(m, m[w.LEADER], loop), same, moved)
         mark = digest(same, same[0])
         watch = self._watches.setdefault(loop, Watch())
         if mark not in watch.seen:

@@ -7,6 +7,8 @@ least estimated time, and how often k is split; `write` makes its tile program.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from memsim.errors import ChipError, MemsimError, check_kind
 from memsim.hierarchy import Chip
 from memsim.library.gemm.catalogue import catalogue, is_asynchronous
@@ -16,10 +18,14 @@ from memsim.library.gemm.gemv import write_gemv
 from memsim.library.gemm.machine import on_machine, pause_cycles
 from memsim.library.gemm.plan import Plan, Problem, Tiling
 from memsim.library.gemm.write import write
-from memsim.library.kernel import Kernel
+from memsim.library.kernel import Kernel, Sample
 
 __all__ = ["Plan", "Problem", "Tiling", "catalogue", "choose", "gemm", "write"]
 
+MANY_STEPS = 100_000
+"""Steps of all tiles from which on a kernel is run as samples."""
+SAMPLED = (16, 32)
+"""Steps of a tile of the samples."""
 TYPES = {
     "bf16": ("bf16", "fp32"),
     "fp16": ("fp16", "fp32"),
@@ -68,9 +74,23 @@ def gemm(chip: Chip, m: int, n: int, k: int, dtype: str = "bf16", batch: int = 1
     if m == 1 and not is_asynchronous(chip, dtype):
         return Kernel(write_gemv(problem, chip.core_count), on_machine(chip), "a row, on vector lanes")
     plan = choose(chip, problem)
-    pauses = Facts.of(chip, dtype).pauses(plan.tiling, plan.pieces(problem))
-    machine = on_machine(chip, pause_cycles(plan.tiling, chip) if pauses else 0, 1 if plan.splits == 1 else 2)
-    return Kernel(write(problem, plan, chip.core_count), machine, str(plan))
+    facts = Facts.of(chip, dtype)
+    machine = on_machine(
+        chip,
+        facts.prologue(plan.tiling, dtype, plan.steps(problem)),
+        pause_cycles(plan.tiling, chip) if facts.pauses(plan.tiling, plan.pieces(problem)) else 0,
+        1 if plan.splits == 1 else 2,
+    )
+    program = write(problem, plan, chip.core_count)
+    return Kernel(program, machine, str(plan), plan.steps(problem), _samples(problem, plan, chip.core_count))
+
+
+def _samples(problem: Problem, plan: Plan, cores: int) -> tuple[Sample, ...]:
+    """The same kernel with fewer steps, if it has very many in all."""
+    if plan.steps(problem) <= SAMPLED[-1] or plan.pieces(problem) * plan.steps(problem) < MANY_STEPS:
+        return ()
+    shorter = [(steps, replace(problem, k=steps * plan.splits * plan.tiling.k)) for steps in SAMPLED]
+    return tuple(Sample(steps, write(short, plan, cores)) for steps, short in shorter)
 
 
 def _check(chip: Chip, dtype: str) -> None:

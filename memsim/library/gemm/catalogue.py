@@ -70,5 +70,5 @@ def _asynchronous(sram: int, line: int, size: int, native: int) -> Iterator[Tili
         stages = _stages(sram, m, n, k, size, 1, MOST_STAGES)
         yield Tiling(m, n, k, stages)
         for high, wide in ((2, 1), (1, 2), (4, 1), (1, 4), (2, 2), (4, 2), (2, 4)):
-            for accumulators in (1, 2):
+            for accumulators in (1,):
                 yield Tiling(m, n, k, stages, 1, high, wide, accumulators, persistent=True)

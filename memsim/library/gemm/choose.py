@@ -16,7 +16,6 @@ from memsim.library.knobs import knob
 LINE, SHORT_RUNS = 128, 1.5
 """Bytes of a line of the cache, and how much longer the DRAM takes for parts of one."""
 MOST_SPLITS, MOST_WAVES = 64, 6
-LONG = 8192
 MANY_STEPS = 20_000
 """Beyond which steps are made twice as deep."""
 
@@ -43,7 +42,9 @@ def _plans(facts: Facts, tiling: Tiling, problem: Problem) -> Iterator[Plan]:
     steps, pieces = plan.steps(problem), plan.pieces(problem)
     splits = 2
     while problem.batch == 1 and splits <= min(MOST_SPLITS, steps // 4) and pieces * splits <= MOST_WAVES * facts.cores:
-        if not tiling.persistent and (splits - 1) * -(-steps // splits) < steps:
+        if 4 * problem.m * problem.n * splits > facts.workspace:
+            break
+        if tiling.accumulators == 1 and (splits - 1) * -(-steps // splits) < steps:
             yield Plan(tiling, splits, group)
         splits += 1 if splits < 4 else splits // 2
 
@@ -81,11 +82,11 @@ def estimate(facts: Facts, plan: Plan, problem: Problem) -> float:
     tail = round(knob("gemm_epilogue")) * tiling.m * tiling.n / facts.lanes + running * out / facts.cache
     if tiling.accumulators > 1:
         tail = max(0.0, tail - steps * step)
-    start = knob("gemm_start")
+    start = facts.prologue(tiling, problem.dtype, steps)
     fill = 0 if tiling.persistent else facts.latency + start
-    waves = _waves(facts, plan, problem, slots * tiling.residents)
+    waves = -(-pieces // (slots * tiling.residents))
     work = (
-        (facts.latency + start if tiling.persistent else 0)
+        (facts.latency if tiling.persistent else 0)
         + waves * (fill + steps * step + tail)
         + (round(knob("gemm_epilogue")) * tiling.m * tiling.n / facts.lanes)
     )
@@ -94,17 +95,5 @@ def estimate(facts: Facts, plan: Plan, problem: Problem) -> float:
     total = max(work, slow * bytes_moved / facts.dram + facts.latency)
     if plan.splits > 1:
         parts = 4 * problem.m * problem.n * plan.splits
-        total += facts.second + parts / facts.cache * 2
+        total += facts.second + parts / (facts.cache if parts < facts.capacity else facts.dram)
     return total
-
-
-def _waves(facts: Facts, plan: Plan, problem: Problem, slots: int) -> float:
-    """How often all cores take tiles: a library that has no persistent kernels does not mind a last wave of few tiles.
-
-    So it was seen on A100: 128 tiles of 128 x 256 on 108 cores, in two waves, where three waves of 128 x 128 would be
-    quicker; but from a k of 8192 on it splits k.
-    """
-    pieces = plan.pieces(problem)
-    if facts.asynchronous or problem.k >= LONG:
-        return float(-(-pieces // slots))
-    return max(1.0, pieces / slots)

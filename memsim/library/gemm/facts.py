@@ -7,8 +7,14 @@ from functools import lru_cache
 
 from memsim.hierarchy import Chip, MatrixUnit
 from memsim.hierarchy.units import Duration, Rate
+from memsim.isa.ops import DTYPES
 from memsim.library.gemm.catalogue import is_asynchronous
 from memsim.library.gemm.plan import Tiling
+
+WORKSPACE, WORKSPACE_ASYNCHRONOUS = 8 << 20, 32 << 20
+"""What PyTorch gives cuBLAS, before Hopper and since (aten/src/ATen/cuda/CublasHandlePool.cpp)."""
+CACHE_SHARE = 0.6
+"""Of the cache's bandwidth, where half of the bytes come from another partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,10 @@ class Facts:
     """Bytes a cycle into a core."""
     cache: float
     """Bytes a cycle out of the cache (of the DRAM, where there is none)."""
+    workspace: int
+    """Bytes for the parts of a product that is split along k."""
+    capacity: int
+    """Bytes of the cache."""
     dram: float
     """Bytes a cycle."""
     port: float
@@ -48,6 +58,18 @@ class Facts:
         size = 4 if dtype == "fp32" else 2 if dtype in ("bf16", "fp16") else 1
         moved = (reads.a_reads + reads.b_reads + (tiling.m + tiling.n) * tiling.k) * size
         return max(float(interval), moved / self.port)
+
+    def prologue(self, tiling: Tiling, dtype: str, steps: int) -> int:
+        """Cycles by which the first products wait longer than for their operands.
+
+        Where the threads that multiply load as well, they issue the loads of all stages but one before anything else,
+        at the rate at which a core takes bytes; the first operands may have come long before.
+        """
+        if self.asynchronous:
+            return 0
+        stages = min(steps, tiling.stages - 1)
+        bytes_issued = stages * (tiling.m + tiling.n) * tiling.k * DTYPES[dtype].bytes
+        return max(0, round(bytes_issued / self.link - self.latency))
 
     def pauses(self, tiling: Tiling, pieces: int) -> bool:
         """Whether a matrix unit stands still between two steps: warps load and multiply in turn, alone on a core."""
@@ -89,7 +111,9 @@ def _facts(key: _Key, dtype: str) -> Facts:
         chip.core_count,
         chip.core.vector.lanes,
         rate(chip.network.link_bandwidth),
-        rate(chip.cache.bandwidth) * 0.8 if chip.cache else dram,
+        rate(chip.cache.bandwidth) * CACHE_SHARE if chip.cache else dram,
+        WORKSPACE_ASYNCHRONOUS if is_asynchronous(chip, dtype) else WORKSPACE,
+        chip.cache.capacity if chip.cache else 0,
         dram,
         0.9 * rate(chip.core.sram.bandwidth) if chip.core.sram.bandwidth else 1e9,
         latency + 100,

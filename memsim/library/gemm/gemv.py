@@ -12,7 +12,7 @@ ELEMENTS = 4096
 DEEPEST = 512
 """Of a row, for a step: as much as a warp takes."""
 MOST_ROWS = 64
-AHEAD = 2
+AHEAD = 1
 """Steps on their way."""
 RESIDENTS = 4
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import lru_cache
 
 from memsim.hierarchy import Chip
@@ -17,20 +16,22 @@ WARP_TILE = 64 * 64
 """Of sums, in the registers of a warp, where tiles are large; small ones have four warps."""
 
 
-def on_machine(chip: Chip, pause: int = 0, kernels: int = 1) -> Chip:
-    """The chip with the cycles that a block of a product spends before its first load, and between steps.
+def on_machine(chip: Chip, prologue: int = 0, pause: int = 0, kernels: int = 1) -> Chip:
+    """The chip with the cycles that a product spends before its first load, and between steps.
 
     Parameters
     ----------
     chip
         As it is.
+    prologue
+        Cycles from the start of any block to its first load.
     pause
         Cycles for which the matrix unit stands still before each step.
     kernels
-        2 where a reduction follows, a small kernel such as those between which ``launch`` was measured: its blocks
-        start within it. A chip has one start for all blocks, so each launch is shorter by half of it: the sum is right.
+        2 where a reduction follows, a small kernel such as those between which ``launch`` was measured: it has no start
+        beyond. A chip has one launch for all kernels, so each has half of the product's start: the sum is right.
     """
-    return _changed(_Same(chip), round(knob("gemm_start")), pause, kernels)
+    return _changed(_Same(chip), knob("gemm_start") / kernels, prologue, pause)
 
 
 def pause_cycles(tiling: Tiling, chip: Chip) -> int:
@@ -62,12 +63,12 @@ class _Same:
 
 
 @lru_cache(maxsize=256)
-def _changed(same: _Same, start: int, pause: int, kernels: int) -> Chip:
+def _changed(same: _Same, start: float, prologue: int, pause: int) -> Chip:
     chip = same.chip
-    changes: dict[str, object] = {"block_start": f"{start} cycles"}
+    launch = float(chip.ticks_of(chip.launch) * chip.tick) + start * float(chip.clock_period)
+    changes: dict[str, object] = {"launch": f"{launch * 1e9:.3f} ns"}
+    if prologue:
+        changes["block_start"] = f"{prologue} cycles"
     if pause:
         changes["core.matrix.pause"] = f"{pause} cycles"
-    if kernels > 1:
-        launch = chip.ticks_of(chip.launch) * chip.tick / chip.clock_period
-        changes["launch"] = f"{max(0, round(launch - Fraction(start * (kernels - 1), kernels)))} cycles"
     return chip.replace(changes)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from memsim.isa import Program, ProgramBuilder
 from memsim.isa.builder import KernelBuilder
-from memsim.isa.expr import Expr, ExprLike, maximum, minimum
+from memsim.isa.expr import Expr, ExprLike, maximum
 from memsim.isa.handles import RegionHandle, RingHandle, TensorHandle
 from memsim.library.gemm.plan import Plan, Problem
 from memsim.library.gemm.reduction import write_reduction
@@ -62,10 +62,8 @@ class _Writer:
 
     @property
     def at_once(self) -> int:
-        """Clusters of the grid."""
+        """Clusters of the grid: as many as there is room for, each takes tile after tile."""
         tiling = self.plan.tiling
-        if not tiling.persistent:
-            return self.clusters
         return min(self.clusters, self.cores // tiling.cluster * tiling.residents)
 
     def place(self, turn: ExprLike, at: Blocks) -> tuple[ExprLike, ExprLike, ExprLike, ExprLike]:
@@ -113,20 +111,18 @@ class _Writer:
         whole, rest = divmod(self.clusters, self.at_once)
         return kernel.loop("t", whole if not rest else (self.clusters - 1 - block) // self.at_once + 1)
 
-    def _steps(self, kernel: KernelBuilder, part: ExprLike, less: int = 0) -> AbstractContextManager[Expr]:
-        """The loop over a tile's steps; the last part may have fewer."""
-        steps, whole = self.plan.steps(self.problem), -(-self.problem.k // self.plan.tiling.k)
-        if self.plan.splits * steps == whole:
-            return kernel.loop("k", steps - less)
-        return kernel.loop("k", minimum(steps, maximum(whole - part * steps, 0)) - less)
+    @property
+    def steps(self) -> int:
+        """Steps of a tile; those of the last part may lie beyond the end of k, where nothing is loaded."""
+        return self.plan.steps(self.problem)
 
     def _load_a(self, kernel: KernelBuilder, ring: RingHandle, at: Blocks) -> None:
         tiling, (block, below, beside) = self.plan.tiling, at
         with kernel.queue("load_a"), _leader(kernel, beside, tiling.wide), self._turns(kernel, block) as turn:
             part, matrix, row, _ = self.place(turn, at)
             to = (block, below, (Expr(0), tiling.wide)) if tiling.wide > 1 else None
-            with self._steps(kernel, part) as k:
-                depth = (part * self.plan.steps(self.problem) + k) * tiling.k
+            with kernel.loop("k", self.steps) as k:
+                depth = (part * self.steps + k) * tiling.k
                 ring.load(self._region(self.a, matrix, row * tiling.m, depth, tiling.m, tiling.k), to=to, clip=True)
 
     def _load_b(self, kernel: KernelBuilder, ring: RingHandle, at: Blocks) -> None:
@@ -134,32 +130,52 @@ class _Writer:
         with kernel.queue("load_b"), _leader(kernel, below, tiling.high), self._turns(kernel, block) as turn:
             part, matrix, _, column = self.place(turn, at)
             to = (block, (Expr(0), tiling.high), beside) if tiling.high > 1 else None
-            with self._steps(kernel, part) as k:
-                depth = (part * self.plan.steps(self.problem) + k) * tiling.k
+            with kernel.loop("k", self.steps) as k:
+                depth = (part * self.steps + k) * tiling.k
                 ring.load(self._region(self.b, matrix, column * tiling.n, depth, tiling.n, tiling.k), to=to, clip=True)
 
     def _multiply(self, kernel: KernelBuilder, rings: tuple[RingHandle, ...], at: Blocks) -> None:
         a, b, c, out = rings
-        left, right = (b, a) if self.plan.tiling.turned else (a, b)
-        with kernel.queue("multiply"), self._turns(kernel, at[0]) as turn:
-            part, *_ = self.place(turn, at)
-            c.mma(left, right.T, accumulate=False)
-            a.pop()
-            b.pop()
-            with self._steps(kernel, part, 1):
-                c.mma(left, right.T)
+        tiling = self.plan.tiling
+        single = tiling.accumulators == 1 and out is not c
+        held = 0 if tiling.persistent or self.at_once == self.clusters else min(self.steps, tiling.stages)
+        with kernel.queue("multiply"), self._turns(kernel, at[0]):
+            self._products(kernel, rings, held)
+            if single:
+                self._finish(c, out)
+            (out if single else c).push()
+            for _ in range(held):
                 a.pop()
                 b.pop()
-            if self.plan.tiling.accumulators == 1 and out is not c:
-                self._finish(c, out)
-                out.push()
-            else:
-                c.push()
-        if self.plan.tiling.accumulators > 1 and out is not c:
+        if not single and out is not c:
             with kernel.queue("finish"), self._turns(kernel, at[0]):
                 self._finish(c, out)
                 c.pop()
                 out.push()
+
+    def _products(self, kernel: KernelBuilder, rings: tuple[RingHandle, ...], held: int) -> None:
+        """The products of a tile. The last ``held`` steps stay in their slots.
+
+        Where each tile is a block of its own, no operand of the next is loaded before the epilogue is done.
+        """
+        a, b, c, _ = rings
+        left, right = (b, a) if self.plan.tiling.turned else (a, b)
+
+        def product(first: bool, slot: int = 0) -> None:
+            c.mma(left.at(slot), right.at(slot).T, accumulate=not first)
+
+        free = self.steps - held
+        if free:
+            product(first=True)
+            a.pop()
+            b.pop()
+        if free > 1:
+            with kernel.loop("k", free - 1):
+                product(first=False)
+                a.pop()
+                b.pop()
+        for slot in range(held):
+            product(first=not free and not slot, slot=slot)
 
     def _finish(self, c: RingHandle, out: RingHandle) -> None:
         """Sums to the type of C, in as many passes over the tile as an epilogue has instructions an element."""

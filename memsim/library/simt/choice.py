@@ -11,8 +11,11 @@ from memsim.library.simt.pipes import slowdown
 from memsim.library.simt.program import Plan, Product
 from memsim.library.simt.tiles import CATALOGUE, LINE_WORDS, Block
 
-STAGES = 2
-"""Stages in shared memory: the next is fetched while one is multiplied."""
+STAGES, STAGES_ASYNCHRONOUS = 2, 4
+"""Stages in shared memory: the next is fetched, by way of registers, while one is multiplied; with copies that pass the
+registers by (Ampere and later), as in cutlass_80_simt_sgemm_128x128_8x4, three are on their way."""
+WIDE_LANES = 128
+"""FMA lanes of an SM from which on there are blocks of 256 rows or columns: smaller ones are held up by fragments."""
 WORKSPACE_BYTES = 1 << 20
 """What PyTorch gives cuBLASLt for the parts of a split k (1 MiB since pytorch/pytorch#73439)."""
 SPLITS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
@@ -61,24 +64,27 @@ def candidates(product: Product, chip: Chip) -> Iterator[Plan]:
     chip
         A GPU.
     """
+    stages = STAGES if before_ampere(chip) else STAGES_ASYNCHRONOUS
     for block in CATALOGUE:
-        if not block.fits(chip, STAGES):
+        if not block.fits(chip, stages) or (max(block.m, block.n) > 128 and chip.core.vector.lanes < WIDE_LANES):
             continue
-        resident = block.resident(chip, STAGES)
+        resident = block.resident(chip, stages)
         tiles = product.batch * -(-product.m // block.m) * -(-product.n // block.n)
         for splits in SPLITS if tiles <= resident * chip.core_count else (1,):
             if splits == 1 or _may_split(product, block, splits, chip):
-                yield Plan(block, splits, STAGES, resident, 1)
+                yield Plan(block, splits, stages, resident, 1)
 
 
 def _may_split(product: Product, block: Block, splits: int, chip: Chip) -> bool:
     """Whether the parts fit their workspace, and each is several stages long."""
-    fits = in_place(chip) or 4 * splits * product.batch * product.m * product.n <= WORKSPACE_BYTES
+    fits = before_ampere(chip) or 4 * splits * product.batch * product.m * product.n <= WORKSPACE_BYTES
     return fits and product.k >= LEAST_STAGES * splits * block.k
 
 
-def in_place(chip: Chip) -> bool:
-    """Whether splits need no workspace: assumed of the kernels of GPUs before Ampere, which know no bf16.
+def before_ampere(chip: Chip) -> bool:
+    """Whether a GPU is older than NVIDIA's Ampere: its tensor cores, if any, know no bf16.
+
+    Its kernels load through registers, and are assumed to add the parts of a split k in place, without a workspace.
 
     Parameters
     ----------
@@ -122,7 +128,7 @@ def _cycles(product: Product, plan: Plan, chip: Chip, facts: _Facts) -> float:
     steps = plan.steps(product.k)
     ideal = plan.step * block.m * block.n / chip.core.vector.lanes
     each = ideal * slowdown(chip, block, product.k % LINE_WORDS == 0)
-    lone = max(each, facts.latency) + block.barrier_cycles
+    lone = max(each, facts.latency / (plan.stages - 1)) + block.barrier_cycles
     store = 4 * block.m * block.n * cores / facts.dram
     waves, rest = divmod(-(-blocks // cores), plan.resident)
     full = steps * max(plan.resident * each, lone) + facts.latency + plan.resident * store

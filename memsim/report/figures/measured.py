@@ -25,6 +25,7 @@ SHOWN = 4.0
 TICKS = (0.25, 0.5, 1.0, 2.0, 4.0)
 WIDE, HIGH, LEGEND = 6.1, 2.8, 0.5
 """Inches of an operator's two panels, and of the legend below all."""
+MOST_TICKS = 4
 MANY = 3
 """From so many operators on, two stand side by side."""
 
@@ -101,13 +102,13 @@ def _dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> No
 
 
 def _tell(axis: Axis, low: float, high: float, unit: str) -> None:
-    """At most five ticks at powers of ten; at 1, 2 and 5 of each on a short axis."""
+    """A few ticks at powers of ten; at 1, 2 and 5 of each on a short axis."""
     first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
     if last - first < 1:
         ticks = [f * 10.0**e for e in range(first - 1, last + 1) for f in (1, 2, 5) if low <= f * 10.0**e <= high]
     else:
-        ticks = [10.0**e for e in range(first, last + 1, 1 + (last - first) // 4)]
-    axis.set_major_locator(FixedLocator(ticks))
+        ticks = [10.0**e for e in range(first, last + 1)]
+    axis.set_major_locator(FixedLocator(ticks[:: -(-len(ticks) // MOST_TICKS)] if ticks else [low]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, unit)))
     axis.set_minor_locator(NullLocator())
 

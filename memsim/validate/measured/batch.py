@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -17,7 +18,8 @@ from memsim.errors import MemsimError
 from memsim.validate.calls import Call
 from memsim.validate.measured.row import Row
 from memsim.validate.measured.summary import Compared
-from memsim.validate.predict import Prediction, predict
+from memsim.validate.predict import predict
+from memsim.validate.prediction import Prediction
 
 if TYPE_CHECKING:
     from memsim.hierarchy import Chip
@@ -205,6 +207,7 @@ _worker: Worker | None = None
 def _begin(worker: Worker) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(500_000, 20, 100)  # as in the command line: much is made and little dies
     _worker = worker
 
 

@@ -20,7 +20,7 @@ from memsim.validate.measured.summary import (
     worst,
 )
 from memsim.validate.measured.text import DISAGREEMENT
-from memsim.validate.predict import Prediction
+from memsim.validate.prediction import Prediction
 
 
 def to_json(batch: Batch, unknown: Sequence[Unknown] = (), *, file: str = "", worst_rows: int = 20) -> dict[str, Any]:

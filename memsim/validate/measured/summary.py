@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from memsim.validate.measured.row import Row
-from memsim.validate.predict import Prediction
+from memsim.validate.prediction import Prediction
 
 ALL = "all"
 """Operator or GPU of the lines over several."""
