@@ -78,7 +78,7 @@ def main() -> None:
     draw(panels[0], "latency", "latency, cycles", folder)
     draw(panels[1], "each", "GB/s, each core reads all of it", folder)
     draw(panels[2], "whole", "GB/s, all cores share it", folder)
-    panels[0].legend(title="lines: memsim; points: measured")
+    panels[0].legend(title="lines: memsim; points: measured", loc="upper left", fontsize=8, title_fontsize=8)
     path = save(figure, TARGET)
     with Image.open(path) as image:
         image.convert("RGB").quantize(64).save(path, optimize=True)

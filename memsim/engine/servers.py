@@ -127,7 +127,8 @@ def serve_banks(
     begin, finish = np.int64(2**62), np.int64(head)
     for i in range(min(chunks, banks)):
         part = shortened if i == last else longer if i < extra else shorter
-        begin = min(begin, serve_bank(free_at, busy, spare, bank, part, num, den, head))
+        start = serve_bank(free_at, busy, spare, bank, part, num, den, head)
+        begin = min(begin, np.int64(start))
         finish = max(finish, free_at[bank])
         bank += 1
         if bank == first_bank + banks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from memsim.library import overridden
@@ -9,6 +11,7 @@ from memsim.validate.calls import Call
 from memsim.validate.protocol import (
     CALLS,
     COPIES,
+    KEPT,
     POWER_WINDOW_S,
     cached_tensors,
     default_protocol,
@@ -19,11 +22,12 @@ from memsim.validate.protocol import (
 GEMM = Call("gemm", "bf16", m=128, n=1024, k=512)
 A, B, C = (2 * count for count in (128 * 512, 512 * 1024, 128 * 1024))
 ALL_COPIES = A + COPIES * B + C
+ROOM = math.ceil(ALL_COPIES / KEPT)
 
 
 def test_weights_are_warm_only_if_all_copies_fit() -> None:
-    assert cached_tensors(GEMM, ALL_COPIES, "weights") == (("A", False), ("B", False), ("C", True))
-    assert cached_tensors(GEMM, ALL_COPIES - 1, "weights") == (("A", False), ("C", True))
+    assert cached_tensors(GEMM, ROOM, "weights") == (("A", False), ("B", False), ("C", True))
+    assert cached_tensors(GEMM, ROOM - 1, "weights") == (("A", False), ("C", True))
 
 
 def test_the_same_buffers_are_all_there_and_the_result_is_dirty() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from memsim.report.figures.style import CYCLE, PALE, new_figure, save, styled
 
@@ -89,13 +88,9 @@ def _draw_curves(
             batches, times = zip(*measured[name], strict=True)
             axes.plot(batches, [time * 1e3 for time in times], "x", color=colour, label=f"{name}, measured")
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
     batches_shown = sorted({batch for points in curves.values() for batch, _ in points})
     axes.set_xticks(batches_shown, [str(batch) for batch in batches_shown], minor=False)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set(xlabel="sequences", ylabel="time per output token (ms)", title=title)
+    axes.set(xlabel="sequences", ylabel="time per output token (ms)", ylim=(0, None), title=title)
     axes.grid(axis="y")
     axes.legend()
     return figure
