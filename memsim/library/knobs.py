@@ -57,8 +57,14 @@ KNOBS: dict[str, Knob] = {
     "host_with_weights": Knob(
         50,
         "us",
-        "likewise of an operator with weights, which autograd records",
+        "likewise of a module with weights, and an algorithm to be chosen",
         "linear rows of A100 PCIe under 70 us, fp32",
+    ),
+    "host_warning": Knob(
+        7,
+        "us",
+        "more where the framework warns each time, as torch.nn.Softmax does that is told no dimension (NeuSight's)",
+        "softmax rows of A100 PCIe and V100 PCIe, fp32",
     ),
     "row_slots": Knob(
         2.9,
@@ -69,8 +75,8 @@ KNOBS: dict[str, Knob] = {
     "serving_step": Knob(
         0.9,
         "ms",
-        "between two steps of a serving framework, in which the GPU waits: sampling and copies launched one by one, batches"
-        " put together anew",
+        "between two steps of a serving framework, in which the GPU waits: sampling and copies launched one by one, "
+        "batches put together anew",
         "time per output token of Llama 3.1 8B and Qwen3 32B on H100 with 8 to 32 sequences (ML.ENERGY v3, vLLM)",
     ),
 }

@@ -53,7 +53,7 @@ def default_protocol(call: Call) -> str:
 def host_s(call: Call, protocol: str) -> float:
     """Seconds that a framework takes from the first event to the launch, where the protocol measures them.
 
-    Operators with weights take longer: autograd records them, and a linear layer asks its library for an algorithm.
+    Modules with weights take longer: a linear layer asks its library for an algorithm. Softmax warns each time.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def host_s(call: Call, protocol: str) -> float:
     """
     if protocol != "eager":
         return 0.0
-    return knob("host_with_weights" if call.kind in _WITH_WEIGHTS else "host") * 1e-6
+    host_us = knob("host_with_weights" if call.kind in _WITH_WEIGHTS else "host")
+    return (host_us + knob("host_warning") * (call.kind == "softmax")) * 1e-6
 
 
 def reaches_power_limit(call_s: float, protocol: str) -> bool:

@@ -58,7 +58,9 @@ def test_only_calls_from_python_have_the_host_in_their_time() -> None:
     add = Call("elementwise", "fp32", function="add", rows=8, cols=8)
     linear = Call("linear", "fp32", m=1, n=1, k=1)
     assert host_s(add, "same") == host_s(linear, "cold") == 0
-    with overridden(host=3, host_with_weights=5):
+    softmax = Call("softmax", "fp32", rows=8, cols=8)
+    with overridden(host=3, host_with_weights=5, host_warning=2):
+        assert host_s(softmax, "eager") == pytest.approx(5e-6)
         assert host_s(add, "eager") == pytest.approx(3e-6)
         assert host_s(linear, "eager") == pytest.approx(5e-6)
 
