@@ -39,14 +39,14 @@ KNOBS: dict[str, Knob] = {
     "gemm_start": Knob(
         1400,
         "cycles",
-        "from the start of a block of a matrix product to its first load: code fetched, arguments and descriptors read",
-        "gemm rows of A100 and H100",
+        "of a matrix product, once: from its launch to its first load, code fetched, arguments and descriptors read",
+        "gemm rows of A100 SXM and H100 SXM, bf16 (tests/library/data/gemm_rows.csv)",
     ),
     "gemm_epilogue": Knob(
-        6,
+        8,
         "instructions an element",
         "of the epilogue of a matrix product: scale, convert, through shared memory, address, store",
-        "gemm rows of A100 and H100",
+        "gemm rows of A100 SXM and H100 SXM, bf16 (tests/library/data/gemm_rows.csv)",
     ),
     "host": Knob(
         17,
