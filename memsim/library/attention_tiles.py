@@ -131,8 +131,8 @@ def splits(blocks: int, count: int, cores: int, tiles: Tiles) -> int:
     """Parts that the keys are split into so that ``blocks`` of them fill the chip: `num_splits_heuristic`.
 
     The smallest number whose last wave is nearly as full as that of the best number. Numbers that leave the longest
-    part as long as one split less are passed over. FlashAttention-2 counts two blocks a core, FlashAttention-3 one, and
-    that leaves few tiles whole.
+    part as long as one split less are passed over, as some part may be empty then. FlashAttention-2 counts two blocks
+    a core, FlashAttention-3 one, and that leaves few tiles whole.
 
     Parameters
     ----------
