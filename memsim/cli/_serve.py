@@ -84,8 +84,9 @@ def serve(
         from memsim.report.figures.serving import draw_steps
         from memsim.report.figures.style import save
 
+        title = f"{served.name} on {found.decode.tp} x {found.decode.machine}, {batch} sequences"
         with replacing(plot) as target:
-            save(draw_steps(found), target)
+            save(draw_steps(title, {"prefill": _times(found.prefill), "decode": _times(found.decode)}), target)
 
 
 def summary(found: Serving) -> dict[str, Any]:
@@ -105,6 +106,10 @@ def summary(found: Serving) -> dict[str, Any]:
         "prefill": _step(found.prefill),
         "decode": _step(found.decode),
     }
+
+
+def _times(step: StepResult) -> list[tuple[str, float]]:
+    return [*((share.name, share.time_s) for share in step.shares), ("host", step.host_s)]
 
 
 def _step(step: StepResult) -> dict[str, Any]:
