@@ -78,8 +78,10 @@ def listed() -> dict[str, DramPart]:
 
 def label_of(part: DramPart) -> str:
     """The name under which the table of a part is kept: its own, and what is not usual about its controller."""
-    usual = dram_part(part.name) == part
-    return part.name if usual else f"{part.name}, queue {part.queue}, refresh {part.refresh}"
+    if dram_part(part.name) == part:
+        return part.name
+    reads = f", reads {part.read_queue}" if part.read_queue is not None else ""
+    return f"{part.name}, queue {part.queue}{reads}, refresh {part.refresh}"
 
 
 def timing_of(part: DramPart) -> list[int]:
@@ -92,6 +94,7 @@ def timing_of(part: DramPart) -> list[int]:
         part.row_bytes,
         part.burst_bytes,
         part.queue,
+        part.read_queue or part.queue,
     )
     return [*shape, *part.timing.model_dump().values()]
 
@@ -219,9 +222,10 @@ def walks(part: DramPart, text: str, stride: int, run_bytes: int, runs: int, wri
 
 
 def _run(part: DramPart, text: str, bursts: Any, writes: Any, refresh: bool = True) -> Run:
-    """A saturating sequence of bursts."""
+    """A saturating sequence of bursts; reads alone are chosen from as many as the controller has of them."""
     requests = Requests(bursts.astype(np.int64), writes.astype(np.int64))
-    return run(part, requests, Source(mlp=4 * part.queue), address=text, refresh=refresh)
+    queue = part.queue if np.any(writes) else part.read_queue or part.queue
+    return run(part, requests, Source(mlp=4 * queue), address=text, refresh=refresh, queue=queue)
 
 
 def _clocks(done: Run) -> float:
