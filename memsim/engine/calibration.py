@@ -141,7 +141,9 @@ def measure(part: DramPart, text: str) -> VisitTable:
     count = _bursts(part)
     stream = [_run(part, text, np.arange(count), np.full(count, write)) for write in (0, 1)]
     again, refreshed = _activates_beyond(part, text)
-    turn, turned, drain = _turn(part, text, clocks, again)
+    even = part.model_copy(update={"read_queue": None})  # what a turn costs, not what fewer reads to choose from do
+    alone = (_anywhere(even, text, 0), clocks[1]) if part.read_queue else clocks
+    turn, turned, drain = _turn(even, text, alone, _activates_beyond(even, text)[0] if part.read_queue else again)
     return VisitTable(clocks, (_clocks(stream[0]), _clocks(stream[1])), turn, turned, drain, again, refreshed)
 
 
