@@ -60,7 +60,7 @@ class VisitTable:
 @cache
 def visit_table(part: DramPart, text: str = USUAL_MAP) -> VisitTable:
     """What visits to rows take of a channel of a part, with an address map."""
-    known = _known().get(label_of(part)) if text == USUAL_MAP else None
+    known = _known().get(label_of(part, text))
     if known is None or known["timing"] != timing_of(part):
         return measure(part, text)
     pairs = ((first, second) for first, second in (known[name] for name in ("clocks", "burst", "again")))
@@ -69,19 +69,21 @@ def visit_table(part: DramPart, text: str = USUAL_MAP) -> VisitTable:
     return VisitTable(clocks, burst, *turn, again, known["refreshed"])
 
 
-def listed() -> dict[str, DramPart]:
-    """The parts whose tables are kept, by their labels: those that are listed, and those of presets."""
-    presets = (Chip.preset(name).dram.channel for name in Chip.presets())
-    parts = [*map(dram_part, dram_parts()), *(part for part in presets if part is not None)]
-    return {label_of(part): part for part in sorted(parts, key=label_of)}
+def listed() -> dict[str, tuple[DramPart, str]]:
+    """The parts and address maps whose tables are kept, by their labels: the listed parts, and those of presets."""
+    presets = (Chip.preset(name).dram for name in Chip.presets())
+    kept = [(dram_part(name), USUAL_MAP) for name in dram_parts()]
+    kept += [(dram.channel, dram.map) for dram in presets if dram.channel is not None]
+    return dict(sorted((label_of(part, text), (part, text)) for part, text in kept))
 
 
-def label_of(part: DramPart) -> str:
-    """The name under which the table of a part is kept: its own, and what is not usual about its controller."""
+def label_of(part: DramPart, text: str = USUAL_MAP) -> str:
+    """The name under which a table is kept: the part's own, and what is not usual about its controller or map."""
+    mapped = f", map {text}" if text != USUAL_MAP else ""
     if dram_part(part.name) == part:
-        return part.name
+        return part.name + mapped
     reads = f", reads {part.read_queue}" if part.read_queue is not None else ""
-    return f"{part.name}, queue {part.queue}{reads}, refresh {part.refresh}"
+    return f"{part.name}, queue {part.queue}{reads}, refresh {part.refresh}{mapped}"
 
 
 def timing_of(part: DramPart) -> list[int]:
@@ -99,9 +101,9 @@ def timing_of(part: DramPart) -> list[int]:
     return [*shape, *part.timing.model_dump().values()]
 
 
-def entry(part: DramPart) -> dict[str, Any]:
+def entry(part: DramPart, text: str = USUAL_MAP) -> dict[str, Any]:
     """The measured table of a part, as ``dram_tables.json`` holds it."""
-    return {"timing": timing_of(part), **asdict(measure(part, USUAL_MAP))}
+    return {"timing": timing_of(part), **asdict(measure(part, text))}
 
 
 @cache
