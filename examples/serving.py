@@ -3,7 +3,7 @@
 from memsim.library.serving import decode_step
 from memsim.report.figures.serving import plot_time_per_token
 
-CONTEXT = 1100
+CONTEXT = 1300
 MEASURED_MS = {8: 7.3, 32: 8.9, 128: 16.5}  # ML.ENERGY v3: vLLM on one H100, lm-arena-chat
 batches = [1, 8, 32, 128]
 

@@ -38,7 +38,7 @@ MEASURED = {
     "t4": Measured(None, None, None),
     "mi210": Measured(None, None, None),
 }
-SIZES = (8192, 4096, 4096)
+SIZES = (8192, 8192, 4096)
 
 
 class Product(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,9 @@ def serve(
         str | None, typer.Option(metavar="NAME", help="What software adds: none, … Default: as the model says.")
     ] = None,
     sampling: Annotated[str, typer.Option(metavar="top_p|greedy", help="How the next token is chosen.")] = "top_p",
+    dtype: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Of weights and activations: bf16 or fp16. Default: the model's.")
+    ] = None,
     mixed: Annotated[
         int, typer.Option(metavar="N", help="Tokens of another prompt that each decode step reads too.")
     ] = 0,
@@ -51,13 +55,17 @@ def serve(
     from memsim.cli._collective import read_system
     from memsim.cli._console import phase
     from memsim.cli._run import announce_compilation
+    from memsim.library.models import Model
     from memsim.library.serving import serve as run
 
     machine = read_chip(chip or "h100_sxm") if system is None else read_system(system)
+    served = Model.preset(model)
+    if dtype is not None:
+        served = replace(served, dtype=dtype)
     announce_compilation()
     with phase("simulating its kernels"):
         found = run(
-            model,
+            served,
             machine,
             batch=batch,
             prompt=prompt,
@@ -76,8 +84,9 @@ def serve(
         from memsim.report.figures.serving import draw_steps
         from memsim.report.figures.style import save
 
+        title = f"{served.name} on {found.decode.tp} x {found.decode.machine}, {batch} sequences"
         with replacing(plot) as target:
-            save(draw_steps(found), target)
+            save(draw_steps(title, {"prefill": _times(found.prefill), "decode": _times(found.decode)}), target)
 
 
 def summary(found: Serving) -> dict[str, Any]:
@@ -97,6 +106,10 @@ def summary(found: Serving) -> dict[str, Any]:
         "prefill": _step(found.prefill),
         "decode": _step(found.decode),
     }
+
+
+def _times(step: StepResult) -> list[tuple[str, float]]:
+    return [*((share.name, share.time_s) for share in step.shares), ("host", step.host_s)]
 
 
 def _step(step: StepResult) -> dict[str, Any]:

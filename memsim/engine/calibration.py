@@ -60,7 +60,7 @@ class VisitTable:
 @cache
 def visit_table(part: DramPart, text: str = USUAL_MAP) -> VisitTable:
     """What visits to rows take of a channel of a part, with an address map."""
-    known = _known().get(label_of(part)) if text == USUAL_MAP else None
+    known = _known().get(label_of(part, text))
     if known is None or known["timing"] != timing_of(part):
         return measure(part, text)
     pairs = ((first, second) for first, second in (known[name] for name in ("clocks", "burst", "again")))
@@ -69,17 +69,21 @@ def visit_table(part: DramPart, text: str = USUAL_MAP) -> VisitTable:
     return VisitTable(clocks, burst, *turn, again, known["refreshed"])
 
 
-def listed() -> dict[str, DramPart]:
-    """The parts whose tables are kept, by their labels: those that are listed, and those of presets."""
-    presets = (Chip.preset(name).dram.channel for name in Chip.presets())
-    parts = [*map(dram_part, dram_parts()), *(part for part in presets if part is not None)]
-    return {label_of(part): part for part in sorted(parts, key=label_of)}
+def listed() -> dict[str, tuple[DramPart, str]]:
+    """The parts and address maps whose tables are kept, by their labels: the listed parts, and those of presets."""
+    presets = (Chip.preset(name).dram for name in Chip.presets())
+    kept = [(dram_part(name), USUAL_MAP) for name in dram_parts()]
+    kept += [(dram.channel, dram.map) for dram in presets if dram.channel is not None]
+    return dict(sorted((label_of(part, text), (part, text)) for part, text in kept))
 
 
-def label_of(part: DramPart) -> str:
-    """The name under which the table of a part is kept: its own, and what is not usual about its controller."""
-    usual = dram_part(part.name) == part
-    return part.name if usual else f"{part.name}, queue {part.queue}, refresh {part.refresh}"
+def label_of(part: DramPart, text: str = USUAL_MAP) -> str:
+    """The name under which a table is kept: the part's own, and what is not usual about its controller or map."""
+    mapped = f", map {text}" if text != USUAL_MAP else ""
+    if dram_part(part.name) == part:
+        return part.name + mapped
+    reads = f", reads {part.read_queue}" if part.read_queue is not None else ""
+    return f"{part.name}, queue {part.queue}{reads}, refresh {part.refresh}{mapped}"
 
 
 def timing_of(part: DramPart) -> list[int]:
@@ -92,13 +96,14 @@ def timing_of(part: DramPart) -> list[int]:
         part.row_bytes,
         part.burst_bytes,
         part.queue,
+        part.read_queue or part.queue,
     )
     return [*shape, *part.timing.model_dump().values()]
 
 
-def entry(part: DramPart) -> dict[str, Any]:
+def entry(part: DramPart, text: str = USUAL_MAP) -> dict[str, Any]:
     """The measured table of a part, as ``dram_tables.json`` holds it."""
-    return {"timing": timing_of(part), **asdict(measure(part, USUAL_MAP))}
+    return {"timing": timing_of(part), **asdict(measure(part, text))}
 
 
 @cache
@@ -138,7 +143,9 @@ def measure(part: DramPart, text: str) -> VisitTable:
     count = _bursts(part)
     stream = [_run(part, text, np.arange(count), np.full(count, write)) for write in (0, 1)]
     again, refreshed = _activates_beyond(part, text)
-    turn, turned, drain = _turn(part, text, clocks, again)
+    even = part.model_copy(update={"read_queue": None})  # what a turn costs, not what fewer reads to choose from do
+    alone = (_anywhere(even, text, 0), clocks[1]) if part.read_queue else clocks
+    turn, turned, drain = _turn(even, text, alone, _activates_beyond(even, text)[0] if part.read_queue else again)
     return VisitTable(clocks, (_clocks(stream[0]), _clocks(stream[1])), turn, turned, drain, again, refreshed)
 
 
@@ -219,9 +226,10 @@ def walks(part: DramPart, text: str, stride: int, run_bytes: int, runs: int, wri
 
 
 def _run(part: DramPart, text: str, bursts: Any, writes: Any, refresh: bool = True) -> Run:
-    """A saturating sequence of bursts."""
+    """A saturating sequence of bursts; reads alone are chosen from as many as the controller has of them."""
     requests = Requests(bursts.astype(np.int64), writes.astype(np.int64))
-    return run(part, requests, Source(mlp=4 * part.queue), address=text, refresh=refresh)
+    queue = part.queue if np.any(writes) else part.read_queue or part.queue
+    return run(part, requests, Source(mlp=4 * queue), address=text, refresh=refresh, queue=queue)
 
 
 def _clocks(done: Run) -> float:

@@ -151,6 +151,8 @@ class DramPart(Part):
     """Whether the data clock is started by a command of its own (LPDDR5)."""
     queue: Count = 32
     """Reads, and writes, that its controller holds."""
+    read_queue: Count | None = None
+    """Reads that it chooses among, where they are fewer."""
     refresh: Refresh = "all_bank"
     """Whether a refresh stops all banks of a rank or pseudo-channel, or one of them while the others go on."""
     timing: DramTiming
@@ -202,10 +204,10 @@ def dram_part(name: str) -> DramPart:
 
 
 @cache
-def controlled_part(name: str, queue: int | None, refresh: Refresh) -> DramPart:
-    """The part of that name behind a controller that holds so many requests and refreshes so."""
+def controlled_part(name: str, queue: int | None, read_queue: int | None, refresh: Refresh) -> DramPart:
+    """The part of that name behind a controller that holds so many requests, and so many reads, and refreshes so."""
     part = dram_part(name)
-    return part.model_copy(update={"queue": queue or part.queue, "refresh": refresh})
+    return part.model_copy(update={"queue": queue or part.queue, "read_queue": read_queue, "refresh": refresh})
 
 
 def _in_range(speed: str, family: Mapping[str, Any]) -> bool:

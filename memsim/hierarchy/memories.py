@@ -148,6 +148,8 @@ class Dram(Part):
     """Address map inside a channel of the part, by name or as text (`memsim.dram.maps`)."""
     queue: Count | None = None
     """Reads, and writes, that the controller of a channel holds, in bursts; unless given, as the part has it."""
+    read_queue: Count | None = None
+    """Reads that it chooses among, where they are fewer than the writes that wait."""
     refresh: Refresh = "all_bank"
     """Whether a refresh stops all banks of a rank or pseudo-channel, or one of them while the others go on."""
     channel_map: Literal["hashed", "linear"] = "hashed"
@@ -173,7 +175,7 @@ class Dram(Part):
     @property
     def channel(self) -> DramPart | None:
         """The part as its controller drives it; None where no part is named."""
-        return None if self.part is None else controlled_part(self.part, self.queue, self.refresh)
+        return None if self.part is None else controlled_part(self.part, self.queue, self.read_queue, self.refresh)
 
     @model_validator(mode="after")
     def _even(self) -> Dram:

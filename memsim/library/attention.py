@@ -115,7 +115,7 @@ def decode(
         As `prefill`.
     """
     sizes = _checked(chip, batch, seq, heads, kv_heads, head_dim, dtype)
-    tiles = decode_tiles(chip, head_dim, dtype)
+    tiles = decode_tiles(chip, head_dim, dtype, sizes.group)
     if sizes.group > tiles.rows:
         raise MemsimError(
             f"{sizes.group} heads share keys and values, a tile has {tiles.rows} rows",
@@ -166,7 +166,8 @@ def _tensors(program: ProgramBuilder, s: Sizes, new: int) -> Tensors:
 def _launched(program: ProgramBuilder, chip: Chip, choice: str, drawn: Drawing = PLAIN, early: int = 0) -> Kernel:
     """The kernel on a chip that starts kernels and blocks as the knobs say.
 
-    A block that is drawn for several takes as many times as long to start, and has the room that it needs.
+    A block that is drawn for several starts as often, waits for their lengths and pages (two loads that hit the cache,
+    of which its text has one pair), and has the room that it needs.
 
     A chip has one time to launch all kernels, so it is the mean. ``early`` kernels are launched while the one before
     runs (programmatic dependent launch), and cost none.
@@ -174,9 +175,18 @@ def _launched(program: ProgramBuilder, chip: Chip, choice: str, drawn: Drawing =
     built = program.build()
     late = (len(built.kernels) - early) / len(built.kernels)
     launch = (_seconds(chip, chip.launch) + knob("attention_start") / float(chip.clock)) * late
-    block = (_seconds(chip, chip.block_start) + knob("attention_block") / float(chip.clock)) * drawn.heads * drawn.tall
+    block = _seconds(chip, chip.block_start) + knob("attention_block") / float(chip.clock)
+    block += (drawn.heads * drawn.tall - 1) * (block + 2 * _hit_s(chip))
     values: dict[str, object] = {"launch": f"{launch * 1e6:.6f} us", "block_start": f"{block * 1e6:.6f} us"}
     return Kernel(built, chip.replace(values | (_room(built, chip) if drawn != PLAIN else {})), choice)
+
+
+def _hit_s(chip: Chip) -> float:
+    """A load that the cache, or where there is none the DRAM, answers, in seconds."""
+    first = chip.dram if chip.cache is None else chip.cache
+    return sum(_seconds(chip, part) for part in (chip.core.dma.latency, first.latency)) + 2 * _seconds(
+        chip, chip.network.hop_latency
+    )
 
 
 def _seconds(chip: Chip, duration: Duration) -> float:
@@ -297,9 +307,8 @@ def _attend(
             return t[name][b, h, g * heads : heads, first + number * tiles.rows : tiles.rows, 0:dim]
 
         with kernel.queue("load"):
-            with kernel.loop("drawn", drawn.heads * drawn.tall):
-                block.wait_for_indices(t["lengths"][b])
-                block.wait_for_pages(t["pages"][b])
+            block.wait_for_indices(t["lengths"][b])
+            block.wait_for_pages(t["pages"][b])
             for number, group in enumerate(block.groups):
                 group.q.load(rows("Q", number), clip=True)
             block.load_keys(spans, keys)

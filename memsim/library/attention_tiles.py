@@ -13,6 +13,8 @@ ASYNCHRONOUS_COLUMNS = 256
 """Columns of a native step of Hopper's wgmma and Blackwell's tcgen05.mma: units that run beside their warps."""
 BLACKWELL_ROWS = 128
 """Rows of a native step of Blackwell's tcgen05.mma."""
+SWAPPED_ROWS = 16
+"""Queries of a group are a multiple of this in decode on Blackwell: columns of tcgen05.mma come in steps of 16."""
 COMPARES = 64
 """Maxima a cycle and core, however many lanes add: CUDA C++ Programming Guide, throughput of native instructions (9.0);
 AMD's packed instructions for 128 lanes add and multiply only (CDNA 2 and 3 instruction set references)."""
@@ -88,8 +90,12 @@ def prefill_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
     return _first_fitting(chip, choices, head_dim, dtype)
 
 
-def decode_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
-    """Tiles of decode: the queries of a group of heads fill part of 64 rows, against 128 keys."""
+def decode_tiles(chip: Chip, head_dim: int, dtype: str, group: int = 1) -> Tiles:
+    """Tiles of decode: the queries of a ``group`` of heads fill part of 64 rows, against 128 keys.
+
+    On Blackwell the operands are swapped, so that queries are columns, of which a step may have as few as `n_step`:
+    only as many rows of softmax are computed.
+    """
     matrix, slow = chip.core.matrix, _slow_maxima(chip)
     assert matrix is not None
     if not is_asynchronous(chip, dtype):
@@ -97,7 +103,8 @@ def decode_tiles(chip: Chip, head_dim: int, dtype: str) -> Tiles:
     elif matrix.native[dtype].m < BLACKWELL_ROWS:
         choices = [Tiles("FlashAttention-3", 1, 64, columns, 2, True, slow) for columns in (128, 64)]
     else:
-        choices = [Tiles("FlashAttention-4", 1, matrix.native[dtype].m, columns, 2, True) for columns in (128, 64)]
+        rows = min(-(-group // SWAPPED_ROWS) * SWAPPED_ROWS, matrix.native[dtype].m)
+        choices = [Tiles("FlashAttention-4", 1, rows, columns, 2, True) for columns in (128, 64)]
     return _first_fitting(chip, choices, head_dim, dtype)
 
 
@@ -124,8 +131,8 @@ def splits(blocks: int, count: int, cores: int, tiles: Tiles) -> int:
     """Parts that the keys are split into so that ``blocks`` of them fill the chip: `num_splits_heuristic`.
 
     The smallest number whose last wave is nearly as full as that of the best number. Numbers that leave the longest
-    part as long as one split less are passed over. FlashAttention-2 counts two blocks a core, FlashAttention-3 one, and
-    that leaves few tiles whole.
+    part as long as one split less are passed over, as some part may be empty then. FlashAttention-2 counts two blocks
+    a core, FlashAttention-3 one, and that leaves few tiles whole.
 
     Parameters
     ----------
@@ -173,11 +180,11 @@ PLAIN = Drawing()
 MOST_TRANSFERS = 30_000
 """Transfers of keys, values, queries and results from which on blocks and steps are drawn together: simulation takes
 some microseconds for each."""
-TURNS = 8
+TURNS = 12
 """Blocks of a core that are left at least, so that waves and tails stay what they are."""
-LEAST_STEPS = (8, 4)
-"""Wide steps of a block that are left at least, on average, so that its first and last ones weigh as little; the second
-number where the first leaves too many transfers."""
+LEAST_STEPS = 8
+"""Wide steps of a block that are left at least, on average, so that its first and last ones weigh as little. Where that
+leaves more than twice the transfers, half as many."""
 LEAST_TILES = 32
 """Tall tiles of queries of a sequence that are left at least, where on the diagonal they do more than their parts."""
 POWERS = (1, 2, 4, 8, 16, 32)
@@ -210,11 +217,11 @@ def drawing(blocks: int, group: int, tiles: Tiles, tokens: int, token_tiles: int
     tall = [n for n in POWERS if n == 1 or (tiles.groups == 1 and _may_be_tall(n, tiles, tokens, token_tiles))]
     heads = [n for n in range(1, group + 1) if group % n == 0]
     choices: list[Drawing] = []
-    for least in LEAST_STEPS:
+    for least, most in ((LEAST_STEPS, 1), (LEAST_STEPS, 2), (LEAST_STEPS // 2, 2)):
         wides = [n for n in POWERS if n == 1 or steps >= least * n]
         every = (Drawing(*drawn) for drawn in itertools.product(heads, tall, wides))
         choices = [d for d in every if d.heads * d.tall == 1 or blocks >= d.heads * d.tall * TURNS * cores]
-        few = [drawn for drawn in choices if transfers(drawn) <= MOST_TRANSFERS]
+        few = [drawn for drawn in choices if transfers(drawn) <= most * MOST_TRANSFERS]
         if few:
             return min(few, key=lambda drawn: (drawn.tall, drawn.wide, drawn.heads))
     return min(choices, key=transfers)

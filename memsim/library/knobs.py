@@ -27,26 +27,26 @@ KNOBS: dict[str, Knob] = {
         1500,
         "cycles",
         "from the start of a block of attention to its first load: arguments, code, barriers and tables set up",
-        "decode of up to 128 keys in batches of 32 to 2048, A100 and H100",
+        "64 rows of attention below 600 us, A100 and H100: most of all decode of few keys in batches of 32 to 2048",
     ),
     "attention_start": Knob(
         2600,
         "cycles",
         "what a kernel of attention takes beyond the gap between kernels of a graph and its blocks: first fetches of "
         "code and arguments, and its share of the graph, which holds one call only",
-        "decode of up to 128 keys in batches of 1 to 8, and with few splits, A100 and H100",
+        "the same 64 rows: most of all decode of few keys in batches of 1 to 8, and with few splits",
     ),
     "gemm_start": Knob(
         1400,
         "cycles",
-        "from the start of a block of a matrix product to its first load: code fetched, arguments and descriptors read",
-        "gemm rows of A100 and H100",
+        "of a matrix product, once: from its launch to its first load, code fetched, arguments and descriptors read",
+        "gemm rows of A100 SXM and H100 SXM, bf16 (tests/library/data/gemm_rows.csv)",
     ),
     "gemm_epilogue": Knob(
-        6,
+        8,
         "instructions an element",
         "of the epilogue of a matrix product: scale, convert, through shared memory, address, store",
-        "gemm rows of A100 and H100",
+        "gemm rows of A100 SXM and H100 SXM, bf16 (tests/library/data/gemm_rows.csv)",
     ),
     "host": Knob(
         17,
@@ -57,8 +57,14 @@ KNOBS: dict[str, Knob] = {
     "host_with_weights": Knob(
         50,
         "us",
-        "likewise of an operator with weights, which autograd records",
+        "likewise of a module with weights, and an algorithm to be chosen",
         "linear rows of A100 PCIe under 70 us, fp32",
+    ),
+    "host_warning": Knob(
+        7,
+        "us",
+        "more where the framework warns each time, as torch.nn.Softmax does that is told no dimension (NeuSight's)",
+        "softmax rows of A100 PCIe and V100 PCIe, fp32",
     ),
     "row_slots": Knob(
         2.9,
@@ -69,8 +75,8 @@ KNOBS: dict[str, Knob] = {
     "serving_step": Knob(
         0.9,
         "ms",
-        "between two steps of a serving framework, in which the GPU waits: sampling and copies launched one by one, batches"
-        " put together anew",
+        "between two steps of a serving framework, in which the GPU waits: sampling and copies launched one by one, "
+        "batches put together anew",
         "time per output token of Llama 3.1 8B and Qwen3 32B on H100 with 8 to 32 sequences (ML.ENERGY v3, vLLM)",
     ),
 }

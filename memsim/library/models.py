@@ -11,6 +11,8 @@ from importlib import resources
 from memsim.errors import MemsimError
 from memsim.isa import DTYPES
 
+_NAMES = {"norm": ("rms_norm", "layer_norm"), "activation": ("silu", "gelu"), "dtype": ("bf16", "fp16")}
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -44,6 +46,19 @@ class Model:
     host: str = "vllm"
     """What software adds, unless the caller says otherwise: a name from `memsim.library.hosts.HOSTS`."""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes and names that no layer has."""
+        for name in ("layers", "width", "heads", "kv_heads", "head_dim", "hidden"):
+            if getattr(self, name) < 1:
+                raise MemsimError(f"{name} is {getattr(self, name)}", where=self.name, mend="give at least 1")
+        if self.vocabulary < 0 or self.heads % self.kv_heads:
+            cause = f"{self.heads} heads for {self.kv_heads} of keys and values, vocabulary {self.vocabulary}"
+            raise MemsimError(cause, where=self.name, mend="each head of keys serves equally many of queries")
+        for field, known in _NAMES.items():
+            if getattr(self, field) not in known:
+                cause = f"unknown {field} {getattr(self, field)!r}"
+                raise MemsimError(cause, where=self.name, mend="use one of: " + ", ".join(known))
 
     @classmethod
     def preset(cls, name: str) -> Model:

@@ -4,6 +4,9 @@ A tile of a product takes hundreds of steps along k that are all alike. Where a 
 fewer steps, equal in all else, tell what a step takes and what the rest takes; time, and energy of each kind, are
 straight lines over the number of steps, for each step loads and multiplies as much as any other. Tests compare with
 whole runs. What samples cannot tell is whether operands that are larger than the cache are met there again.
+
+Where the limit of power takes some of the clock, and the die is busy most of the time, that time goes by the clock and
+the rest does not: no further run is needed. Else `memsim.engine.power.simulate_capped` finds the clock.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from memsim.engine.result import Result
 from memsim.engine.simulate import simulate
 from memsim.hierarchy import Chip
 from memsim.hierarchy.power import static_powers_at
+from memsim.isa import Program
 from memsim.library.kernel import Kernel, Sample
 
 Cached = Sequence[tuple[str, bool]]
@@ -56,39 +60,26 @@ def run(kernel: Kernel, chip: Chip, cached: Cached = (), limited: Callable[[floa
     limited
         From the seconds of a run at the full clock, whether the chip's limit of power acts on it.
     """
-    if kernel.samples:
-        outcome = _from_samples(kernel, chip, cached, limited)
-        if outcome is not None:
-            return outcome
-    result = simulate(kernel.program, running_chip(kernel.program, chip), cached=cached)
-    if limited(result.time_s):
-        result = simulate_capped(kernel.program, chip, free=result, cached=cached)
-    return _outcome(result)
-
-
-def _outcome(result: Result) -> Outcome:
+    chip = running_chip(kernel.program, chip)
+    steps = _Steps(kernel.steps, kernel.samples)
+    runs = [simulate(each, chip, cached=cached) for each in steps.programs or (kernel.program,)]
+    parts = [spent(each) for each in runs]
+    time_s = steps.at_full([each.time_s for each in runs])
+    energy = Spent(steps.at_full([part.core_j for part in parts]), steps.at_full([part.other_j for part in parts]))
+    power_w = (energy.core_j + energy.other_j) / time_s + chip.static_power_w
+    free = Outcome(time_s, power_w * time_s, power_w, float(chip.clock), runs[-1].bottleneck)
+    if chip.tdp_w is None or chip.dvfs is None or power_w <= chip.tdp_w or not limited(time_s):
+        return free
+    on_die = steps.at_full([_busy_on_die_s(each) for each in runs]) / time_s
+    if on_die >= BUSY:
+        line = TimeLine(time_s * (1 - on_die), time_s * on_die * float(chip.clock))
+        clock = fitting_clock(chip, chip.dvfs, line, energy, Fraction(0), chip.clock)
+        if clock is not None:
+            return _slowed(chip, clock, line, energy, free.bottleneck)
+    whole = None if kernel.samples else runs[0]
+    result = simulate_capped(kernel.program, chip, free=whole, cached=cached)
     power_w = mean_power_w(result)
     return Outcome(result.time_s, power_w * result.time_s, power_w, float(result.chip.clock), result.bottleneck)
-
-
-def _from_samples(kernel: Kernel, chip: Chip, cached: Cached, limited: Callable[[float], bool]) -> Outcome | None:
-    """None where time does not follow the clock as a busy die's does, so that a limit of power takes whole runs."""
-    chip = running_chip(kernel.program, chip)
-    runs = [simulate(sample.program, chip, cached=cached) for sample in kernel.samples]
-    line = _Steps(kernel.steps, kernel.samples)
-    time_s = line.at_full([run.time_s for run in runs])
-    parts = [spent(run) for run in runs]
-    energy = Spent(line.at_full([p.core_j for p in parts]), line.at_full([p.other_j for p in parts]))
-    bottleneck = runs[-1].bottleneck
-    power = (energy.core_j + energy.other_j) / time_s + chip.static_power_w
-    if chip.tdp_w is None or chip.dvfs is None or power <= chip.tdp_w or not limited(time_s):
-        return Outcome(time_s, power * time_s, power, float(chip.clock), bottleneck)
-    on_die = line.at_full([_busy_on_die_s(run) for run in runs]) / time_s
-    if on_die < BUSY:
-        return None
-    over_clock = TimeLine(time_s * (1 - on_die), time_s * on_die * float(chip.clock))
-    clock = fitting_clock(chip, chip.dvfs, over_clock, energy, Fraction(0), chip.clock)
-    return None if clock is None else _slowed(chip, clock, over_clock, energy, bottleneck)
 
 
 def _slowed(chip: Chip, clock: Fraction, line: TimeLine, energy: Spent, bottleneck: str) -> Outcome:
@@ -106,12 +97,19 @@ def _busy_on_die_s(run: Result) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """The line through two samples, at the number of steps of the whole."""
+    """The line through two samples, at the number of steps of the whole; or the whole itself."""
 
     steps: int
     samples: tuple[Sample, ...]
 
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """What is run."""
+        return tuple(sample.program for sample in self.samples)
+
     def at_full(self, values: Sequence[float]) -> float:
         """The value of the whole kernel, from those of the samples."""
+        if not self.samples:
+            return values[0]
         (few, many), (low, high) = values, (sample.steps for sample in self.samples)
         return few + (many - few) * (self.steps - low) / (high - low)

@@ -31,7 +31,9 @@ SAMPLING = {"top_p": "sample", "greedy": "greatest"}
 """How the next token is chosen, and its operator: among the likeliest, as models' authors advise, or the likeliest."""
 
 
-def decode_calls(model: Model, batch: int, context: int, tp: int = 1, sampling: str = "top_p") -> tuple[Call, ...]:
+def decode_calls(
+    model: Model, batch: int, context: int, tp: int = 1, sampling: str = "top_p", mixed: int = 0
+) -> tuple[Call, ...]:
     """The calls by which each of ``batch`` sequences gets one token more.
 
     Parameters

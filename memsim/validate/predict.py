@@ -85,9 +85,11 @@ def build(call: Call, chip: Chip) -> Kernel:
 
 def _gemm(call: Call, chip: Chip) -> Kernel:
     if call.dtype == "fp32":  # full precision, as PyTorch's default: tensor cores would round to tf32
-        from memsim.library.simt import linear
+        from memsim.library.simt import bmm, linear
 
-        return linear(chip, call.m, call.n, call.k, batch=call.batch, bias=False)
+        if call.batch > 1:
+            return bmm(chip, call.batch, call.m, call.n, call.k)
+        return linear(chip, call.m, call.n, call.k, bias=False)
     from memsim.library.gemm import gemm
 
     dtype = "fp32" if call.dtype == "tf32" else call.dtype

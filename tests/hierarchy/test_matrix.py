@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memsim.errors import ChipError
-from memsim.hierarchy import MatrixUnit
+from memsim.hierarchy import Chip, MatrixUnit
 from memsim.hierarchy.matrix import DTYPES
 from memsim.isa.ops import MMA_TYPES
 
@@ -152,3 +152,8 @@ def test_no_instruction_beats_the_peak(m: int, n: int, k: int, rows: int, cols: 
 
 def test_the_operand_types_are_those_of_the_instruction_set() -> None:
     assert set(DTYPES) == set(MMA_TYPES)
+
+
+def test_a_pause_is_in_cycles():
+    with pytest.raises(ChipError, match="not in cycles"):
+        Chip.preset("a100_sxm").replace({"core.matrix.pause": "10 ns"})

@@ -122,3 +122,36 @@ def test_few_tiles_and_a_long_k_are_split():
 def test_refusals(name, changes, message):
     with pytest.raises(MemsimError, match=message):
         gemm(Chip.preset(name), **{"m": 64, "n": 64, "k": 64, **changes})
+
+
+def test_the_pause_is_in_both_engines():
+    """Fixed cycles before each product: a k twice as long takes twice as many of them."""
+    chip = Chip.preset("a100_sxm").replace({"core.matrix.pause": "100 cycles"})
+    plain = Chip.preset("a100_sxm")
+    what, plan = problem(64, 64, 1024), Plan(Tiling(64, 64, 64, 4))
+    program = write(what, plan, chip.core_count)
+    fast, slow = (simulate(program, chip, engine=engine) for engine in ("fast", "simpy"))
+    assert fast.ticks == slow.ticks
+    assert chip.core.matrix.cycles(64, 64, 64, "bf16")[0] == plain.core.matrix.cycles(64, 64, 64, "bf16")[0] + 100
+    assert 10 * 100 < fast.ticks - simulate(program, plain).ticks <= 16 * 100
+
+
+@pytest.mark.parametrize(("m", "splits"), [(1, 1), (128, 2)])
+def test_engines_agree(m, splits):
+    """A row on vector lanes; a split with its reduction."""
+    chip = Chip.preset("a100_sxm").replace({"core.grid": [4, 2], "core.count": 8})
+    kernel = gemm(chip, m, 256, 1024)
+    program = write(problem(m, 256, 1024), Plan(Tiling(64, 64, 64, 3), splits), 8) if splits > 1 else kernel.program
+    fast, slow = (simulate(program, kernel.chip, engine=engine) for engine in ("fast", "simpy"))
+    assert fast.ticks == slow.ticks
+    assert fast.energy_j == pytest.approx(slow.energy_j)
+
+
+def test_a_row_on_vector_lanes(rng):
+    for sizes in ((1, 139, 70), (1, 30, 1111)):
+        what = problem(*sizes)
+        a, b = operands(what, rng)
+        kernel = gemm(Chip.preset("a100_sxm"), *sizes)
+        got = interpret(kernel.program, {"A": a, "B": b}, cores=CORES)["C"]
+        wanted = a.astype(np.float64) @ b.astype(np.float64).T
+        np.testing.assert_allclose(got.astype(np.float64), wanted, rtol=2.0**-8, atol=1e-4 * what.k)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import memsim as ms
+from memsim.engine.difference import first_difference
 from memsim.errors import MemsimError
 from memsim.library.rows import EPS, layer_norm, reduce, rms_norm, softmax
 
@@ -78,3 +79,11 @@ def test_every_preset(name: str) -> None:
     for build in (softmax, layer_norm, reduce):
         kernel = build(chip, 100, 1200)
         assert ms.simulate(kernel.program, kernel.chip).time_s > read_s
+
+
+def test_both_engines_agree() -> None:
+    """Latencies of reductions, rows that come again and blocks that stay: the same ticks in the specification."""
+    toy = ms.Chip.preset("toy")
+    for kernel in (layer_norm(toy, 60, 300), softmax(toy, 10, 1500), reduce(toy, 200, 300, axis=0)):
+        fast, specified = (ms.simulate(kernel.program, kernel.chip, engine=engine) for engine in ("fast", "simpy"))
+        assert first_difference(fast, specified) is None

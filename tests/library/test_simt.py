@@ -18,8 +18,9 @@ from memsim.library.simt.tiles import CATALOGUE, Block
 
 A100, V100 = Chip.preset("a100_pcie_40"), Chip.preset("v100_pcie")
 GPUS = (
-    "v100_pcie", "v100_sxm", "t4", "a100_sxm", "a100_sxm_40", "a100_pcie", "a100_pcie_40", "h100_sxm", "h100_pcie",
-    "h200_sxm", "b200_sxm", "l4", "l40s", "rtx_3090", "rtx_4090", "rtx_pro_6000_server", "mi100", "mi210", "mi300x",
+    "p4", "p100_pcie", "v100_pcie", "v100_sxm", "t4", "a100_sxm", "a100_sxm_40", "a100_pcie", "a100_pcie_40",
+    "h100_sxm", "h100_pcie", "h200_sxm", "gh200", "b200_sxm", "gb200_sxm", "b300_sxm", "l4", "l40", "l40s", "rtx_3090",
+    "rtx_4090", "rtx_pro_6000_server", "mi100", "mi210", "mi300x",
 )  # fmt: skip
 
 

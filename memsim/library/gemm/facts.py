@@ -11,10 +11,14 @@ from memsim.isa.ops import DTYPES
 from memsim.library.gemm.catalogue import is_asynchronous
 from memsim.library.gemm.plan import Tiling
 
-WORKSPACE, WORKSPACE_ASYNCHRONOUS = 8 << 20, 32 << 20
-"""What PyTorch gives cuBLAS, before Hopper and since (aten/src/ATen/cuda/CublasHandlePool.cpp)."""
+WORKSPACE = 32 << 20
+"""Bytes that TensorRT-LLM gives cuBLAS, and PyTorch since Hopper [from memory]."""
 CACHE_SHARE = 0.6
 """Of the cache's bandwidth, where half of the bytes come from another partition."""
+PORT_SHARE, DRAM_SHARE = 0.9, 0.85
+"""Of what the ports of shared memories and the pins of the DRAM could take."""
+SETTLING = 100
+"""Cycles from a load's first byte to its last, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,6 @@ class Facts:
     """Bytes a cycle of a core's shared memory."""
     latency: float
     """Cycles from the issue of a load to its data, from the cache."""
-    start: float
-    """Cycles before a block's first load."""
     second: float
     """Cycles that a second kernel takes, small as it is."""
     asynchronous: bool
@@ -102,22 +104,20 @@ def _facts(key: _Key, dtype: str) -> Facts:
     hop = cycles(chip.network.hop_latency)
     latency = (
         cycles(chip.core.dma.latency)
-        + 4 * hop * 0
         + 2 * hop
         + (cycles(chip.cache.latency) if chip.cache else cycles(chip.dram.latency))
     )
-    dram = rate(chip.dram.bandwidth) * 0.85
+    dram = rate(chip.dram.bandwidth) * DRAM_SHARE
     return Facts(
         chip.core_count,
         chip.core.vector.lanes,
         rate(chip.network.link_bandwidth),
         rate(chip.cache.bandwidth) * CACHE_SHARE if chip.cache else dram,
-        WORKSPACE_ASYNCHRONOUS if is_asynchronous(chip, dtype) else WORKSPACE,
+        WORKSPACE,
         chip.cache.capacity if chip.cache else 0,
         dram,
-        0.9 * rate(chip.core.sram.bandwidth) if chip.core.sram.bandwidth else 1e9,
-        latency + 100,
-        0.0,
+        PORT_SHARE * rate(chip.core.sram.bandwidth) if chip.core.sram.bandwidth else 1e9,
+        latency + SETTLING,
         cycles(chip.launch) + 3 * latency,
         is_asynchronous(chip, dtype),
         chip.core.matrix,

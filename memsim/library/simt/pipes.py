@@ -41,13 +41,29 @@ def simt_chip(chip: Chip, block: Block = WHOLE, aligned: bool = False) -> Chip:
 
 
 def shared_bytes_cycle(chip: Chip) -> Fraction:
-    """Bytes that shared memory delivers a cycle; 128 where the chip says nothing."""
+    """Bytes that shared memory delivers a cycle; 128 where the chip says nothing.
+
+    Parameters
+    ----------
+    chip
+        A GPU.
+    """
     rate = chip.core.sram.bandwidth
     return Fraction(128) if rate is None else chip.rate_per_tick(rate) * chip.clock_period / chip.tick
 
 
 def slowdown(chip: Chip, block: Block, aligned: bool) -> float:
-    """`Block.slowdown` on a chip."""
+    """`Block.slowdown` on a chip.
+
+    Parameters
+    ----------
+    chip
+        A GPU.
+    block
+        A thread block.
+    aligned
+        Whether rows of the operands begin at lines.
+    """
     return block.slowdown(chip.core.vector.lanes, shared_bytes_cycle(chip), aligned)
 
 

@@ -63,7 +63,15 @@ class Plan:
 
 
 def write(product: Product, plan: Plan) -> Program:
-    """The program."""
+    """The tile program of a product: one launch, and one that adds the parts where k is split.
+
+    Parameters
+    ----------
+    product
+        What is multiplied.
+    plan
+        How it is cut.
+    """
     return _Writer(product, plan, ProgramBuilder("sgemm", useful_flops=product.flops)).write()
 
 

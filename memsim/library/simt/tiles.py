@@ -61,25 +61,57 @@ class Block:
         return BARRIER_CYCLES + BARRIER_CYCLES_WARP * (self.threads // WARP)
 
     def shared_bytes(self, stages: int) -> int:
-        """Shared memory of a block with so many stages."""
+        """Shared memory of a block with so many stages.
+
+        Parameters
+        ----------
+        stages
+            Stages in shared memory at once.
+        """
         return 4 * stages * self.k * (self.m + self.n)
 
     def resident(self, chip: Chip, stages: int) -> int:
-        """Blocks that a core holds: by its registers, shared memory, warps."""
+        """Blocks that a core holds: by its registers, shared memory, warps.
+
+        Parameters
+        ----------
+        chip
+            A GPU.
+        stages
+            Stages in shared memory at once.
+        """
         by_registers = chip.core.reg.capacity // (4 * self.registers * self.threads)
         by_shared = chip.core.sram.capacity // self.shared_bytes(stages)
         by_warps = MOST_WARPS // max(1, self.threads // WARP)
         return max(1, min(by_registers, by_shared, by_warps, MOST_BLOCKS))
 
     def fits(self, chip: Chip, stages: int) -> bool:
-        """Whether a core can hold one."""
+        """Whether a core can hold one.
+
+        Parameters
+        ----------
+        chip
+            A GPU.
+        stages
+            Stages in shared memory at once.
+        """
         registers = 4 * self.registers * self.threads
         return registers <= chip.core.reg.capacity and self.shared_bytes(stages) <= chip.core.sram.capacity
 
     # ---- how fast an SM runs it ----
 
     def slowdown(self, lanes: int, shared_bytes_cycle: Fraction, aligned: bool) -> float:
-        """Cycles of a stage over those that its FMA alone take: at least 1, more where another pipe is the limit."""
+        """Cycles of a stage over those that its FMA alone take: at least 1, more where another pipe is the limit.
+
+        Parameters
+        ----------
+        lanes
+            FMA a cycle of an SM.
+        shared_bytes_cycle
+            What shared memory delivers, bytes a cycle.
+        aligned
+            Whether rows of the operands begin at lines.
+        """
         return max(1.0, self.data_pipe(lanes, shared_bytes_cycle, aligned), self.issue(lanes))
 
     def data_pipe(self, lanes: int, shared_bytes_cycle: Fraction, aligned: bool) -> float:
@@ -93,6 +125,15 @@ class Block:
           lines, or more where a row's run crosses from one line into the next: of all alignments, (k - 1) / 32 do.
         - STS: the tile is stored with k as rows, padded so that they stay aligned to 16 bytes: neighbours along k are
           4 banks apart (mod 32), so those of a warp conflict where it stores more than 8.
+
+        Parameters
+        ----------
+        lanes
+            FMA a cycle of an SM.
+        shared_bytes_cycle
+            What shared memory delivers, bytes a cycle.
+        aligned
+            Whether rows of the operands begin at lines.
         """
         words = self.k * (self.m + self.n)
         fma_cycles = self.m * self.n * self.k / lanes
@@ -104,7 +145,13 @@ class Block:
         return wavefronts * float(4 * WARP / shared_bytes_cycle) / fma_cycles
 
     def issue(self, lanes: int) -> float:
-        """Issue slots of a stage over the cycles that its FMA take on the lanes."""
+        """Issue slots of a stage over the cycles that its FMA take on the lanes.
+
+        Parameters
+        ----------
+        lanes
+            FMA a cycle of an SM.
+        """
         fma = self.m * self.n * self.k / WARP
         fragments = fma * (self.thread_m + self.thread_n) / (self.thread_m * self.thread_n * VECTOR_WORDS)
         words = 2 * self.k * (self.m + self.n) / WARP
@@ -114,6 +161,13 @@ class Block:
         """A native step: what 2 x 2 threads multiply from `NATIVE_K` sets of fragments, as (m, n, k, cycles).
 
         One thread's would be too few cycles to be told in whole ones.
+
+        Parameters
+        ----------
+        lanes
+            FMA a cycle of an SM.
+        slowdown
+            What `slowdown` says.
         """
         m, n = PATCH * self.thread_m, PATCH * self.thread_n
         return m, n, NATIVE_K, max(1, round(m * n * NATIVE_K / lanes * slowdown))

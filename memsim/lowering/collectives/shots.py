@@ -52,15 +52,15 @@ class _Shots:
         with k.queue("send"):
             self._wait("before")
             with k.loop("i", self.rounds):
-                for s, part in enumerate(parts, start=1):
-                    part.send(out, to=((self.x + s) % self.n,))
+                for away, part in enumerate(parts, start=1):
+                    part.send(out, to=((self.x + away) % self.n,))
                     if self.blocks > 1:
                         out.pop()
                 if self.blocks == 1:
                     out.pop()
         with k.queue("add"), k.loop("i", self.rounds):
-            for s, part in enumerate(parts):
-                total.set("add", total if s else own, part)
+            for number, part in enumerate(parts):
+                total.set("add", total if number else own, part)
                 part.pop()
             own.pop()
             total.push()

@@ -25,7 +25,7 @@ SHOWN = 4.0
 TICKS = (0.25, 0.5, 1.0, 2.0, 4.0)
 WIDE, HIGH, LEGEND = 6.1, 2.8, 0.5
 """Inches of an operator's two panels, and of the legend below all."""
-MOST_TICKS = 4
+MOST_TICKS = 3
 MANY = 3
 """From so many operators on, two stand side by side."""
 

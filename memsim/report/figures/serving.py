@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from memsim.report.figures.style import CYCLE, PALE, new_figure, save, styled
-
-if TYPE_CHECKING:
-    from memsim.library.serving import Serving, StepResult
 
 _SMALLEST = 0.02
 """Of a step's time: what takes less is drawn as the rest."""
 
 
 @styled
-def draw_steps(found: Serving) -> Figure:
-    """A bar for each of prefill and decode, cut by kernel."""
-    figure = new_figure(7.2, 3.4)
-    decode = found.decode
-    title = f"{decode.model.name} on {decode.tp} x {decode.machine}, {decode.batch} sequences"
-    for place, (name, step) in enumerate((("prefill", found.prefill), ("decode", decode))):
-        axes = figure.add_subplot(2, 1, place + 1)
+def draw_steps(title: str, steps: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
+    """A bar for each step, cut by kernel.
+
+    Parameters
+    ----------
+    title
+        What was simulated.
+    steps
+        Name of each step, and the seconds of its kernels by their names.
+    """
+    figure = new_figure(7.2, 1.7 * len(steps))
+    for place, (name, kernels) in enumerate(steps.items()):
+        axes = figure.add_subplot(len(steps), 1, place + 1)
         left = 0.0
-        for number, (kernel, time_ms) in enumerate(_pieces(step)):
+        for number, (kernel, time_ms) in enumerate(_pieces(kernels)):
             colour = PALE if kernel == "rest" else CYCLE[number % len(CYCLE)]
             axes.barh(0, time_ms, left=left, color=colour, edgecolor="white", linewidth=0.6, label=kernel)
             left += time_ms
@@ -37,18 +38,16 @@ def draw_steps(found: Serving) -> Figure:
     return figure
 
 
-def _pieces(step: StepResult) -> list[tuple[str, float]]:
-    """Kernels, the longest first, then the host and the rest, in ms."""
-    total = step.time_s
+def _pieces(kernels: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Kernels in ms, the longest first, then the rest."""
+    total = sum(time for _, time in kernels)
     by_name: dict[str, float] = {}
-    for share in step.shares:
-        by_name[share.name] = by_name.get(share.name, 0.0) + share.time_s
-    long = [
-        (name, time) for name, time in sorted(by_name.items(), key=lambda item: -item[1]) if time >= _SMALLEST * total
-    ]
-    rest = sum(by_name.values()) - sum(time for _, time in long)
-    ends = [("host", step.host_s), ("rest", rest)]
-    return [(name, time * 1e3) for name, time in [*long, *ends] if time > 0]
+    for name, time in kernels:
+        by_name[name] = by_name.get(name, 0.0) + time
+    ordered = sorted(by_name.items(), key=lambda item: -item[1])
+    pieces = [(name, time * 1e3) for name, time in ordered if time >= _SMALLEST * total]
+    rest = total * 1e3 - sum(time for _, time in pieces)
+    return [*pieces, ("rest", rest)] if rest > 0 else pieces
 
 
 def plot_time_per_token(
@@ -89,13 +88,9 @@ def _draw_curves(
             batches, times = zip(*measured[name], strict=True)
             axes.plot(batches, [time * 1e3 for time in times], "x", color=colour, label=f"{name}, measured")
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
     batches_shown = sorted({batch for points in curves.values() for batch, _ in points})
     axes.set_xticks(batches_shown, [str(batch) for batch in batches_shown], minor=False)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set(xlabel="sequences", ylabel="time per output token (ms)", title=title)
+    axes.set(xlabel="sequences", ylabel="time per output token (ms)", ylim=(0, None), title=title)
     axes.grid(axis="y")
     axes.legend()
     return figure
