@@ -104,7 +104,7 @@ def test_a_preset_streams_as_it_does_the_second_time() -> None:
     once = simulate(parse(text.format(kernel.format(0))), chip, cached=AGAIN)
     twice = simulate(parse(text.format(kernel.format(0) + kernel.format(1))), chip)
     ticks = [run.end - run.begin for result in (once, twice) for run in result.run.kernels]
-    assert ticks[0] == pytest.approx(ticks[2], rel=0.01)
+    assert ticks[0] == pytest.approx(ticks[2], rel=0.02)
     assert sum(moved(once, "write").values()) == pytest.approx(65536 * 4096, rel=0.001)
 
 

@@ -380,7 +380,7 @@ def test_a_bandwidth_that_is_filled_in_follows_the_channels() -> None:
     [
         (
             with_part("hbm2_2001x"),
-            "mine.toml: line 16: dram.part: no DRAM part 'hbm2_2001x'; hbm2 goes from 1600 to 2430 Mb/s a pin\n"
+            "mine.toml: line 16: dram.part: no DRAM part 'hbm2_2001x'; hbm2 goes from 1400 to 2430 Mb/s a pin\n"
             "  mend: did you mean 'hbm2_2400'?",
         ),
         (with_part("hmb3_6400"), "mine.toml: line 16: dram.part: no DRAM part 'hmb3_6400'\n  mend: did you mean "),

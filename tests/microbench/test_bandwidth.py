@@ -119,7 +119,8 @@ def test_nothing_is_above_its_peak(name: str, kind: Kind) -> None:
     found = study(preset, kind=kind, cores=[1, preset.core_count])
     assert {point.level.name for point in found.points} == set(level_names(preset, kind))
     for point in found.points:
-        ends = 0.02 if kind == "copy" else 1e-9  # loads and stores of both runs need not end alike
+        # loads and stores of both runs need not end alike; and each run ends with a whole tick
+        ends = 0.02 if kind == "copy" else 1e-4
         assert 0 < (point.efficiency or 0.5) <= 1 + ends, point
 
 
