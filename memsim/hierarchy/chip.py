@@ -127,7 +127,19 @@ class Chip(Part):
 
     def replace(self, values: Mapping[str, object]) -> Chip:
         """A chip with other values at dotted keys, such as ``{"core.sram.capacity": "512 KiB"}``."""
-        return changes.replace(self, values)
+        key = tuple((path, type(value), value) for path, value in values.items())
+        try:
+            known = self._replaced.get(key)
+        except TypeError:  # a list or a table
+            return changes.replace(self, values)
+        if known is None:
+            known = self._replaced[key] = changes.replace(self, values)
+        return known
+
+    @cached_property
+    def _replaced(self) -> dict[tuple[tuple[str, type, object], ...], Chip]:
+        """Chips that were made of this one: with them, their networks and routes are kept."""
+        return {}
 
     # Cores and memories ------------------------------------------------------------------------------------------
 

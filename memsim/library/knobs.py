@@ -73,7 +73,7 @@ KNOBS: dict[str, Knob] = {
         "softmax and ln rows of A100 PCIe and V100 PCIe, fp32",
     ),
     "serving_step": Knob(
-        0.9,
+        0.4,
         "ms",
         "between two steps of a serving framework, in which the GPU waits: sampling and copies launched one by one, "
         "batches put together anew",

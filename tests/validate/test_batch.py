@@ -14,7 +14,7 @@ from memsim.validate.calls import Call
 from memsim.validate.measured import Row, batch, predict_rows, read_file, sample
 from tests.validate.made import prediction, row
 
-KERNELS = Path(__file__).parent / "data" / "kernels.csv"
+KERNELS = Path(__file__).parents[2] / "examples" / "kernels.csv"
 
 
 @pytest.fixture

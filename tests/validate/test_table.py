@@ -11,7 +11,7 @@ from memsim.library import pointwise
 from memsim.validate.calls import TWO_INPUTS, Call
 from memsim.validate.measured import operators, read_file, read_table
 
-KERNELS = Path(__file__).parent / "data" / "kernels.csv"
+KERNELS = Path(__file__).parents[2] / "examples" / "kernels.csv"
 HEAD = "gpu,op,dtype,batch,m,n,k,seq,n_heads,n_kv_heads,rows,cols,lat_ms,lat_lo,lat_hi,n_src\n"
 GOOD = "h100_sxm,gemm,bf16,,64,128,256,,,,,,0.004,0.003,0.005,3\n"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from memsim.hierarchy import Chip
 from memsim.library.gemm.plan import Tiling
 from memsim.library.knobs import knob
@@ -31,7 +29,7 @@ def on_machine(chip: Chip, prologue: int = 0, pause: int = 0, kernels: int = 1) 
         2 where a reduction follows, a small kernel such as those between which ``launch`` was measured: it has no start
         beyond. A chip has one launch for all kernels, so each has half of the product's start: the sum is right.
     """
-    return _changed(_Same(chip), knob("gemm_start") / kernels, prologue, pause)
+    return _changed(chip, knob("gemm_start") / kernels, prologue, pause)
 
 
 def pause_cycles(tiling: Tiling, chip: Chip) -> int:
@@ -49,22 +47,7 @@ def pause_cycles(tiling: Tiling, chip: Chip) -> int:
     return BARRIER + BARRIER_A_WARP * warps + FRAGMENTS + round(float(chip.core.matrix.latency.value))
 
 
-class _Same:
-    """A chip as a key: the very same, not an equal one, which takes long to tell."""
-
-    def __init__(self, chip: Chip) -> None:
-        self.chip = chip
-
-    def __hash__(self) -> int:
-        return id(self.chip)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.chip is self.chip
-
-
-@lru_cache(maxsize=256)
-def _changed(same: _Same, start: float, prologue: int, pause: int) -> Chip:
-    chip = same.chip
+def _changed(chip: Chip, start: float, prologue: int, pause: int) -> Chip:
     launch = float(chip.ticks_of(chip.launch) * chip.tick) + start * float(chip.clock_period)
     changes: dict[str, object] = {"launch": f"{launch * 1e9:.3f} ns"}
     if prologue:
