@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -57,23 +57,16 @@ class Route:
         return sum(h.latency for h in self.hops)
 
 
-class Hardware:
-    """What is the same in every run of a plan: servers, links, routes, and the parameters of memories."""
+class _Fixed:
+    """What depends on the chip alone, kept for the next plan: servers and links, and routes as they are found."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.chip = plan, plan.chip
+    def __init__(self, chip: Chip) -> None:
         self.names: list[tuple[str, str]] = []
         """(part, kind) of each server."""
-        chip, core = plan.chip, plan.chip.core
         self.units = {
             unit: [self._server(f"core{i}.{unit}", unit) for i in range(chip.core_count)]
             for unit in ("dma", "matrix", "vector", "sram", "reg")
         }
-        self.ports = {
-            name: chip.rate_per_tick(memory.bandwidth).as_integer_ratio() if memory.bandwidth else None
-            for name, memory in (("sram", core.sram), ("reg", core.reg))
-        }
-        self.port_latency = {"sram": chip.ticks_of(core.sram.latency), "reg": chip.ticks_of(core.reg.latency)}
         self.hops: dict[tuple[str, str], Hop] = {}
         self.length: dict[tuple[str, str], float] = {}
         self.routers: dict[tuple[str, str], int] = {}
@@ -88,17 +81,39 @@ class Hardware:
             self.routers[source, target] = link["hops"]
             if link["kind"]:
                 self.kinds[server] = link["kind"]
-        self._routes: dict[tuple[str, tuple[str, ...]], Route] = {}
+        self.routes: dict[tuple[str, tuple[str, ...]], Route] = {}
+
+    def _server(self, name: str, kind: str) -> int:
+        self.names.append((name, kind))
+        return len(self.names) - 1
+
+
+@lru_cache(maxsize=64)
+def _fixed(chip: Chip) -> _Fixed:
+    return _Fixed(chip)
+
+
+class Hardware:
+    """What is the same in every run of a plan: servers, links, routes, and the parameters of memories."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.chip = plan, plan.chip
+        chip, core = plan.chip, plan.chip.core
+        fixed = _fixed(chip)
+        self.names, self.units, self.hops = fixed.names, fixed.units, fixed.hops
+        self.length, self.routers, self.kinds = fixed.length, fixed.routers, fixed.kinds
+        self._routes = fixed.routes
+        self.ports = {
+            name: chip.rate_per_tick(memory.bandwidth).as_integer_ratio() if memory.bandwidth else None
+            for name, memory in (("sram", core.sram), ("reg", core.reg))
+        }
+        self.port_latency = {"sram": chip.ticks_of(core.sram.latency), "reg": chip.ticks_of(core.reg.latency)}
         self.memories = _memories(chip)
         """Row of parameters (`memsim.engine.servers`) of each chip-wide memory that the chip has."""
         tensors = sorted((layout.base, name) for name, layout in plan.layouts.items())
         self.tensors = [name for _, name in tensors]
         """Chip-wide tensors in the order of their segments."""
         self._bases = np.array([base for base, _ in tensors] or [0], dtype=np.int64)
-
-    def _server(self, name: str, kind: str) -> int:
-        self.names.append((name, kind))
-        return len(self.names) - 1
 
     def empty_memory(self) -> Memory:
         """The chip-wide memories before anything has happened."""
