@@ -22,7 +22,7 @@ from memsim.library.kernel import Kernel, Sample
 
 __all__ = ["Plan", "Problem", "Tiling", "catalogue", "choose", "gemm", "write"]
 
-MANY_STEPS = 100_000
+MANY_STEPS = 40_000
 """Steps of all tiles from which on a kernel is run as samples."""
 SAMPLED = (16, 32)
 """Steps of a tile of the samples."""
