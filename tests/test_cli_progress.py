@@ -94,7 +94,11 @@ def test_the_engine_is_the_first_unless_named(capsys: pytest.CaptureFixture[str]
 
 # Interruption -------------------------------------------------------------------------------------------------------
 
-SIMULATING = """\
+HEARING = """\
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it may be ignored
+"""
+SIMULATING = HEARING + """\
 from contextlib import contextmanager
 from memsim.cli import _run, main
 
@@ -105,7 +109,7 @@ def phase(name, noun=""):
 _run.phase = phase
 main()
 """
-COMPILING = """\
+COMPILING = HEARING + """\
 import memsim.lowering
 from memsim.cli import main
 
