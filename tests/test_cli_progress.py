@@ -98,7 +98,9 @@ HEARING = """\
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it may be ignored
 """
-SIMULATING = HEARING + """\
+SIMULATING = (
+    HEARING
+    + """\
 from contextlib import contextmanager
 from memsim.cli import _run, main
 
@@ -109,7 +111,10 @@ def phase(name, noun=""):
 _run.phase = phase
 main()
 """
-COMPILING = HEARING + """\
+)
+COMPILING = (
+    HEARING
+    + """\
 import memsim.lowering
 from memsim.cli import main
 
@@ -121,6 +126,7 @@ def compile(*_, **__):
 memsim.lowering.compile = compile
 main()
 """
+)
 
 
 @pytest.mark.parametrize(
